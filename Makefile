@@ -1,0 +1,26 @@
+# Descent: the commands of the book. `make html` and `make test` are all the set-up there is.
+PYTHON ?= python3
+VENV   := .venv
+PY     := $(VENV)/bin/python
+
+.PHONY: html pdf test clean
+
+html: $(VENV)/installed
+	@$(PY) -m book._ext.build html
+
+pdf: $(VENV)/installed
+	@$(PY) -m book._ext.build pdf
+
+test: $(VENV)/installed
+	@$(PY) -m pytest
+
+clean:
+	rm -rf _build
+
+$(VENV)/installed: requirements.txt
+	@command -v $(PYTHON) >/dev/null || { echo "descent: $(PYTHON) is not there; install Python 3.10 or newer: apt-get install python3 python3-venv" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "descent: Python %d.%d is too old, the book needs 3.10 or newer: make PYTHON=python3.11 html" % sys.version_info[:2])'
+	@$(PYTHON) -m venv $(VENV) >/dev/null || { echo "descent: $(PYTHON) cannot make a virtual environment; apt-get install python3-venv" >&2; exit 1; }
+	@echo "installing requirements.txt into $(VENV) (a few minutes, once)"
+	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@

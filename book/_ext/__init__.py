@@ -1,0 +1,15 @@
+"""The Sphinx side of the book: one small module per idea, all set up by naming this package in `_config.yml`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sphinx.application import Sphinx
+
+IDEAS = ("freshness", "figure_files", "offline", "strict", "handouts")
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    for idea in IDEAS:
+        app.setup_extension(f"{__name__}.{idea}")
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

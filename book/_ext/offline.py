@@ -1,0 +1,41 @@
+"""No page asks another host for anything: MathJax comes from disk, and only the part of it that pages use."""
+
+from __future__ import annotations
+
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
+from sphinx.config import Config
+from sphinx.errors import ExtensionError
+
+# tex-chtml.js holds the TeX reader, the HTML writer and the menu in one file; the rest of MathJax's 24 MB stays behind.
+USED = ("tex-chtml.js", "output/chtml/fonts/woff-v2", "a11y/assistive-mml.js")
+
+
+def point_to_disk(app: Sphinx, config: Config) -> None:
+    config["mathjax_path"] = "mathjax/tex-chtml.js"
+    config["mathjax3_config"] = {"options": {"menuOptions": {"settings": {"assistiveMml": True}}}}
+
+
+def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
+    if error is not None or app.builder.name != "html":
+        return
+    spec = find_spec("sphinx-mathjax-offline")
+    if spec is None or spec.origin is None:
+        raise ExtensionError("sphinx-mathjax-offline is not installed: pip install -r requirements.txt")
+    source, target = Path(spec.origin).parent / "static" / "mathjax", Path(app.outdir) / "_static" / "mathjax"
+    for name in USED:
+        if (target / name).exists():
+            continue
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        copy = shutil.copytree if (source / name).is_dir() else shutil.copyfile
+        copy(source / name, target / name)
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.connect("config-inited", point_to_disk)
+    app.connect("build-finished", copy_mathjax)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,160 @@
+"""Running an optimizer, and what is known of a run afterwards."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections import defaultdict
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .problems import Quadratic, lecture_bowl
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """One run of an optimizer, from the start on.
+
+    Attributes:
+        points: the iterates, shape ``(nsteps + 1, d)``, float64; ``points[0]`` is the start.
+        losses: the true cost (without noise) at each of them, shape ``(nsteps + 1,)``.
+        gradients: the gradient that each update saw (with its noise), shape ``(nsteps, d)``.
+        problem: the landscape.
+        optimizer: the optimizer and its hyper-parameters in words.
+    """
+
+    points: Tensor
+    losses: Tensor
+    gradients: Tensor
+    problem: Quadratic
+    optimizer: str
+
+    @property
+    def nsteps(self) -> int:
+        """The number of updates."""
+        return len(self.gradients)
+
+    @property
+    def distances(self) -> Tensor:
+        """The distance to the minimum at each iterate, shape ``(nsteps + 1,)``."""
+        return (self.points - self.problem.minimum).norm(dim=1)
+
+    def steps_to(self, distance: float) -> int | None:
+        """The first step after which the iterate is within ``distance`` of the minimum; None if there is none."""
+        hits = torch.nonzero(self.distances <= distance)
+        return int(hits[0]) if len(hits) else None
+
+    @property
+    def crossings(self) -> int:
+        """How often the path changes sides of the valley floor, the axis of smallest curvature through the minimum."""
+        steepest = torch.linalg.eigh(self.problem.A).eigenvectors[:, -1]
+        side = torch.sign((self.points - self.problem.minimum) @ steepest)
+        side = side[side != 0]
+        return int((side[1:] != side[:-1]).sum())
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the run ended higher than it began, or left the numbers altogether."""
+        return not bool(self.losses[-1] <= self.losses[0])
+
+    def summary(self, within: float = 1e-3) -> str:
+        """The run in words, computed from it: how near it came, and how often it crossed the valley."""
+        crossings = "never crossing the valley" if self.crossings == 0 else f"crossing the valley {times(self.crossings)}"
+        reached = self.steps_to(within)
+        if self.diverged:
+            ending = f"diverges: the loss grows from {self.losses[0]:.3g} to {self.losses[-1]:.3g} in {steps(self.nsteps)}"
+        elif reached is not None:
+            ending = f"comes within {within:g} of the minimum in {steps(reached)}"
+        else:
+            ending = f"is {self.distances[-1]:.2g} from the minimum after {steps(self.nsteps)}"
+        return f"{ending}, {crossings}"
+
+
+def steps(count: int) -> str:
+    """``1 step``, ``2 steps``."""
+    return f"{count} step" if count == 1 else f"{count} steps"
+
+
+def times(count: int) -> str:
+    """``once``, ``twice``, ``3 times``."""
+    return {1: "once", 2: "twice"}.get(count, f"{count} times")
+
+
+def descend(
+    optimizer: torch.optim.Optimizer,
+    problem: Quadratic | None = None,
+    nsteps: int = 20,
+    noise: float = 0.0,
+    seed: int = 0,
+) -> Trajectory:
+    r"""Run an optimizer from where its parameter stands, and put the parameter and the state back afterwards.
+
+    So a run can be repeated: the same call gives the same trajectory.
+
+    Args:
+        optimizer: any torch optimizer of one parameter, a vector of shape ``(d,)``.
+        problem: the landscape; the lecture's bowl if not given.
+        nsteps: the number of updates, >= 0.
+        noise: the standard deviation :math:`\sigma` of each coordinate of the gradient's noise, >= 0.
+        seed: of the noise. Two runs with the same seed meet the same draws, whatever the optimizer and the noise level.
+
+    Returns:
+        The trajectory, ``nsteps + 1`` points, float64.
+
+    Raises:
+        ValueError: if the optimizer has not exactly one vector that fits the problem, or an argument is out of range.
+    """
+    problem = lecture_bowl() if problem is None else problem
+    params = [p for group in optimizer.param_groups for p in group["params"]]
+    if len(params) != 1:
+        raise ValueError(f"descend needs an optimizer of one parameter, got {len(params)}")
+    (p,) = params
+    if p.shape != problem.b.shape:
+        raise ValueError(f"the parameter must have shape {tuple(problem.b.shape)} to fit the problem, got {tuple(p.shape)}")
+    if p.dtype != torch.float64:
+        raise ValueError(f"the parameter must be float64, got {p.dtype}; make it with dtype=torch.float64")
+    if not p.requires_grad:
+        raise ValueError("the parameter must have requires_grad=True, or there is no gradient to follow")
+    try:
+        nsteps = operator.index(nsteps)
+    except TypeError:
+        raise ValueError(f"nsteps must be a whole number >= 0, got {nsteps!r}") from None
+    if nsteps < 0:
+        raise ValueError(f"nsteps must be a whole number >= 0, got {nsteps}")
+    if not 0.0 <= noise < math.inf:
+        raise ValueError(f"noise must be finite and >= 0, got {noise}")
+
+    start, grad, state = p.detach().clone(), p.grad, optimizer.state
+    optimizer.state = defaultdict(dict)
+    generator = torch.Generator().manual_seed(seed)
+    points, gradients = [start], []
+    try:
+        for _ in range(nsteps):
+            # One draw a step: a longer run then begins with the draws of a shorter one.
+            xi = noise * torch.randn(p.shape, generator=generator, dtype=torch.float64)
+            optimizer.zero_grad()
+            problem(p, xi).backward()
+            gradients.append(p.grad.detach().clone())
+            optimizer.step()
+            points.append(p.detach().clone())
+    finally:
+        p.data.copy_(start)
+        p.grad, optimizer.state = grad, state
+    path = torch.stack(points)
+    return Trajectory(
+        points=path,
+        losses=problem(path),
+        gradients=torch.stack(gradients) if gradients else path[:0],
+        problem=problem,
+        optimizer=describe(optimizer),
+    )
+
+
+def describe(optimizer: torch.optim.Optimizer) -> str:
+    """The optimizer in words, such as ``SGDMomentumOptimizer lr=0.1 momentum=0.5``; epsilon only if it is not 1e-8."""
+    group = optimizer.param_groups[0]
+    values = [f"{name}={group[name]:g}" for name in ("lr", "alpha", "momentum") if group.get(name) is not None]
+    values += [f"eps={group['eps']:g}"] if group.get("eps", 1e-8) != 1e-8 else []
+    return " ".join([type(optimizer).__name__, *values])

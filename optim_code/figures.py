@@ -1,0 +1,357 @@
+"""Every figure of the book is styled and drawn here, and nowhere else.
+
+A figure is a :class:`Drawing`: the picture, what it shows in words, and the name of its file. Colours are those of
+`LIGHT`; `dark` maps them one to one to `DARK` for a dark page, so that a figure is drawn once.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from .descent import Trajectory, descend
+from .problems import START, Quadratic, start
+
+LIGHT = {
+    "ink": "#1a1c20",
+    "muted": "#5c6470",
+    "grid": "#d9dce1",
+    "contour": "#8d97a5",
+    "path": "#c8102e",
+    "minimum": "#0b57d0",
+    "second": "#0b5d8f",
+    "third": "#a85b00",
+    "fourth": "#5b3d8f",
+}
+DARK = {
+    "ink": "#e8eaee",
+    "muted": "#a9b1bd",
+    "grid": "#3a3f47",
+    "contour": "#7d8795",
+    "path": "#ff6b78",
+    "minimum": "#6ea8ff",
+    "second": "#5cc0f0",
+    "third": "#f0a64a",
+    "fourth": "#b79cf0",
+}
+
+# A line differs from its neighbours by colour, dash and marker, so that it can be told apart in grey print.
+LINES: tuple[dict[str, Any], ...] = (
+    dict(color=LIGHT["path"], linestyle="-", marker="o"),
+    dict(color=LIGHT["second"], linestyle="--", marker="s"),
+    dict(color=LIGHT["third"], linestyle="-.", marker="^"),
+    dict(color=LIGHT["fourth"], linestyle=":", marker="D"),
+)
+
+STYLE: dict[str, Any] = {
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "axes.edgecolor": LIGHT["muted"],
+    "axes.labelcolor": LIGHT["ink"],
+    "axes.titlecolor": LIGHT["ink"],
+    "axes.titlesize": 10,
+    "axes.labelsize": 10,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": LIGHT["grid"],
+    "grid.linewidth": 0.6,
+    "text.color": LIGHT["ink"],
+    "xtick.color": LIGHT["muted"],
+    "ytick.color": LIGHT["muted"],
+    "xtick.labelcolor": LIGHT["ink"],
+    "ytick.labelcolor": LIGHT["ink"],
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+    "legend.fontsize": 9,
+    "legend.frameon": False,
+    "lines.linewidth": 1.6,
+    "lines.markersize": 4,
+    "font.family": "DejaVu Sans",
+    "mathtext.fontset": "dejavusans",
+    "pdf.fonttype": 42,
+    "svg.fonttype": "path",
+    # Without a salt the ids in an SVG are random, and every build would differ from the one before.
+    "svg.hashsalt": "descent",
+}
+
+LEVELS = (0.05, 0.1, 0.5, 1, 2, 3, 4, 5, 6)
+XLIM, YLIM = (-0.6, 1.1), (-1.69, 1.69)
+
+w = start()
+"""The parameter that the book's cells optimize, at the start (1, 1)."""
+
+
+@dataclass(frozen=True, repr=False)
+class Drawing:
+    """A figure, ready to be shown in a notebook, a page or a PDF.
+
+    Attributes:
+        figure: the matplotlib figure.
+        alt: what it shows, computed from the runs it draws.
+        fname: the name of its file, or None.
+        trajectory: the run it shows, where it shows one.
+    """
+
+    figure: Figure
+    alt: str
+    fname: str | None = None
+    trajectory: Trajectory | None = None
+
+    def svg(self) -> str:
+        """The figure as SVG, with ``alt`` as its description and the file's name as its identifier."""
+        text = io.StringIO()
+        metadata = {"Date": None, "Description": self.alt, "Identifier": Path(self.fname or "").stem, "Creator": None}
+        with matplotlib.rc_context(STYLE):
+            self.figure.savefig(text, format="svg", bbox_inches="tight", pad_inches=0.03, metadata=metadata)
+        return text.getvalue()
+
+    def pdf(self) -> bytes:
+        """The figure as PDF, its fonts embedded."""
+        data = io.BytesIO()
+        metadata = {"CreationDate": None, "Title": Path(self.fname or "").stem or None, "Subject": self.alt}
+        with matplotlib.rc_context(STYLE):
+            self.figure.savefig(data, format="pdf", bbox_inches="tight", pad_inches=0.03, metadata=metadata)
+        return data.getvalue()
+
+    def save(self, path: str | Path) -> None:
+        """Write the figure where ``path`` says: SVG if it ends in ``.svg``, PDF if it ends in ``.pdf``.
+
+        Raises:
+            ValueError: for another ending.
+            OSError: if the file cannot be written.
+        """
+        path = Path(path)
+        if path.suffix not in (".pdf", ".svg"):
+            raise ValueError(f"a figure is saved as .pdf or .svg, got {str(path)!r}")
+        path.write_bytes(self.pdf() if path.suffix == ".pdf" else self.svg().encode())
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {
+            "image/svg+xml": self.svg(),
+            "application/pdf": base64.b64encode(self.pdf()).decode("ascii"),
+            "text/plain": self.alt,
+        }
+
+    def __repr__(self) -> str:
+        return f"Drawing: {self.alt}"
+
+
+def output(
+    optimizer: torch.optim.Optimizer, nsteps: int = 20, noise: float = 0.0, fname: str | Path | None = None
+) -> Drawing:
+    """Put the optimizer's parameter at the start (1, 1), run it on the lecture's bowl, and draw its path.
+
+    Args:
+        optimizer: an optimizer of the one parameter ``w``.
+        nsteps: the number of updates.
+        noise: the standard deviation of each coordinate of the gradient's noise.
+        fname: where to save the figure, as ``.pdf`` or ``.svg``; not saved without it.
+
+    Returns:
+        The figure, which a notebook shows if it is the last line of a cell; the run is its ``trajectory``.
+
+    Raises:
+        ValueError: as :func:`~optim_code.descent.descend` and :meth:`Drawing.save` do.
+    """
+    params = [p for group in optimizer.param_groups for p in group["params"]]
+    if len(params) == 1 and params[0].shape == (len(START),):
+        params[0].data.copy_(torch.tensor(START))
+    run = descend(optimizer, nsteps=nsteps, noise=noise)
+    noisy = f" with gradient noise {noise:g}" if noise else ""
+    alt = f"Path of {run.optimizer} over the contours of the bowl{noisy}: from (1, 1) it {run.summary()}."
+    return draw_paths({run.optimizer: run}, fname=fname, alt=alt)
+
+
+def draw_paths(
+    runs: Mapping[str, Trajectory], fname: str | Path | None = None, alt: str | None = None, size: float = 4.2
+) -> Drawing:
+    """Draw one or more paths over the contours of their bowl.
+
+    Args:
+        runs: the trajectories in two dimensions, by label; the first one's problem gives the contours.
+        fname: where to save the figure, as ``.pdf`` or ``.svg``; not saved without it.
+        alt: what the figure shows; computed from the runs if not given.
+        size: the height of the figure in inches.
+
+    Returns:
+        The figure.
+    """
+    first = next(iter(runs.values()))
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(size, size * 1.5), layout="constrained")
+        axes = figure.subplots()
+        _draw_bowl(axes, first.problem)
+        for label, run, line in zip(runs, runs.values(), LINES, strict=False):
+            x, y = _drawable(run.points).T
+            dots = dict(markerfacecolor=LIGHT["ink"], markeredgewidth=0) if len(runs) == 1 else dict(markeredgewidth=0)
+            axes.plot(x, y, **{**line, **dots}, label=label, linewidth=1.4, markersize=4, zorder=3)
+        if len(runs) > 1:
+            axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.09), ncols=2)
+    if alt is None:
+        each = "; ".join(f"{label} {run.summary()}" for label, run in runs.items())
+        alt = f"Paths over the contours of the bowl, all from (1, 1): {each}."
+    return _finish(figure, alt, fname, trajectory=first if len(runs) == 1 else None)
+
+
+def draw_lines(
+    lines: Mapping[str, Sequence[float] | Tensor],
+    theory: Mapping[str, Sequence[float] | Tensor] | None = None,
+    *,
+    ylabel: str,
+    xlabel: str = "step",
+    x: Sequence[float] | Tensor | None = None,
+    log: bool = True,
+    logx: bool = False,
+    fname: str | Path | None = None,
+    alt: str | None = None,
+) -> Drawing:
+    """Draw curves against the step, what was measured with markers and what theory says as thin black lines.
+
+    Args:
+        lines: the measured values by label, one per step.
+        theory: the predicted values by label, one per step.
+        ylabel: what the values are.
+        xlabel: what is counted along the horizontal axis.
+        x: where the values stand; 0, 1, 2, … if not given.
+        log: whether the vertical axis is logarithmic.
+        logx: whether the horizontal axis is logarithmic.
+        fname: where to save the figure, as ``.pdf`` or ``.svg``; not saved without it.
+        alt: what the figure shows; computed from the values if not given.
+
+    Returns:
+        The figure.
+    """
+    theory = theory or {}
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(6.2, 3.6), layout="constrained")
+        axes = figure.subplots()
+        for label, values, line in zip(lines, lines.values(), LINES, strict=False):
+            axes.plot(_positions(x, values), _clean(values), **line, label=label, markevery=max(1, len(values) // 20))
+        for (label, values), dashes in zip(theory.items(), ((6, 2), (2, 2), (6, 2, 1, 2), (1, 1)), strict=False):
+            axes.plot(_positions(x, values), _clean(values), color=LIGHT["ink"], linewidth=0.9, dashes=dashes, label=label)
+        axes.set(xlabel=xlabel, ylabel=ylabel)
+        if log:
+            axes.set_yscale("log")
+        if logx:
+            axes.set_xscale("log")
+        axes.legend()
+    if alt is None:
+        named = "; ".join(f"{label} {_course(values)}" for label, values in {**lines, **theory}.items())
+        alt = f"{ylabel[0].upper()}{ylabel[1:]} against {xlabel}: {named}."
+    return _finish(figure, alt, fname)
+
+
+def draw_bars(
+    bars: Mapping[str, float],
+    theory: Mapping[str, float] | None = None,
+    *,
+    xlabel: str,
+    log: bool = False,
+    fname: str | Path | None = None,
+    alt: str | None = None,
+) -> Drawing:
+    """Draw one horizontal bar per value, with theory's prediction as a black tick across it.
+
+    Args:
+        bars: the measured values by label.
+        theory: the predicted values, by the same labels.
+        xlabel: what the values are.
+        log: whether the axis is logarithmic.
+        fname: where to save the figure, as ``.pdf`` or ``.svg``; not saved without it.
+        alt: what the figure shows; computed from the values if not given.
+
+    Returns:
+        The figure.
+    """
+    theory = theory or {}
+    places = range(len(bars))
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(6.2, 0.8 + 0.42 * len(bars)), layout="constrained")
+        axes = figure.subplots()
+        axes.barh(places, list(bars.values()), height=0.6, color=LIGHT["second"])
+        if theory:
+            axes.plot([theory[label] for label in bars], places, color=LIGHT["path"], linestyle="none", marker="|",
+                      markersize=22, markeredgewidth=2.5, label="theory")  # fmt: skip
+            axes.legend(loc="lower right", bbox_to_anchor=(1, 1), markerscale=0.45)
+        for place, value in zip(places, bars.values(), strict=True):
+            axes.annotate(f"{value:.3g}", (value, place), xytext=(6, 0), textcoords="offset points", va="center", fontsize=9)
+        axes.set(xlabel=xlabel, yticks=places, yticklabels=list(bars))
+        axes.margins(x=0.12)
+        axes.invert_yaxis()
+        axes.grid(axis="y", visible=False)
+        if log:
+            axes.set_xscale("log")
+    if alt is None:
+        predicted = {label: f" (theory {theory[label]:.3g})" if label in theory else "" for label in bars}
+        alt = f"Bars of {xlabel}: " + "; ".join(f"{k} {v:.3g}{predicted[k]}" for k, v in bars.items()) + "."
+    return _finish(figure, alt, fname)
+
+
+def dark(svg: str) -> str:
+    """The same SVG for a dark page, each colour of `LIGHT` replaced by its partner in `DARK`.
+
+    Raises:
+        ValueError: if the SVG has a colour that is not in `LIGHT`.
+    """
+    partner = {LIGHT[role]: DARK[role] for role in LIGHT}
+
+    def replace(match: re.Match[str]) -> str:
+        colour = match.group(0).lower()
+        if colour not in partner:
+            raise ValueError(f"the figure uses {colour}, which is not one of figures.LIGHT")
+        return partner[colour]
+
+    return re.sub(r"(?<=[:\"' ])#[0-9a-fA-F]{6}\b", replace, svg)
+
+
+def _draw_bowl(axes: Axes, problem: Quadratic) -> None:
+    x, y = (torch.linspace(*lim, 241, dtype=torch.float64) for lim in (XLIM, YLIM))
+    grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)
+    contours = axes.contour(x, y, problem(grid), levels=LEVELS, colors=LIGHT["contour"], linewidths=0.8)
+    axes.clabel(contours, fmt="%g", fontsize=8, colors=LIGHT["muted"])
+    axes.plot(*problem.minimum, marker="*", color=LIGHT["minimum"], markersize=11, markeredgewidth=0, zorder=4)
+    axes.set(xlim=XLIM, ylim=YLIM, aspect="equal", xlabel="$w_1$", ylabel="$w_2$")
+    axes.grid(False)
+
+
+def _drawable(points: Tensor) -> Tensor:
+    """The points up to the first that no axes could hold, which a diverging run reaches soon."""
+    beyond = torch.nonzero(~(points.abs() < 1e6).all(dim=1))
+    return points[: int(beyond[0])] if len(beyond) else points
+
+
+def _clean(values: Sequence[float] | Tensor) -> Tensor:
+    """The values as a float64 tensor, infinities as gaps."""
+    values = torch.as_tensor(values, dtype=torch.float64)
+    return torch.where(values.isfinite(), values, torch.nan)
+
+
+def _positions(x: Sequence[float] | Tensor | None, values: Sequence[float] | Tensor) -> Any:
+    return range(len(values)) if x is None else x
+
+
+def _course(values: Sequence[float] | Tensor) -> str:
+    first, last = float(values[0]), float(values[-1])
+    verb = "stays at" if first == last else "falls from" if last < first else "rises from"
+    return f"{verb} {first:.3g}" + ("" if first == last else f" to {last:.3g}")
+
+
+def _finish(figure: Figure, alt: str, fname: str | Path | None, trajectory: Trajectory | None = None) -> Drawing:
+    drawing = Drawing(figure, alt, None if fname is None else str(fname), trajectory)
+    if fname is not None:
+        drawing.save(fname)
+    return drawing

@@ -1,0 +1,117 @@
+"""The four optimizers of the book, as its sections print them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .optim import Optim
+
+
+class SGDOptimizer(Optim):
+    r"""Stochastic gradient descent, :math:`w \leftarrow w - \eta g`.
+
+    Args:
+        params: parameters or groups, as in :class:`~optim_code.optim.Optim`.
+        lr: the learning rate :math:`\eta \ge 0`.
+
+    Raises:
+        ValueError: for a hyper-parameter outside its range.
+
+    Source: equation ``update-sgd``; :class:`torch.optim.SGD` without momentum.
+    """
+
+    def __init__(self, params: Any, lr: float) -> None:
+        super().__init__(params, dict(lr=lr))
+
+    def my_step(self, p: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
+        p.data -= group["lr"] * p.grad.data
+
+
+class SGDMomentumOptimizer(Optim):
+    r"""Gradient descent with momentum, :math:`v \leftarrow \beta v + g`, :math:`w \leftarrow w - \eta v`.
+
+    Args:
+        params: parameters or groups, as in :class:`~optim_code.optim.Optim`.
+        lr: the learning rate :math:`\eta \ge 0`.
+        momentum: the momentum :math:`\beta`, :math:`0 \le \beta < 1`.
+
+    Raises:
+        ValueError: for a hyper-parameter outside its range.
+
+    Source: equation ``update-momentum``; :class:`torch.optim.SGD` with ``momentum``.
+    """
+
+    def __init__(self, params: Any, lr: float, momentum: float) -> None:
+        super().__init__(params, dict(lr=lr, momentum=momentum))
+
+    def my_step(self, p: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
+        if not state:
+            state["v"] = torch.zeros_like(p.data)
+        state["v"] = group["momentum"] * state["v"] + p.grad.data
+        p.data -= group["lr"] * state["v"]
+
+
+class RMSPropOptimizer(Optim):
+    r"""RMSProp, :math:`v \leftarrow \alpha v + (1-\alpha) g^2`, :math:`w \leftarrow w - \eta g / (\sqrt v + \varepsilon)`.
+
+    Args:
+        params: parameters or groups, as in :class:`~optim_code.optim.Optim`.
+        lr: the learning rate :math:`\eta \ge 0`.
+        alpha: the decay of the squared gradient :math:`\alpha`, :math:`0 \le \alpha < 1`.
+        eps: the constant :math:`\varepsilon \ge 0` that keeps the division finite; outside the root.
+
+    Raises:
+        ValueError: for a hyper-parameter outside its range.
+
+    Source: equation ``update-rmsprop``; :class:`torch.optim.RMSprop`.
+    """
+
+    def __init__(self, params: Any, lr: float, alpha: float, eps: float = 1e-8) -> None:
+        super().__init__(params, dict(lr=lr, alpha=alpha, eps=eps))
+
+    def my_step(self, p: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
+        alpha, g = group["alpha"], p.grad.data
+        if not state:
+            state["v"] = torch.zeros_like(p.data)
+        state["v"] = alpha * state["v"] + (1 - alpha) * g**2
+        p.data -= group["lr"] * g / (state["v"].sqrt() + group["eps"])
+
+
+class AdamOptimizer(Optim):
+    r"""Adam: momentum over RMSProp, both averages corrected for their start at zero.
+
+    :math:`m \leftarrow \beta m + (1-\beta) g`, :math:`v \leftarrow \alpha v + (1-\alpha) g^2`,
+    :math:`\hat m = m / (1-\beta^t)`, :math:`\hat v = v / (1-\alpha^t)`,
+    :math:`w \leftarrow w - \eta \hat m / (\sqrt{\hat v} + \varepsilon)`.
+
+    Args:
+        params: parameters or groups, as in :class:`~optim_code.optim.Optim`.
+        lr: the learning rate :math:`\eta \ge 0`.
+        alpha: the decay of the squared gradient :math:`\alpha`, :math:`0 \le \alpha < 1`.
+        momentum: the momentum :math:`\beta`, :math:`0 \le \beta < 1`.
+        eps: the constant :math:`\varepsilon \ge 0` that keeps the division finite; outside the root.
+
+    Raises:
+        ValueError: for a hyper-parameter outside its range.
+
+    Source: equation ``update-adam``; :class:`torch.optim.Adam` with ``betas=(momentum, alpha)``. The paper
+    names them the other way round: its :math:`\beta_1` is our :math:`\beta`, its :math:`\beta_2` our
+    :math:`\alpha`.
+    """
+
+    def __init__(self, params: Any, lr: float, alpha: float, momentum: float, eps: float = 1e-8) -> None:
+        super().__init__(params, dict(lr=lr, alpha=alpha, momentum=momentum, eps=eps))
+
+    def my_step(self, p: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
+        alpha, beta, g = group["alpha"], group["momentum"], p.grad.data
+        if not state:
+            state.update(t=0, m=torch.zeros_like(p.data), v=torch.zeros_like(p.data))
+        state["t"] += 1
+        state["m"] = beta * state["m"] + (1 - beta) * g
+        state["v"] = alpha * state["v"] + (1 - alpha) * g**2
+        m_hat = state["m"] / (1 - beta ** state["t"])
+        v_hat = state["v"] / (1 - alpha ** state["t"])
+        p.data -= group["lr"] * m_hat / (v_hat.sqrt() + group["eps"])

@@ -1,0 +1,67 @@
+"""The landscapes the optimizers walk on."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+START = (1.0, 1.0)
+"""Where every run of the book begins."""
+
+
+class Quadratic:
+    r"""A quadratic cost, :math:`f(w) = \tfrac12 w^\top A w - b^\top w`.
+
+    Args:
+        A: symmetric positive definite matrix, shape ``(d, d)``; its eigenvalues are the curvatures.
+        b: vector, shape ``(d,)``; zeros if not given. It moves the minimum to :math:`A^{-1}b`.
+
+    Raises:
+        ValueError: if ``A`` is not a symmetric positive definite matrix, or ``b`` does not fit it.
+
+    Source: the chapter *The bowl*, equation ``def-quadratic``.
+    """
+
+    def __init__(self, A: Tensor, b: Tensor | None = None) -> None:
+        self.A = torch.as_tensor(A, dtype=torch.float64)
+        if self.A.ndim != 2 or not torch.equal(self.A, self.A.T):
+            raise ValueError(f"A must be a symmetric matrix, got {A}")
+        self.curvatures = torch.linalg.eigvalsh(self.A)
+        if not self.curvatures[0] > 0:
+            raise ValueError(f"A must be positive definite, got eigenvalues {self.curvatures.tolist()}")
+        self.b = torch.zeros(len(self.A), dtype=torch.float64) if b is None else torch.as_tensor(b, dtype=torch.float64)
+        if self.b.shape != self.A.shape[:1]:
+            raise ValueError(f"b must have shape {tuple(self.A.shape[:1])} to fit A, got {tuple(self.b.shape)}")
+
+    def __call__(self, w: Tensor, xi: Tensor | float = 0.0) -> Tensor:
+        r"""The cost at ``w``, with the noise ``xi`` injected into ``b``.
+
+        Args:
+            w: point, shape ``(..., d)``.
+            xi: noise :math:`\xi`, shape ``(d,)``; 0 gives the true cost. It turns the gradient into
+                :math:`Aw - b - \xi`, which is what a mini-batch does to it.
+
+        Returns:
+            The cost, shape ``(...)``.
+        """
+        return ((w @ self.A) * w).sum(-1) / 2 - ((self.b + xi) * w).sum(-1)
+
+    @property
+    def minimum(self) -> Tensor:
+        r"""The point :math:`w^\star = A^{-1}b` where the gradient vanishes, shape ``(d,)``."""
+        return torch.linalg.solve(self.A, self.b)
+
+    @property
+    def condition_number(self) -> float:
+        r""":math:`\kappa = L/\mu`, the largest curvature over the smallest."""
+        return float(self.curvatures[-1] / self.curvatures[0])
+
+
+def lecture_bowl() -> Quadratic:
+    r"""The bowl of the book, :math:`f(w) = \tfrac12 (w_1^2 + 5 w_2^2)`: :math:`\mu=1`, :math:`L=5`, :math:`\kappa=5`."""
+    return Quadratic(torch.diag(torch.tensor([1.0, 5.0], dtype=torch.float64)))
+
+
+def start() -> Tensor:
+    """A fresh parameter at the start (1, 1), float64, ready for ``backward``."""
+    return torch.tensor(START, dtype=torch.float64, requires_grad=True)
