@@ -39,7 +39,7 @@ class Trajectory:
     @property
     def distances(self) -> Tensor:
         """The distance to the minimum at each iterate, shape ``(nsteps + 1,)``."""
-        return (self.points - self.problem.minimum).norm(dim=1)
+        return torch.linalg.vector_norm(self.points - self.problem.minimum, dim=1)
 
     def steps_to(self, distance: float) -> int | None:
         """The first step after which the iterate is within ``distance`` of the minimum; None if there is none."""
@@ -61,10 +61,14 @@ class Trajectory:
 
     def summary(self, within: float = 1e-3) -> str:
         """The run in words, computed from it: how near it came, and how often it crossed the valley."""
-        crossings = "never crossing the valley" if self.crossings == 0 else f"crossing the valley {times(self.crossings)}"
+        crossings = (
+            "never crossing the valley" if self.crossings == 0 else f"crossing the valley {times(self.crossings)}"
+        )
         reached = self.steps_to(within)
         if self.diverged:
-            ending = f"diverges: the loss grows from {self.losses[0]:.3g} to {self.losses[-1]:.3g} in {steps(self.nsteps)}"
+            ending = (
+                f"diverges: the loss grows from {self.losses[0]:.3g} to {self.losses[-1]:.3g} in {steps(self.nsteps)}"
+            )
         elif reached is not None:
             ending = f"comes within {within:g} of the minimum in {steps(reached)}"
         else:
@@ -112,7 +116,9 @@ def descend(
         raise ValueError(f"descend needs an optimizer of one parameter, got {len(params)}")
     (p,) = params
     if p.shape != problem.b.shape:
-        raise ValueError(f"the parameter must have shape {tuple(problem.b.shape)} to fit the problem, got {tuple(p.shape)}")
+        raise ValueError(
+            f"the parameter must have shape {tuple(problem.b.shape)} to fit the problem, got {tuple(p.shape)}"
+        )
     if p.dtype != torch.float64:
         raise ValueError(f"the parameter must be float64, got {p.dtype}; make it with dtype=torch.float64")
     if not p.requires_grad:
@@ -135,7 +141,7 @@ def descend(
             # One draw a step: a longer run then begins with the draws of a shorter one.
             xi = noise * torch.randn(p.shape, generator=generator, dtype=torch.float64)
             optimizer.zero_grad()
-            problem(p, xi).backward()
+            torch.autograd.backward(problem(p, xi))
             gradients.append(p.grad.detach().clone())
             optimizer.step()
             points.append(p.detach().clone())

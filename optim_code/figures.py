@@ -18,6 +18,7 @@ import matplotlib
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, MultipleLocator
 from torch import Tensor
 
 from .descent import Trajectory, descend
@@ -89,7 +90,7 @@ STYLE: dict[str, Any] = {
 }
 
 LEVELS = (0.05, 0.1, 0.5, 1, 2, 3, 4, 5, 6)
-XLIM, YLIM = (-0.6, 1.1), (-1.69, 1.69)
+XLIM, YLIM, WIDEST = (-0.6, 1.1), (-1.69, 1.69), 3.0
 
 w = start()
 """The parameter that the book's cells optimize, at the start (1, 1)."""
@@ -176,31 +177,28 @@ def output(
     return draw_paths({run.optimizer: run}, fname=fname, alt=alt)
 
 
-def draw_paths(
-    runs: Mapping[str, Trajectory], fname: str | Path | None = None, alt: str | None = None, size: float = 4.2
-) -> Drawing:
+def draw_paths(runs: Mapping[str, Trajectory], fname: str | Path | None = None, alt: str | None = None) -> Drawing:
     """Draw one or more paths over the contours of their bowl.
 
     Args:
         runs: the trajectories in two dimensions, by label; the first one's problem gives the contours.
         fname: where to save the figure, as ``.pdf`` or ``.svg``; not saved without it.
         alt: what the figure shows; computed from the runs if not given.
-        size: the height of the figure in inches.
 
     Returns:
         The figure.
     """
     first = next(iter(runs.values()))
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(size, size * 1.5), layout="constrained")
+        figure = Figure(figsize=(4.6, 5.4), layout="constrained")
         axes = figure.subplots()
-        _draw_bowl(axes, first.problem)
+        _draw_bowl(axes, first.problem, torch.cat([_drawable(run.points) for run in runs.values()]))
         for label, run, line in zip(runs, runs.values(), LINES, strict=False):
             x, y = _drawable(run.points).T
             dots = dict(markerfacecolor=LIGHT["ink"], markeredgewidth=0) if len(runs) == 1 else dict(markeredgewidth=0)
             axes.plot(x, y, **{**line, **dots}, label=label, linewidth=1.4, markersize=4, zorder=3)
         if len(runs) > 1:
-            axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.09), ncols=2)
+            figure.legend(loc="outside lower center", ncols=2)
     if alt is None:
         each = "; ".join(f"{label} {run.summary()}" for label, run in runs.items())
         alt = f"Paths over the contours of the bowl, all from (1, 1): {each}."
@@ -242,17 +240,21 @@ def draw_lines(
         for label, values, line in zip(lines, lines.values(), LINES, strict=False):
             axes.plot(_positions(x, values), _clean(values), **line, label=label, markevery=max(1, len(values) // 20))
         for (label, values), dashes in zip(theory.items(), ((6, 2), (2, 2), (6, 2, 1, 2), (1, 1)), strict=False):
-            axes.plot(_positions(x, values), _clean(values), color=LIGHT["ink"], linewidth=0.9, dashes=dashes, label=label)
+            axes.plot(
+                _positions(x, values), _clean(values), color=LIGHT["ink"], linewidth=0.9, dashes=dashes, label=label
+            )
         axes.set(xlabel=xlabel, ylabel=ylabel)
         if log:
             axes.set_yscale("log")
         if logx:
             axes.set_xscale("log")
+        elif x is None:
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend()
     if alt is None:
         named = "; ".join(f"{label} {_course(values)}" for label, values in {**lines, **theory}.items())
         alt = f"{ylabel[0].upper()}{ylabel[1:]} against {xlabel}: {named}."
-    return _finish(figure, alt, fname)
+    return _finish(figure, alt.replace("$", ""), fname)
 
 
 def draw_bars(
@@ -288,7 +290,9 @@ def draw_bars(
                       markersize=22, markeredgewidth=2.5, label="theory")  # fmt: skip
             axes.legend(loc="lower right", bbox_to_anchor=(1, 1), markerscale=0.45)
         for place, value in zip(places, bars.values(), strict=True):
-            axes.annotate(f"{value:.3g}", (value, place), xytext=(6, 0), textcoords="offset points", va="center", fontsize=9)
+            axes.annotate(
+                f"{value:.3g}", (value, place), xytext=(6, 0), textcoords="offset points", va="center", fontsize=9
+            )
         axes.set(xlabel=xlabel, yticks=places, yticklabels=list(bars))
         axes.margins(x=0.12)
         axes.invert_yaxis()
@@ -298,7 +302,7 @@ def draw_bars(
     if alt is None:
         predicted = {label: f" (theory {theory[label]:.3g})" if label in theory else "" for label in bars}
         alt = f"Bars of {xlabel}: " + "; ".join(f"{k} {v:.3g}{predicted[k]}" for k, v in bars.items()) + "."
-    return _finish(figure, alt, fname)
+    return _finish(figure, alt.replace("$", ""), fname)
 
 
 def dark(svg: str) -> str:
@@ -318,13 +322,20 @@ def dark(svg: str) -> str:
     return re.sub(r"(?<=[:\"' ])#[0-9a-fA-F]{6}\b", replace, svg)
 
 
-def _draw_bowl(axes: Axes, problem: Quadratic) -> None:
-    x, y = (torch.linspace(*lim, 241, dtype=torch.float64) for lim in (XLIM, YLIM))
+def _draw_bowl(axes: Axes, problem: Quadratic, path: Tensor) -> None:
+    # The usual window, made larger where a path leaves it, but not without end for one that diverges.
+    low, high = path.amin(0).clamp(min=-WIDEST), path.amax(0).clamp(max=WIDEST)
+    xlim, ylim = (
+        (min(lim[0], float(low[i]) - 0.1), max(lim[1], float(high[i]) + 0.1)) for i, lim in enumerate((XLIM, YLIM))
+    )
+    x, y = (torch.linspace(*lim, 241, dtype=torch.float64) for lim in (xlim, ylim))
     grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)
     contours = axes.contour(x, y, problem(grid), levels=LEVELS, colors=LIGHT["contour"], linewidths=0.8)
     axes.clabel(contours, fmt="%g", fontsize=8, colors=LIGHT["muted"])
     axes.plot(*problem.minimum, marker="*", color=LIGHT["minimum"], markersize=11, markeredgewidth=0, zorder=4)
-    axes.set(xlim=XLIM, ylim=YLIM, aspect="equal", xlabel="$w_1$", ylabel="$w_2$")
+    axes.set(xlim=xlim, ylim=ylim, aspect="equal", xlabel="$w_1$", ylabel="$w_2$")
+    axes.xaxis.set_major_locator(MultipleLocator(0.5))
+    axes.yaxis.set_major_locator(MultipleLocator(0.5))
     axes.grid(False)
 
 

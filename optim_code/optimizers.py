@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
-from torch import Tensor
 
 from .optim import Optim
 
@@ -23,10 +20,10 @@ class SGDOptimizer(Optim):
     Source: equation ``update-sgd``; :class:`torch.optim.SGD` without momentum.
     """
 
-    def __init__(self, params: Any, lr: float) -> None:
+    def __init__(self, params, lr):
         super().__init__(params, dict(lr=lr))
 
-    def my_step(self, p: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
+    def my_step(self, p, state, group):
         p.data -= group["lr"] * p.grad.data
 
 
@@ -44,10 +41,10 @@ class SGDMomentumOptimizer(Optim):
     Source: equation ``update-momentum``; :class:`torch.optim.SGD` with ``momentum``.
     """
 
-    def __init__(self, params: Any, lr: float, momentum: float) -> None:
+    def __init__(self, params, lr, momentum):
         super().__init__(params, dict(lr=lr, momentum=momentum))
 
-    def my_step(self, p: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
+    def my_step(self, p, state, group):
         if not state:
             state["v"] = torch.zeros_like(p.data)
         state["v"] = group["momentum"] * state["v"] + p.grad.data
@@ -55,7 +52,9 @@ class SGDMomentumOptimizer(Optim):
 
 
 class RMSPropOptimizer(Optim):
-    r"""RMSProp, :math:`v \leftarrow \alpha v + (1-\alpha) g^2`, :math:`w \leftarrow w - \eta g / (\sqrt v + \varepsilon)`.
+    r"""RMSProp: the gradient divided by the root of its running mean square.
+
+    :math:`v \leftarrow \alpha v + (1-\alpha) g^2`, :math:`w \leftarrow w - \eta g / (\sqrt v + \varepsilon)`.
 
     Args:
         params: parameters or groups, as in :class:`~optim_code.optim.Optim`.
@@ -69,10 +68,10 @@ class RMSPropOptimizer(Optim):
     Source: equation ``update-rmsprop``; :class:`torch.optim.RMSprop`.
     """
 
-    def __init__(self, params: Any, lr: float, alpha: float, eps: float = 1e-8) -> None:
+    def __init__(self, params, lr, alpha, eps=1e-8):
         super().__init__(params, dict(lr=lr, alpha=alpha, eps=eps))
 
-    def my_step(self, p: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
+    def my_step(self, p, state, group):
         alpha, g = group["alpha"], p.grad.data
         if not state:
             state["v"] = torch.zeros_like(p.data)
@@ -102,10 +101,10 @@ class AdamOptimizer(Optim):
     :math:`\alpha`.
     """
 
-    def __init__(self, params: Any, lr: float, alpha: float, momentum: float, eps: float = 1e-8) -> None:
+    def __init__(self, params, lr, alpha, momentum, eps=1e-8):
         super().__init__(params, dict(lr=lr, alpha=alpha, momentum=momentum, eps=eps))
 
-    def my_step(self, p: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
+    def my_step(self, p, state, group):
         alpha, beta, g = group["alpha"], group["momentum"], p.grad.data
         if not state:
             state.update(t=0, m=torch.zeros_like(p.data), v=torch.zeros_like(p.data))

@@ -44,7 +44,8 @@ class Quadratic:
         Returns:
             The cost, shape ``(...)``.
         """
-        return ((w @ self.A) * w).sum(-1) / 2 - ((self.b + xi) * w).sum(-1)
+        cost: Tensor = ((w @ self.A) * w).sum(-1) / 2 - ((self.b + xi) * w).sum(-1)
+        return cost
 
     @property
     def minimum(self) -> Tensor:
@@ -58,7 +59,7 @@ class Quadratic:
 
 
 def lecture_bowl() -> Quadratic:
-    r"""The bowl of the book, :math:`f(w) = \tfrac12 (w_1^2 + 5 w_2^2)`: :math:`\mu=1`, :math:`L=5`, :math:`\kappa=5`."""
+    r"""The bowl of the book, :math:`f(w) = \tfrac12 (w_1^2 + 5 w_2^2)`, with curvatures 1 and 5."""
     return Quadratic(torch.diag(torch.tensor([1.0, 5.0], dtype=torch.float64)))
 
 

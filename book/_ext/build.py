@@ -1,6 +1,6 @@
-"""`make html` and `make pdf`: Jupyter Book's own configuration and Sphinx, with one clear line for each thing that goes wrong.
+"""`make html` and `make pdf`: Jupyter Book's configuration, Sphinx, and one clear line for whatever goes wrong.
 
-The book is built in `_build/.work`; only a build without a fault takes the place of the last good one in `_build/html`.
+The book is built in `_build/.work`; only a build without a fault replaces the last good one in `_build/html`.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 from xml.etree import ElementTree
 
 from docutils import nodes
@@ -53,7 +53,7 @@ def describe(app: Sphinx, document: nodes.document) -> None:
         if name and ".pdf" in images:
             pairs[name] = images[".pdf"]["uri"].lstrip("/")
     if pairs:
-        app.env.metadata[app.env.docname]["figure_files"] = pairs  # type: ignore[assignment]
+        app.env.metadata[app.env.docname]["figure_files"] = pairs
 
 
 def collect(app: Sphinx, error: Exception | None) -> None:
@@ -74,7 +74,7 @@ def named(env: BuildEnvironment) -> dict[str, str]:
     """The PDF of every named figure of the book; a name that two figures share is a warning."""
     wanted: dict[str, str] = {}
     for docname in sorted(env.found_docs):
-        for name, source in env.metadata[docname].get("figure_files", {}).items():  # type: ignore[attr-defined]
+        for name, source in env.metadata[docname].get("figure_files", {}).items():
             if wanted.setdefault(f"{name}.pdf", source) != source:
                 logger.warning("two figures are saved as %s.pdf: give one another fname", name, location=docname)
     return wanted
@@ -84,7 +84,7 @@ class LightAndDark(SphinxPostTransform):
     """In HTML each figure is there twice, drawn for a light and for a dark page; the style sheet shows one."""
 
     default_priority = 20
-    formats: ClassVar[tuple[str, ...]] = ("html",)
+    formats = ("html",)
 
     def run(self, **kwargs: Any) -> None:
         for image in drawn(self.document, ".svg"):
@@ -92,8 +92,8 @@ class LightAndDark(SphinxPostTransform):
             twin["uri"] = self.night(image["uri"].lstrip("/"))
             twin["candidates"] = {"*": twin["uri"]}
             self.env.images.add_file(self.env.docname, twin["uri"])
-            image["classes"].append("only-light")
-            twin["classes"].append("only-dark")
+            image["classes"].append("for-light")
+            twin["classes"].append("for-dark")
             image.parent.insert(image.parent.index(image) + 1, twin)
 
     def night(self, uri: str) -> str:

@@ -1,4 +1,4 @@
-"""A build with a warning is a failed build, on the next try too; and a section whose cells would not run is a warning."""
+"""A build with a warning is a failed build, on the next try too; a section whose cells would not run is a warning."""
 
 from __future__ import annotations
 

@@ -1,0 +1,85 @@
+"""What the tests share: the book, built once, and the tools that some of them need."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+BUILD = ROOT / "_build"
+
+# The tools that a marked test needs: the program, and the Debian packages that bring it (apt.txt names them too).
+TOOLS = {
+    "chromium": ("chromium", "chromium"),
+    "tex": (
+        "lualatex",
+        "latexmk texlive-luatex texlive-latex-recommended texlive-latex-extra texlive-fonts-recommended tex-gyre "
+        "fonts-freefont-otf",
+    ),
+    "poppler": ("pdftotext", "poppler-utils"),
+}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", f"needs(*tools): the test needs these programs: {', '.join(TOOLS)}")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out, by name and aloud, what this machine cannot run; with CI=true that is an error."""
+    left_out: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        for tool in {tool for mark in item.iter_markers("needs") for tool in mark.args}:
+            if shutil.which(TOOLS[tool][0]) is None:
+                left_out.setdefault(tool, []).append(item)
+    lines = [
+        f"left out: {len(out)} tests, for there is no {TOOLS[tool][0]}: apt-get install {TOOLS[tool][1]}"
+        for tool, out in left_out.items()
+    ]
+    if left_out and os.environ.get("CI") == "true":
+        raise pytest.UsageError("with CI=true nothing may be left out; " + "; ".join(lines))
+    gone = {id(item) for out in left_out.values() for item in out}
+    config.hook.pytest_deselected(items=[item for item in items if id(item) in gone])
+    items[:] = [item for item in items if id(item) not in gone]
+    config.stash[LEFT_OUT] = lines
+
+
+LEFT_OUT = pytest.StashKey[list[str]]()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for line in config.stash.get(LEFT_OUT, []):
+        terminalreporter.write_line(line, yellow=True)
+
+
+def run_build(target: str, root: Path = ROOT, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run `make html` or `make pdf` of the tree at ``root``, without the installation that came before the tests."""
+    return subprocess.run(
+        [sys.executable, "-m", "book._ext.build", target],
+        cwd=root,
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="session")
+def html() -> Path:
+    """The folder of the built HTML book."""
+    done = run_build("html")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return BUILD / "html"
+
+
+@pytest.fixture(scope="session")
+def pdf() -> Path:
+    """The folder of the built PDFs."""
+    done = run_build("pdf")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return BUILD / "pdf"
