@@ -24,8 +24,8 @@ class Quadratic:
 
     def __init__(self, A: Tensor, b: Tensor | None = None) -> None:
         self.A = torch.as_tensor(A, dtype=torch.float64)
-        if self.A.ndim != 2 or not torch.equal(self.A, self.A.T):
-            raise ValueError(f"A must be a symmetric matrix, got {A}")
+        if self.A.ndim != 2 or self.A.shape[0] != self.A.shape[1] or not torch.allclose(self.A, self.A.T):
+            raise ValueError(f"A must be a symmetric matrix, got {self.A.tolist()}")
         self.curvatures = torch.linalg.eigvalsh(self.A)
         if not self.curvatures[0] > 0:
             raise ValueError(f"A must be positive definite, got eigenvalues {self.curvatures.tolist()}")
