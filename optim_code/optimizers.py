@@ -24,7 +24,7 @@ class SGDOptimizer(Optim):
         super().__init__(params, dict(lr=lr))
 
     def my_step(self, p, state, group):
-        p.data -= group["lr"] * p.grad.data
+        p.data.add_(p.grad.data, alpha=-group["lr"])
 
 
 class SGDMomentumOptimizer(Optim):
@@ -48,7 +48,7 @@ class SGDMomentumOptimizer(Optim):
         if not state:
             state["v"] = torch.zeros_like(p.data)
         state["v"] = group["momentum"] * state["v"] + p.grad.data
-        p.data -= group["lr"] * state["v"]
+        p.data.add_(state["v"], alpha=-group["lr"])
 
 
 class RMSPropOptimizer(Optim):

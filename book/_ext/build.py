@@ -145,7 +145,7 @@ def locate_failing_cell(path: Path, cause: BaseException | None) -> str:
         return f"{where}: {one_line(cause)}"
     trace = re.sub(r"\x1b\[[0-9;]*m", "", cause.traceback)
     cell = re.search(r"Cell In\[(\d+)\], line (\d+)", trace)
-    reason = f"{cause.ename}: {cause.evalue}".splitlines()[0]
+    reason = f"{cause.ename}: {cause.evalue}".splitlines()[0].rstrip(": ")
     if cell is None:
         return f"{where}: a cell raised {reason}"
     number, line = int(cell[1]), int(cell[2])
@@ -156,7 +156,8 @@ def locate_failing_cell(path: Path, cause: BaseException | None) -> str:
     source = notebook.cells[code[number - 1]].source.splitlines()
     text = path.read_text(encoding="utf-8").splitlines()
     offset = next(i for i in range(start, len(text)) if text[i : i + len(source)] == source)
-    return f"{where}:{offset + line}: cell {number}, line {line}: {reason}; mend the cell, or the code it calls"
+    code_line = source[line - 1].strip()
+    return f"{where}:{offset + line}: cell {number}, line {line}: {reason} in `{code_line}`; mend it, or what it calls"
 
 
 def one_line(error: object) -> str:
