@@ -328,6 +328,12 @@ def _draw_bowl(axes: Axes, problem: Quadratic, path: Tensor) -> None:
     xlim, ylim = (
         (min(lim[0], float(low[i]) - 0.1), max(lim[1], float(high[i]) + 0.1)) for i, lim in enumerate((XLIM, YLIM))
     )
+    wanted = (YLIM[1] - YLIM[0]) / (XLIM[1] - XLIM[0])
+    spare = ((ylim[1] - ylim[0]) / wanted - (xlim[1] - xlim[0])) / 2
+    if spare > 0:
+        xlim = (xlim[0] - spare, xlim[1] + spare)
+    else:
+        ylim = (ylim[0] + spare * wanted, ylim[1] - spare * wanted)
     x, y = (torch.linspace(*lim, 241, dtype=torch.float64) for lim in (xlim, ylim))
     grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)
     contours = axes.contour(x, y, problem(grid), levels=LEVELS, colors=LIGHT["contour"], linewidths=0.8)
