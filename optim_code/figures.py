@@ -289,10 +289,9 @@ def draw_bars(
             axes.plot([theory[label] for label in bars], places, color=LIGHT["path"], linestyle="none", marker="|",
                       markersize=22, markeredgewidth=2.5, label="theory")  # fmt: skip
             axes.legend(loc="lower right", bbox_to_anchor=(1, 1), markerscale=0.45)
-        for place, value in zip(places, bars.values(), strict=True):
-            axes.annotate(
-                f"{value:.3g}", (value, place), xytext=(6, 0), textcoords="offset points", va="center", fontsize=9
-            )
+        for place, (label, value) in zip(places, bars.items(), strict=True):
+            beyond = (max(value, theory.get(label, value)), place)
+            axes.annotate(f"{value:.3g}", beyond, xytext=(6, 0), textcoords="offset points", va="center", fontsize=9)
         axes.set(xlabel=xlabel, yticks=places, yticklabels=list(bars))
         axes.margins(x=0.12)
         axes.invert_yaxis()
