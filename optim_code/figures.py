@@ -187,7 +187,11 @@ def draw_paths(runs: Mapping[str, Trajectory], fname: str | Path | None = None, 
 
     Returns:
         The figure.
+
+    Raises:
+        ValueError: for more than four runs.
     """
+    _check_count(runs)
     first = next(iter(runs.values()))
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(4.6, 5.4), layout="constrained")
@@ -232,8 +236,12 @@ def draw_lines(
 
     Returns:
         The figure.
+
+    Raises:
+        ValueError: for more than four lines.
     """
     theory = theory or {}
+    _check_count(lines)
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(6.2, 3.6), layout="constrained")
         axes = figure.subplots()
@@ -358,6 +366,12 @@ def _clean(values: Sequence[float] | Tensor) -> Tensor:
 
 def _positions(x: Sequence[float] | Tensor | None, values: Sequence[float] | Tensor) -> Any:
     return range(len(values)) if x is None else x
+
+
+def _check_count(lines: Mapping[str, Any]) -> None:
+    # A fifth line would have to repeat a colour, a dash and a marker.
+    if not 1 <= len(lines) <= len(LINES):
+        raise ValueError(f"a figure holds at least 1 and at most {len(LINES)} lines, got {len(lines)}")
 
 
 def _course(values: Sequence[float] | Tensor) -> str:

@@ -102,12 +102,15 @@ class AdamOptimizer(Optim):
     """
 
     def __init__(self, params, lr, alpha, momentum, eps=1e-8):
-        super().__init__(params, dict(lr=lr, alpha=alpha, momentum=momentum, eps=eps))
+        defaults = dict(lr=lr, alpha=alpha, momentum=momentum, eps=eps)
+        super().__init__(params, defaults)
 
     def my_step(self, p, state, group):
         alpha, beta, g = group["alpha"], group["momentum"], p.grad.data
         if not state:
-            state.update(t=0, m=torch.zeros_like(p.data), v=torch.zeros_like(p.data))
+            state["t"] = 0
+            state["m"] = torch.zeros_like(p.data)
+            state["v"] = torch.zeros_like(p.data)
         state["t"] += 1
         state["m"] = beta * state["m"] + (1 - beta) * g
         state["v"] = alpha * state["v"] + (1 - alpha) * g**2

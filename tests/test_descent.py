@@ -1,0 +1,170 @@
+"""The bowl's facts against closed forms, and what a run is."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from optim_code import AdamOptimizer, RMSPropOptimizer, SGDMomentumOptimizer, SGDOptimizer, w
+from optim_code.descent import descend
+from optim_code.problems import Quadratic, lecture_bowl, start
+
+CURVATURES = torch.tensor([1.0, 5.0], dtype=torch.float64)
+
+
+def test_the_bowl_is_the_lectures():
+    bowl = lecture_bowl()
+    point = torch.tensor([0.3, -0.7], dtype=torch.float64)
+    assert math.isclose(bowl(point), 0.5 * (0.3**2 + 5 * 0.7**2))
+    assert torch.equal(bowl.curvatures, CURVATURES)
+    assert bowl.condition_number == 5.0
+    assert torch.equal(bowl.minimum, torch.zeros(2, dtype=torch.float64))
+    assert w.dtype == torch.float64
+    assert w.tolist() == [1.0, 1.0]
+
+
+def test_noise_injected_into_b_is_subtracted_from_the_gradient():
+    problem = Quadratic([[2.0, 1.0], [1.0, 3.0]], b=[1.0, -1.0])
+    point, xi = start(), torch.tensor([0.5, -0.25], dtype=torch.float64)
+    problem(point, xi).backward()
+    assert torch.allclose(point.grad, torch.tensor([3 - 1 - 0.5, 4 + 1 + 0.25], dtype=torch.float64))
+    assert torch.allclose(problem.A @ problem.minimum, problem.b)
+
+
+@pytest.mark.parametrize(
+    ("A", "b", "said"),
+    [
+        ([[1.0, 2.0], [0.0, 1.0]], None, "A must be a symmetric matrix"),
+        ([[1.0, 0.0]], None, "A must be a symmetric matrix"),
+        ([[1.0, 0.0], [0.0, -1.0]], None, "A must be positive definite"),
+        ([[1.0, 0.0], [0.0, 1.0]], [1.0], r"b must have shape \(2,\)"),
+    ],
+)
+def test_a_matrix_that_makes_no_bowl_is_refused(A, b, said):
+    with pytest.raises(ValueError, match=said):
+        Quadratic(torch.tensor(A), b)
+
+
+@pytest.mark.parametrize("lr", [0.1, 0.33333, 0.41])
+def test_sgd_follows_its_closed_form(lr):
+    run = descend(SGDOptimizer([w], lr=lr))
+    t = torch.arange(21, dtype=torch.float64)[:, None]
+    assert torch.allclose(run.points, (1 - lr * CURVATURES) ** t, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("lr", "diverges"), [(0.399, False), (0.401, True)])
+def test_sgd_is_stable_up_to_two_over_L(lr, diverges):
+    assert descend(SGDOptimizer([w], lr=lr), nsteps=2000).diverged == diverges
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.5, 0.9])
+def test_momentum_is_stable_up_to_two_times_one_plus_beta_over_L(beta):
+    limit = 2 * (1 + beta) / 5
+    assert not descend(SGDMomentumOptimizer([w], lr=0.99 * limit, momentum=beta), nsteps=1000).diverged
+    assert descend(SGDMomentumOptimizer([w], lr=1.01 * limit, momentum=beta), nsteps=1000).diverged
+
+
+def test_momentum_at_its_best_shrinks_by_the_root_of_beta():
+    run = descend(SGDMomentumOptimizer([w], lr=0.38196601125, momentum=0.14589803375), nsteps=30)
+    t, r = torch.arange(31, dtype=torch.float64)[:, None], torch.tensor([1, -1]) * 0.38196601125
+    assert torch.allclose(run.points, (1 + t * (1 - r)) * r**t, rtol=1e-4, atol=1e-12)
+
+
+def test_the_stationary_variance_of_momentum_is_as_derived():
+    many = Quadratic(torch.diag(CURVATURES.repeat(300)))
+    for lr, beta, expected in ((0.1, 0.0, (0.05263, 0.01333)), (0.02, 0.8, (0.05028, 0.01029))):
+        p = torch.zeros(600, dtype=torch.float64, requires_grad=True)
+        x = descend(SGDMomentumOptimizer([p], lr=lr, momentum=beta), many, nsteps=500, noise=1.0).points[150:]
+        for i in range(2):
+            assert math.isclose(x[:, i::2].pow(2).mean().item(), expected[i], rel_tol=0.06)
+
+
+def test_rmsprop_ends_in_a_cycle_of_half_the_learning_rate():
+    run = descend(RMSPropOptimizer([w], lr=0.1, alpha=0.8), nsteps=400)
+    assert torch.allclose(run.points[-2:].abs(), torch.full((2, 2), 0.05, dtype=torch.float64), rtol=1e-5)
+    assert torch.allclose(run.points[-1], -run.points[-2], rtol=1e-5)
+
+
+def test_a_run_of_n_steps_has_n_plus_one_points_and_starts_at_the_start():
+    run = descend(SGDOptimizer([w], lr=0.1), nsteps=7)
+    assert run.points.shape == (8, 2)
+    assert run.losses.shape == (8,)
+    assert run.gradients.shape == (7, 2)
+    assert run.points[0].tolist() == [1.0, 1.0]
+    assert torch.equal(run.losses, lecture_bowl()(run.points))
+    assert descend(SGDOptimizer([w], lr=0.1), nsteps=0).points.tolist() == [[1.0, 1.0]]
+
+
+def test_a_run_leaves_parameter_gradient_and_state_as_they_were():
+    p = start()
+    optimizer = AdamOptimizer([p], lr=0.1, alpha=0.9, momentum=0.9)
+    first = descend(optimizer, nsteps=10, noise=1.0)
+    assert p.tolist() == [1.0, 1.0]
+    assert p.grad is None
+    assert not optimizer.state
+    assert torch.equal(first.points, descend(optimizer, nsteps=10, noise=1.0).points)
+
+
+def test_the_parameter_is_put_back_even_if_a_step_raises():
+    class Raises(SGDOptimizer):
+        def my_step(self, p, state, group):
+            p.data += 1
+            raise RuntimeError("of the student's")
+
+    p = start()
+    with pytest.raises(RuntimeError, match="of the student's"):
+        descend(Raises([p], lr=0.1))
+    assert p.tolist() == [1.0, 1.0]
+
+
+def test_the_same_seed_meets_the_same_noise_whatever_the_optimizer_and_the_length():
+    def noise(optimizer, nsteps, level, seed=0):
+        run = descend(optimizer, nsteps=nsteps, noise=level, seed=seed)
+        return (run.points[:-1] * CURVATURES - run.gradients) / level
+
+    long = noise(SGDOptimizer([w], lr=0.1), 40, 1.0)
+    short = noise(AdamOptimizer([w], lr=0.1, alpha=0.9, momentum=0.9), 5, 0.1)
+    assert torch.allclose(long[:5], short, rtol=1e-9, atol=1e-12)
+    assert not torch.allclose(long, noise(SGDOptimizer([w], lr=0.1), 40, 1.0, seed=1))
+    assert 0.7 < long.std() < 1.3
+
+
+def test_a_diverging_run_goes_to_infinity_without_an_error():
+    run = descend(SGDOptimizer([w], lr=1e300), nsteps=10)
+    assert run.diverged
+    assert "diverges" in run.summary()
+
+
+def test_the_summary_counts_steps_and_crossings():
+    run = descend(SGDOptimizer([w], lr=0.33333))
+    by_hand = next(t for t in range(21) if math.hypot((1 - 0.33333) ** t, (1 - 5 * 0.33333) ** t) <= 1e-3)
+    assert run.summary() == f"comes within 0.001 of the minimum in {by_hand} steps, crossing the valley 20 times"
+    far = descend(SGDOptimizer([w], lr=0.1))
+    assert far.summary() == f"is {0.9**20:.2g} from the minimum after 20 steps, never crossing the valley"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (dict(nsteps=-1), "nsteps must be a whole number >= 0, got -1"),
+        (dict(nsteps=2.5), "nsteps must be a whole number >= 0, got 2.5"),
+        (dict(noise=-1.0), "noise must be finite and >= 0, got -1.0"),
+        (dict(noise=math.nan), "noise must be finite and >= 0, got nan"),
+    ],
+)
+def test_a_bad_argument_is_refused(arguments, said):
+    with pytest.raises(ValueError, match=said):
+        descend(SGDOptimizer([w], lr=0.1), **arguments)
+
+
+def test_a_parameter_that_does_not_fit_is_refused():
+    with pytest.raises(ValueError, match="one parameter, got 2"):
+        descend(SGDOptimizer([start(), start()], lr=0.1))
+    with pytest.raises(ValueError, match=r"shape \(2,\) to fit the problem, got \(3,\)"):
+        descend(SGDOptimizer([torch.zeros(3, dtype=torch.float64, requires_grad=True)], lr=0.1))
+    with pytest.raises(ValueError, match="must be float64"):
+        descend(SGDOptimizer([torch.ones(2, requires_grad=True)], lr=0.1))
+    with pytest.raises(ValueError, match="requires_grad=True"):
+        descend(SGDOptimizer([torch.ones(2, dtype=torch.float64)], lr=0.1))

@@ -1,0 +1,117 @@
+"""Figures: what they say of themselves, where they are written, and that they can be told apart."""
+
+from __future__ import annotations
+
+import re
+from xml.etree import ElementTree
+
+import pytest
+import torch
+
+from optim_code import AdamOptimizer, SGDOptimizer, output, w
+from optim_code.descent import descend
+from optim_code.figures import DARK, LIGHT, LINES, dark, draw_bars, draw_lines, draw_paths
+
+
+def test_output_writes_the_pdf_where_fname_says(tmp_path):
+    output(SGDOptimizer([w], lr=0.1), fname=tmp_path / "a.pdf")
+    assert (tmp_path / "a.pdf").read_bytes().startswith(b"%PDF")
+    output(SGDOptimizer([w], lr=0.1), fname=str(tmp_path / "a.svg"))
+    ElementTree.parse(tmp_path / "a.svg")
+    with pytest.raises(ValueError, match=r"saved as \.pdf or \.svg, got .*a\.png"):
+        output(SGDOptimizer([w], lr=0.1), fname=tmp_path / "a.png")
+
+
+def test_output_without_fname_writes_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    output(SGDOptimizer([w], lr=0.1))
+    assert not list(tmp_path.iterdir())
+
+
+def test_output_puts_the_parameter_at_the_start_first():
+    p = torch.tensor([9.0, -9.0], dtype=torch.float64, requires_grad=True)
+    drawing = output(SGDOptimizer([p], lr=0.1), nsteps=3)
+    assert drawing.trajectory.points[0].tolist() == [1.0, 1.0]
+    assert p.tolist() == [1.0, 1.0]
+
+
+def test_the_alt_text_is_computed_from_the_run():
+    fast, slow = (output(SGDOptimizer([w], lr=lr)).alt for lr in (0.33333, 0.1))
+    assert fast == (
+        "Path of SGDOptimizer lr=0.33333 over the contours of the bowl: from (1, 1) it comes within 0.001 of the "
+        "minimum in 18 steps, crossing the valley 20 times."
+    )
+    assert "never crossing" in slow
+    noisy = output(AdamOptimizer([w], lr=0.1, alpha=0.7, momentum=0.7), nsteps=30, noise=1.0).alt
+    assert "AdamOptimizer lr=0.1 alpha=0.7 momentum=0.7" in noisy
+    assert "with gradient noise 1" in noisy
+
+
+def test_the_svg_carries_description_and_name():
+    drawing = output(SGDOptimizer([w], lr=0.1))
+    svg = drawing.svg()
+    assert drawing.alt in svg
+    assert "<text" not in svg  # glyphs as paths: the page needs no font
+
+
+def test_a_figure_is_the_same_each_time():
+    first, second = (output(SGDOptimizer([w], lr=0.1)) for _ in range(2))
+    assert first.svg() == second.svg()
+    assert first.pdf() == second.pdf()
+
+
+def test_the_dark_figure_differs_in_colour_alone():
+    runs = {name: descend(SGDOptimizer([w], lr=lr)) for name, lr in (("a", 0.1), ("b", 0.2), ("c", 0.3), ("d", 0.41))}
+    for drawing in (
+        draw_paths(runs),
+        draw_lines({k: r.losses for k, r in runs.items()}, {"t": runs["a"].losses}, ylabel="loss"),
+        draw_bars({"a": 1.0}, {"a": 1.1}, xlabel="size"),
+    ):
+        svg = drawing.svg()
+        night = dark(svg)
+        used = set(re.findall(r"#[0-9a-f]{6}\b", svg))
+        assert used <= set(LIGHT.values())
+        assert set(re.findall(r"#[0-9a-f]{6}\b", night)) <= set(DARK.values())
+        assert re.sub("#[0-9a-f]{6}", "", svg) == re.sub("#[0-9a-f]{6}", "", night)
+
+
+def test_a_colour_outside_the_palette_is_refused():
+    with pytest.raises(ValueError, match=r"#123456, which is not one of figures\.LIGHT"):
+        dark('<path style="fill: #123456"/>')
+
+
+def luminance(colour: str) -> float:
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(a: str, b: str) -> float:
+    bright, dim = sorted((luminance(a), luminance(b)), reverse=True)
+    return (bright + 0.05) / (dim + 0.05)
+
+
+@pytest.mark.parametrize(("palette", "page"), [(LIGHT, "#ffffff"), (DARK, "#121212")])
+def test_lines_and_letters_stand_out_from_the_page(palette, page):
+    for role in ("ink", "muted", "path", "minimum", "second", "third", "fourth"):
+        assert contrast(palette[role], page) >= 4.5, role
+    assert contrast(palette["contour"], page) >= 2.9
+
+
+def test_lines_differ_by_dash_and_marker_not_by_colour_alone():
+    assert len({line["linestyle"] for line in LINES}) == len(LINES)
+    assert len({line["marker"] for line in LINES}) == len(LINES)
+
+
+def test_more_lines_than_styles_is_refused():
+    losses = descend(SGDOptimizer([w], lr=0.1)).losses
+    with pytest.raises(ValueError, match="at most 4 lines, got 5"):
+        draw_lines({str(i): losses for i in range(5)}, ylabel="loss")
+
+
+def test_a_diverging_path_stays_in_a_window_of_its_own():
+    drawing = output(SGDOptimizer([w], lr=0.9), nsteps=50)
+    (axes,) = drawing.figure.axes
+    assert axes.get_ylim()[1] < 10
+    assert "diverges" in drawing.alt
+    drawing.svg()
