@@ -3,13 +3,16 @@ PYTHON ?= python3
 VENV   := .venv
 PY     := $(VENV)/bin/python
 
-.PHONY: html pdf test clean
+.PHONY: html pdf equations test clean
 
 html: $(VENV)/installed
 	@$(PY) -m book._ext.build html
 
 pdf: $(VENV)/installed
 	@$(PY) -m book._ext.build pdf
+
+equations: $(VENV)/installed
+	@$(PY) -m book._ext.equations
 
 test: $(VENV)/installed
 	@$(PY) -m pytest

@@ -87,9 +87,8 @@ NOTATION = (
 # parse_latex knows no hats, so they become letters that stand for nothing else.
 HATS = {r"\hat{m}": "M", r"\hat{v}": "V"}
 # A symbol before a parenthesis is a factor in this book; parse_latex would call it a function.
-FACTOR = re.compile(
-    rf"(?<![\\a-zA-Z])((?:{'|'.join(re.escape(HATS.get(s.latex, s.latex)) for s in NOTATION)})(?:_\w|_\{{[^}}]*\}})?)\s*\("
-)
+LETTERS = "|".join(re.escape(HATS.get(s.latex, s.latex)) for s in NOTATION)
+FACTOR = re.compile(rf"(?<![\\a-zA-Z])((?:{LETTERS})(?:_\w|_\{{[^}}]*\}})?)\s*\(")
 SYMBOLS = {HATS.get(s.latex, s.latex.removeprefix("\\")): s for s in NOTATION}
 
 
@@ -109,7 +108,9 @@ def read(latex: str) -> list[list[sympy.Expr]]:
     Raises:
         EquationError: if SymPy cannot read it, or a symbol is not in `NOTATION`.
     """
-    text = re.sub(r"\\(begin|end)\{aligned\}|&|\\left(?![a-z])|\\right(?![a-z])|\\bigl|\\bigr|\\,|\\;|\\!|\\ ", " ", latex)
+    text = re.sub(
+        r"\\(begin|end)\{aligned\}|&|\\left(?![a-z])|\\right(?![a-z])|\\bigl|\\bigr|\\,|\\;|\\!|\\ ", " ", latex
+    )
     text = re.sub(r"\\tfrac\s*(\d)\s*(\d)", r"\\frac{\1}{\2}", text).replace(r"\tfrac", r"\frac")
     text = re.sub(r"\\hat\s+([a-z])", r"\\hat{\1}", text)
     for hat, letter in HATS.items():
@@ -229,7 +230,9 @@ class UpdateRule:
 
     def start(self, w: Vector) -> dict[str, Any]:
         """The state before the first step: the parameter, buffers of zeros, and ``t = 0``."""
-        return {"t": 0} | {name: np.array(w, dtype=np.float64) if name == "w" else np.zeros_like(w) for name in self.state}
+        return {"t": 0} | {
+            name: np.array(w, dtype=np.float64) if name == "w" else np.zeros_like(w) for name in self.state
+        }
 
     def step(self, state: Mapping[str, Any], grad: Vector, hyper: Mapping[str, float]) -> dict[str, Any]:
         """One step of the equation, in float64.
@@ -325,10 +328,11 @@ def class_for(name: str, classes: Mapping[str, type[Optim]] | None = None) -> ty
         EquationError: if there is none.
     """
     classes = optimizer_classes() if classes is None else classes
-    for fits in (str.__eq__, str.endswith):
-        found = [cls for key, cls in classes.items() if fits(key.removesuffix("optimizer"), name.replace("-", ""))]
-        if len(found) == 1:
-            return found[0]
+    keys = {key.removesuffix("optimizer"): cls for key, cls in classes.items()}
+    short = name.replace("-", "")
+    found = [cls for key, cls in keys.items() if key == short] or [c for key, c in keys.items() if key.endswith(short)]
+    if len(found) == 1:
+        return found[0]
     raise EquationError(f"update-{name} has no class of that name in optim_code/optimizers.py")
 
 
@@ -339,9 +343,9 @@ def optimizer_classes() -> dict[str, type[Optim]]:
 
 
 def torch_twin(cls: type[Optim], hyper: Mapping[str, float]) -> Callable[[list[torch.Tensor]], Any] | None:
-    """Torch's own optimizer of the same method, or None: the one whose name begins the class's, the longest that fits."""
+    """Torch's own optimizer of the same method, or None: the longest name with which the class's name begins."""
     name = cls.__name__.removesuffix("Optimizer").lower()
-    twins = {n.lower(): c for n, c in inspect.getmembers(torch.optim, inspect.isclass) if c is not torch.optim.Optimizer}
+    twins: dict[str, Any] = {key.lower(): twin for key, twin in inspect.getmembers(torch.optim, inspect.isclass)}
     fitting = sorted((n for n in twins if name.startswith(n)), key=len)
     if not fitting:
         return None
@@ -364,7 +368,7 @@ def recorded_gradients() -> Iterator[tuple[Vector, Vector]]:
     for _ in range(3):
         root = torch.randn(5, 5, generator=generator, dtype=torch.float64)
         blocks += [lecture_bowl().A, root @ root.T / 5 + 0.1 * torch.eye(5, dtype=torch.float64)]
-    problem = Quadratic(torch.block_diag(*blocks))
+    problem = Quadratic(torch.block_diag(*blocks))  # type: ignore[no-untyped-call]
     first = torch.randn(len(problem.b), generator=generator, dtype=torch.float64)
     first[:2] = 1.0
     for noise in (0.0, 1.0):

@@ -6,7 +6,7 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-IDEAS = ("freshness", "figure_files", "listings", "offline", "strict", "handouts")
+IDEAS = ("freshness", "equations", "figure_files", "listings", "offline", "strict", "handouts")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
