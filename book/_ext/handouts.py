@@ -22,6 +22,7 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.nodes import clean_astext, inline_all_toctrees
 from sphinx.util.osutil import make_filename_from_project
 from sphinx.util.texescape import escape
+from sphinx.writers.latex import LaTeXTranslator
 from sphinx_exercise.nodes import exercise_latex_number_reference
 from sphinxcontrib.bibtex.nodes import raw_latex
 
@@ -34,7 +35,7 @@ BOXED = {*admonitionlabels, "exercise_node", "exercise_enumerable_node", "soluti
 class HandoutBuilder(LaTeXBuilder):
     """Sphinx's LaTeX builder, with the documents that the table of contents asks for."""
 
-    default_translator_class = PrintTranslator
+    default_translator_class: type[LaTeXTranslator] = PrintTranslator
 
     def init_document_data(self) -> None:
         """The book first, then its numbered sections, each as (page, file, title, author, theme, not only its toc)."""
@@ -152,19 +153,17 @@ class HandoutBuilder(LaTeXBuilder):
 
     def list_cited_works(self, document: nodes.document) -> None:
         """The works that a hand-out cites, at its end: their chapter is elsewhere."""
-        domain: Any = self.env.get_domain("cite")
         cited = "".join(node.rawsource for node in document.findall(raw_latex))
         keys = set(re.findall(r"\\hyperlink\{cite\.([^}]*)\}", cited))
-        works = [
-            cited_work("", "", *work_paragraph(citation), key=f"{citation.bibliography_key.docname}:{citation.citation_id}")
-            for citation in domain.citations
-            if f"{citation.bibliography_key.docname}:{citation.citation_id}" in keys
-        ]
+        domain: Any = self.env.get_domain("cite")
+        every = {f"{work.bibliography_key.docname}:{work.citation_id}": work for work in domain.citations}
+        works = [cited_work("", "", *write_out(every[key]), key=key) for key in every if key in keys]
         if works:
             document += [nodes.raw("", r"\handoutreferences", format="latex"), *works]
 
 
-def work_paragraph(citation: Any) -> list[nodes.Node]:
+def write_out(citation: Any) -> list[nodes.Node]:
+    """A cited work as it stands in a list of references."""
     from sphinxcontrib.bibtex.transforms import BibliographyTransform, node_text_transform
 
     paragraph = BibliographyTransform.backend.paragraph(citation.formatted_entry)

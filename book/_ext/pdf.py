@@ -21,7 +21,8 @@ WIDEST = 2.0
 
 FAULTS = {
     r"(?:Reference|Hyper reference|Citation) `(?P<what>[^']*)'.* undefined": "nothing has the label {what}",
-    r"name\{(?P<what>[^}]*)\} has been referenced but does not exist": "nothing has the label {what}",
+    r"unreferenced destination with name '(?P<what>[^']*)'": "nothing has the label {what}",
+    r"duplicate destination with the name '(?P<what>[^']*)'": "two things have the label {what}",
     r"Label `(?P<what>[^']*)' multiply defined": "two things have the label {what}",
     r"Missing character: There is no (?P<what>\S+) (?:\(U\+\w+\) )?in font": "the fonts have no {what}",
 }
@@ -33,10 +34,13 @@ def make_pdf(build: Callable[[str], Any]) -> str:
     check_tex()
     folder = WORK / "latex"
     names = [Path(target).stem for _, target, *_ in build("latex").builder.document_data]
-    # The largest first, and two at a time.
     with ThreadPoolExecutor(max_workers=2) as pool:
-        for running in [pool.submit(typeset, folder, name) for name in names]:
-            running.result()
+        try:
+            for running in [pool.submit(typeset, folder, name) for name in names]:
+                running.result()
+        except Fault:
+            pool.shutdown(cancel_futures=True)
+            raise
     finished = WORK / "pdf"
     shutil.rmtree(finished, ignore_errors=True)
     finished.mkdir()
@@ -105,25 +109,41 @@ def read_log(log: str, source: list[str]) -> list[str]:
     Returns:
         One line for each problem, each once.
     """
-    problems: list[str] = []
     lines = log.splitlines()
+    # A run that stopped has settled no reference; what stopped it is all there is to say.
+    problems = [stop(lines[number:], source) for number, line in enumerate(lines) if line.startswith("! ")]
+    if problems:
+        return list(dict.fromkeys(problems))
     for number, line in enumerate(lines):
-        if line.startswith("! "):
-            place = next((m for later in lines[number:] if (m := re.match(r"l\.(\d+) ?(.*)", later))), None)
-            where = f" {locate(source, int(place[1]))}, at {place[2].strip()!r}" if place else ""
-            problem = f"TeX stops{where}: {line[2:].rstrip('.')}"
-            if "not found" in line:
-                problem += f"; is all of TeX there? {install()}"
-            problems.append(problem)
         for pattern, meaning in FAULTS.items():
             if found := re.search(pattern, line):
-                problems.append(meaning.format(what=found["what"]))
+                problems.append(meaning.format(what=found["what"]) + spot(source, found["what"]))
         if (found := OVERFULL.match(line)) and float(found["points"]) > WIDEST:
-            place = re.search(r"\d+", found["where"])
-            where = f" {locate(source, int(place[0]))}" if place else " on a page as a whole"
-            text = re.sub(r"\\\S+ ", "", lines[number + 1])[-60:] if "paragraph" in found["where"] else ""
-            problems.append(f"{found['points']} pt too much{where}" + (f", at {text!r}" if text else ""))
+            problems.append(f"{found['points']} pt too much {overfull(found['where'], lines[number + 1 :], source)}")
     return list(dict.fromkeys(problems))
+
+
+def stop(lines: list[str], source: list[str]) -> str:
+    """What stopped TeX, and where: its message, and further down the line it was at."""
+    place = next((found for line in lines if (found := re.match(r"l\.(\d+) ?(.*)", line))), None)
+    where = f" {locate(source, int(place[1]))}, at {place[2].strip()!r}" if place else ""
+    advice = f"; is all of TeX there? {install()}" if "not found" in lines[0] else ""
+    return f"TeX stops{where}: {lines[0][2:].rstrip('.')}{advice}"
+
+
+def overfull(where: str, after: list[str], source: list[str]) -> str:
+    """Where a line or a page is too full: TeX gives a line number, or none if it is the page."""
+    if place := re.search(r"\d+", where):
+        text = f", at {after[0][-60:]!r}" if "paragraph" in where else ""
+        return locate(source, int(place[0])) + text
+    page = next((found[1] for line in after if (found := re.match(r"\s*\[(\d+)", line))), "?")
+    return f"on page {page} as a whole"
+
+
+def spot(source: list[str], text: str) -> str:
+    """Where a text is first used, for TeX doesn't always say."""
+    line = next((number for number, line in enumerate(source, 1) if text in line), None)
+    return "" if line is None else f" {locate(source, line)}"
 
 
 def locate(source: list[str], line: int) -> str:

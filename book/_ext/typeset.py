@@ -9,7 +9,7 @@ from docutils.nodes import Element
 from sphinx.writers.latex import LaTeXTranslator
 
 # A figure is drawn for the screen; at this part of its natural size two fit on a page, and its labels stay legible.
-FIGURE_SCALE = 76
+FIGURE_SCALE = 72
 UNBROKEN = 24
 """Lines of code that are kept together on a page."""
 
