@@ -72,12 +72,23 @@ class PrintTranslator(LaTeXTranslator):
             node["scale"] = FIGURE_SCALE
         super().visit_image(node)
 
+    def visit_section(self, node: Element) -> None:
+        # Code that follows a heading at once would leave it behind on the page before.
+        first = next(node.findall(lambda n: isinstance(n, nodes.paragraph | nodes.literal_block)), None)
+        if isinstance(first, nodes.literal_block):
+            self.keep_together(first, beside=5)
+        super().visit_section(node)
+
     def visit_literal_block(self, node: Element) -> None:
-        # A listing that fits on a page is not worth breaking.
-        lines = node.astext().count("\n") + 2
-        if lines <= UNBROKEN and not self.table and not self.in_footnote:
-            self.body.append(f"\n\\needspace{{{lines}\\baselineskip}}")
+        if not self.table and not self.in_footnote:
+            self.keep_together(node)
         super().visit_literal_block(node)
+
+    def keep_together(self, code: nodes.literal_block, beside: int = 0) -> None:
+        """Go on to the next page if a listing would be broken here, and is not too long to be kept whole."""
+        lines = code.astext().count("\n") + 2
+        if lines <= UNBROKEN:
+            self.body.append(f"\n\\keepwhole{{{lines + beside}}}")
 
     visit_doctest_block = visit_literal_block
 
