@@ -223,4 +223,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    # Under its own name, so that a Fault is the same class wherever it is raised.
+    from book._ext.build import main as run
+
+    run()

@@ -1,0 +1,406 @@
+"""The PDFs: the book and its hand-outs, as they are printed, and a small book for what goes wrong."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from html import unescape
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import BUILD, ROOT, run_build
+
+from book._ext.pdf import install, read_log
+
+printed = pytest.mark.needs("tex", "poppler")
+
+
+def run(*command: object) -> str:
+    return subprocess.run([str(part) for part in command], capture_output=True, text=True, check=True).stdout
+
+
+def text_of(path: Path) -> str:
+    """The text of a PDF on one line, so that a line break hides nothing."""
+    return " ".join(run("pdftotext", "-enc", "UTF-8", path, "-").split())
+
+
+def numbered_sections(root: Path = ROOT) -> list[str]:
+    toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
+    return [Path(chapter["file"]).name for part in toc["parts"] if part.get("numbered") for chapter in part["chapters"]]
+
+
+def heading(section: str, folder: Path) -> tuple[str, str]:
+    """The number and the title of a section, by its HTML page."""
+    page = (folder / "book" / f"{section}.html").read_text(encoding="utf-8")
+    found = re.search(r'<h1><span class="section-number">([\d.]+)\. </span>(.*?)<a ', page)
+    assert found, section
+    return found[1], unescape(re.sub(r"<[^>]*>", "", found[2]))
+
+
+def labels(aux: Path) -> dict[str, str]:
+    """What TeX says is the number of each label."""
+    return dict(re.findall(r"\\newlabel\{([^}]*)\}\{\{([^}]*)\}", aux.read_text(encoding="utf-8")))
+
+
+# The book
+
+
+@printed
+def test_there_is_the_book_and_one_handout_for_each_numbered_section(pdf: Path) -> None:
+    assert {path.name for path in pdf.iterdir()} == {"descent.pdf", *(f"{name}.pdf" for name in numbered_sections())}
+
+
+@printed
+def test_the_book_has_its_title_and_every_section_with_the_number_of_the_html(pdf: Path, html: Path) -> None:
+    text = text_of(pdf / "descent.pdf")
+    assert text.startswith("Descent SGD, momentum, RMSProp and Adam")
+    assert "Contents" in text
+    for section in numbered_sections():
+        number, title = heading(section, html)
+        assert f"{number} {title}" in text
+        assert text_of(pdf / f"{section}.pdf").startswith("Descent: SGD, momentum, RMSProp and Adam")
+        assert f"{number} {title}" in text_of(pdf / f"{section}.pdf")
+
+
+@printed
+def test_nothing_is_left_untypeset(pdf: Path) -> None:
+    raw = r"<Figure size|<\w+ class|\?\?|Traceback|\{(?:ref|eq|numref|glue|cite)\S*\}|:::|```|\\begin|\\frac|\$\$"
+    for path in pdf.iterdir():
+        assert re.findall(rf".{{0,40}}(?:{raw}).{{0,40}}", text_of(path)) == [], path.name
+
+
+@printed
+def test_words_are_found_in_a_search_ligatures_or_not(pdf: Path) -> None:
+    assert not re.search("[ﬀ-ﬄ]", text_of(pdf / "descent.pdf"))
+
+
+@printed
+def test_all_fonts_are_embedded_and_none_is_a_bitmap(pdf: Path) -> None:
+    for path in pdf.iterdir():
+        fonts = [line for line in run("pdffonts", path).splitlines()[2:] if line.strip()]
+        assert fonts
+        for font in fonts:
+            assert "Type 3" not in font, f"{path.name}: {font}"
+            assert re.search(r"\s(yes|no) +(yes|no) +(yes|no) +\d+ +\d+$", font)[1] == "yes", f"{path.name}: {font}"
+
+
+@printed
+def test_no_figure_is_a_raster(pdf: Path) -> None:
+    for path in pdf.iterdir():
+        assert run("pdfimages", "-list", path).splitlines()[2:] == [], path.name
+
+
+@printed
+def test_the_metadata_say_what_it_is_and_the_paper_is_a4(pdf: Path, html: Path) -> None:
+    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+    titles = {"descent": config["title"]}
+    for section in numbered_sections():
+        titles[section] = f"{heading(section, html)[1]} ({config['title']})"
+    for name, title in titles.items():
+        info = dict(re.findall(r"^(\w[\w ]*): +(.*)$", run("pdfinfo", pdf / f"{name}.pdf"), re.MULTILINE))
+        assert info["Title"] == title
+        assert info["Author"] == config["author"]
+        assert info["Page size"].endswith("(A4)")
+
+
+@printed
+def test_the_bookmarks_are_the_sections(pdf: Path, html: Path) -> None:
+    def bookmarks(name: str) -> list[str]:
+        found = run("pdftohtml", "-xml", "-i", "-stdout", pdf / f"{name}.pdf")
+        return [unescape(item) for item in re.findall(r"<item [^>]*>(.*?)</item>", found)]
+
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    assert len(bookmarks("descent")) > 1 + sum(len(part["chapters"]) for part in toc["parts"])
+    for section in numbered_sections():
+        number, title = heading(section, html)
+        assert f"{number} {title}" in bookmarks("descent")
+        assert bookmarks(section)[0] == f"{number} {title}"
+
+
+@printed
+def test_the_logs_of_tex_are_clean(pdf: Path) -> None:
+    for path in pdf.iterdir():
+        log = BUILD / ".work" / "latex" / f"{path.stem}.log"
+        assert read_log(log.read_text(encoding="utf-8", errors="replace"), []) == []
+
+
+@printed
+def test_figures_equations_and_exercises_have_the_numbers_of_the_html(pdf: Path, html: Path) -> None:
+    seen = 0
+    whole = labels(BUILD / ".work" / "latex" / "descent.aux")
+    for section in numbered_sections():
+        page = (html / "book" / f"{section}.html").read_text(encoding="utf-8")
+        own = labels(BUILD / ".work" / "latex" / f"{section}.aux")
+        text = text_of(pdf / f"{section}.pdf")
+        figures = re.findall(
+            r'<figure [^>]*id="([^"]*)".*?<span class="caption-number">Figure ([\d.]+) ', page, re.DOTALL
+        )
+        for name, number in figures:
+            assert own[f"book/{section}:{name}"] == whole[f"book/{section}:{name}"] == number, name
+        equations = re.findall(r'id="(equation-[^"]*)">\s*<span class="eqno">\(([\d.]+)\)', page)
+        printed_equations = {
+            key.rsplit(":", 1)[1]: number for key, number in own.items() if key.startswith("equation:")
+        }
+        assert {name.removeprefix("equation-"): number for name, number in equations} == printed_equations
+        assert printed_equations.items() <= {key.rsplit(":", 1)[1]: number for key, number in whole.items()}.items()
+        exercises = re.findall(r'<p class="admonition-title"><span class="caption-number">(Exercise [\d.]+) ', page)
+        for exercise in exercises:
+            assert exercise in text
+        seen += len(figures) + len(equations) + len(exercises)
+    assert seen > 20
+
+
+# A small book, to look closely and to break things
+
+PAGES = {
+    "intro": "# Small\n\nSee {ref}`sec-one`, {numref}`sec-two-deep`, {eq}`update-two`.\n\n## A heading\n\nText.\n",
+    "one": """---
+file_format: mystnb
+kernelspec: {name: python3}
+---
+(sec-one)=
+# One
+
+$$ a = 1 $$ (def-one)
+
+Own: {eq}`def-one`. Elsewhere: {eq}`update-two`, {numref}`tab-two`, {numref}`sec-two-deep`, {ref}`sec-two`,
+{ref}`sec-two-deep`, {ref}`ex-two`, [my words](two.md). The same {cite:t}`writer2001one` as {cite:p}`writer2001one`.
+
+```{exercise} First
+:label: ex-one
+Do it.
+```
+
+```{solution} ex-one
+:class: dropdown
+Done, as in {ref}`ex-one`.
+```
+
+```{code-cell} ipython3
+:tags: [hide-input]
+print("shown" + "-output")
+```
+
+```python
+a_long_line = "it does not run off the page, however long it is, for it goes on in the next line, and the next", end
+```
+
+Text with η → ½ ≤ κ, “quoted” – so.
+""",
+    "two": """(sec-two)=
+# Two
+
+$$ b = 2 $$ (def-two)
+
+$$ c = 3 $$ (update-two)
+
+```{table} Numbers.
+:name: tab-two
+
+| a | b |
+| - | - |
+| 1 | 2 |
+```
+
+(sec-two-deep)=
+## Deep
+
+Back to {eq}`def-one` and {cite:t}`writer2001one`.
+
+```{exercise}
+:label: ex-two
+Do that.
+```
+""",
+    "three": "# Three\n\nText.\n",
+    "references": "# References\n\n```{bibliography}\n```\n",
+}
+BIB = "@article{writer2001one, author = {Writer, Wanda}, title = {On One}, journal = {Journal of One}, year = {2001}}\n"
+
+
+def write_small_book(root: Path, *chapters: str) -> None:
+    (root / "book").mkdir(parents=True, exist_ok=True)
+    for name, text in PAGES.items():
+        (root / "book" / f"{name}.md").write_text(text, encoding="utf-8")
+    (root / "book" / "references.bib").write_text(BIB, encoding="utf-8")
+    for name in ("book/_ext", "book/_static", "optim_code"):
+        shutil.copytree(ROOT / name, root / name, dirs_exist_ok=True)
+    for name in ("_config.yml", "requirements.txt", "apt.txt"):
+        shutil.copyfile(ROOT / name, root / name)
+    toc = {
+        "format": "jb-book",
+        "root": "book/intro",
+        "parts": [
+            {"caption": "Sections", "numbered": True, "chapters": [{"file": f"book/{name}"} for name in chapters]},
+            {"caption": "Appendix", "chapters": [{"file": "book/references"}]},
+        ],
+    }
+    (root / "_toc.yml").write_text(yaml.safe_dump(toc), encoding="utf-8")
+
+
+def pdfs(root: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (root / "_build" / "pdf").iterdir()}
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("small")
+    write_small_book(root, "one", "two")
+    done = run_build("pdf", root)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return root
+
+
+@printed
+def test_a_handout_says_in_words_what_is_elsewhere(small: Path) -> None:
+    text = text_of(small / "_build" / "pdf" / "one.pdf")
+    assert "Own: (1.1)." in text
+    assert (
+        "Elsewhere: (2.2) in Two, Table 2.1 in Two, Section 2.1 in Two, Two, Deep in Two, Exercise 2.1 in Two, "
+        "my words (Two)."
+    ) in text
+    assert "2.1 Deep Back to (1.1) in One" in text_of(small / "_build" / "pdf" / "two.pdf")
+
+
+@printed
+def test_in_the_book_the_same_are_links(small: Path) -> None:
+    text = text_of(small / "_build" / "pdf" / "descent.pdf")
+    assert "Elsewhere: (2.2), Table 2.1, Section 2.1, Two, Deep, Exercise 2.1, my words." in text
+    assert "See One, Section 2.1, (2.2). A heading Text." in text
+
+
+@printed
+def test_cited_works_stand_in_the_references_of_the_book_and_at_the_end_of_a_handout(small: Path) -> None:
+    for name in ("descent", "one", "two"):
+        text = text_of(small / "_build" / "pdf" / f"{name}.pdf")
+        assert "Writer [2001]" in text
+        assert text.count("References Wanda Writer. On one. Journal of One, 2001.") == 1, name
+
+
+@printed
+def test_print_opens_solutions_and_leaves_out_hidden_code(small: Path) -> None:
+    text = text_of(small / "_build" / "pdf" / "one.pdf")
+    assert "Exercise 1.1 (First) Do it." in text
+    assert "Solution to Exercise 1.1 (First) Done, as in Exercise 1.1." in text
+    assert "shown-output" in text
+    assert "print" not in text
+    assert "Text with η → ½ ≤ κ, “quoted” – so." in text
+
+
+@printed
+def test_long_code_goes_on_in_the_next_line(small: Path) -> None:
+    words = run("pdftotext", "-bbox", small / "_build" / "pdf" / "one.pdf", "-")
+    right = max(float(edge) for edge in re.findall(r'xMax="([\d.]+)"', words))
+    width = float(re.search(r'<page width="([\d.]+)"', words)[1])
+    assert "next&quot;," in words
+    assert right < width - 60
+
+
+@printed
+def test_the_same_text_gives_the_same_bytes_elsewhere(small: Path, tmp_path: Path) -> None:
+    write_small_book(tmp_path, "one", "two")
+    assert run_build("pdf", tmp_path).returncode == 0
+    assert pdfs(tmp_path) == pdfs(small)
+
+
+@printed
+def test_a_section_is_added_and_removed_by_the_table_of_contents_alone(small: Path) -> None:
+    before = pdfs(small)
+    write_small_book(small, "one", "two", "three")
+    assert run_build("pdf", small).returncode == 0
+    assert set(pdfs(small)) == {"descent.pdf", "one.pdf", "two.pdf", "three.pdf"}
+    write_small_book(small, "one", "two")
+    assert run_build("pdf", small).returncode == 0
+    assert pdfs(small) == before
+
+
+@printed
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("$$ \\undefinedcommand $$", r"TeX stops in book/two\.md, at '.*\\undefinedcommand.*': Undefined control"),
+        (f"$$ {'a + ' * 80} b $$", r"[\d.]+ pt too much in book/two\.md"),
+        ("A letter that no font has: \U000f1234.", "the fonts have no \U000f1234 in book/two\\.md"),
+    ],
+)
+def test_a_fault_is_one_line_that_names_the_page_and_the_last_good_pdfs_stay(small: Path, text: str, said: str) -> None:
+    before = pdfs(small)
+    (small / "book" / "two.md").write_text(f"{PAGES['two']}\n{text}\n", encoding="utf-8")
+    done = run_build("pdf", small)
+    write_small_book(small, "one", "two")
+    assert done.returncode == 1
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    assert re.match(rf"descent: (?:descent|two)\.pdf: {said}", lines[0])
+    assert pdfs(small) == before
+
+
+# Without TeX
+
+
+@pytest.mark.parametrize("there", [[], ["latexmk"]])
+def test_without_tex_one_line_says_what_to_install_and_nothing_is_built(tmp_path: Path, there: list[str]) -> None:
+    write_small_book(tmp_path, "one")
+    path = tmp_path / "bin"
+    path.mkdir()
+    for program in there:
+        (path / program).write_text("#!/bin/sh\n")
+        (path / program).chmod(0o755)
+    done = run_build("pdf", tmp_path, PATH=str(path))
+    assert done.returncode == 1
+    assert done.stderr == f"descent: make pdf needs lualatex and latexmk; {install()}\n"
+    assert not (tmp_path / "_build").exists()
+
+
+def test_the_packages_to_install_are_those_of_apt_txt() -> None:
+    listed = (ROOT / "apt.txt").read_text(encoding="utf-8").split()
+    named = install().removeprefix("apt-get install ").split()
+    assert "texlive-luatex" in named
+    assert "chromium" not in named
+    assert set(named) <= set(listed)
+
+
+# The log of TeX
+
+SOURCE = ["% from book/sgd", r"\section{Step}", r"See \ref{book/sgd:gone}", "% from book/adam", "x = 1"]
+
+
+@pytest.mark.parametrize(
+    ("log", "problem"),
+    [
+        ("LaTeX Warning: Reference `book/sgd:gone' on page 3 undefined on input line 3.", "no.* in book/sgd.md"),
+        ("LaTeX Warning: Hyper reference `book/sgd:gone' on page 3 undefined on input line 3.", "no.* in book/sgd.md"),
+        ("LaTeX Warning: Citation `kingma' on page 2 undefined on input line 2.", "nothing has the label kingma"),
+        ("warning  (pdf backend): unreferenced destination with name 'cite.x:id1'", "nothing has the label cite.x:id1"),
+        ("warning  (pdf backend): ignoring duplicate destination with the name 'a'", "two things have the label a"),
+        ("LaTeX Warning: Label `update' multiply defined.", "two things have the label update"),
+        ("Missing character: There is no ∯ (U+222F) in font [lmroman10-regular.otf]!", "the fonts have no ∯"),
+        (
+            "Overfull \\hbox (12.5pt too wide) in paragraph at lines 5--6\n[]\\TU/x/m/n/11 too wide",
+            "12.5 .* book/adam.md",
+        ),
+        ("Overfull \\hbox (12.5pt too wide) detected at line 2", "12.5 pt too much in book/sgd.md"),
+        ("Overfull \\vbox (96.9pt too high) has occurred while \\output is active []\n\n [16<./a.pdf>]", "on page 16"),
+        ("! Undefined control sequence.\nl.5 x = \\foo\n", r"TeX stops in book/adam.md, at 'x = ..foo'"),
+        ("! LaTeX Error: File `unicode-math.sty' not found.", "apt-get install latexmk"),
+    ],
+)
+def test_a_fault_in_the_log_is_found_and_said_once(log: str, problem: str) -> None:
+    problems = read_log(f"This is LuaTeX\n{log}\n{log}\nOutput written", SOURCE)
+    assert len(problems) == 1
+    assert re.search(problem, problems[0])
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        "Overfull \\hbox (1.9pt too wide) in paragraph at lines 5--6\n[]\\TU/x/m/n/11 a hair",
+        "Underfull \\hbox (badness 10000) in paragraph at lines 5--6",
+        "Package hyperref Info: Hyper figures OFF on input line 4.",
+        "LaTeX Font Warning: Font shape `TU/x/b/n' undefined",
+    ],
+)
+def test_what_nobody_sees_is_no_fault(log: str) -> None:
+    assert read_log(log, SOURCE) == []
