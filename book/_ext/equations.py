@@ -225,7 +225,8 @@ def run_check(equation: Equation) -> tuple[str, str]:
     try:
         if equation.kind == "identity":
             largest = compiled.check_identity(equation.latex)
-            return f"both sides equal at {compiled.POINTS} random points, to {largest:.1e}", ""
+            close = f"to {largest:.1e}" if largest else "exactly"
+            return f"both sides equal at {compiled.POINTS} random points, {close}", ""
         cls = compiled.class_for(equation.label.partition("-")[2])
         found = compiled.check_update(compiled.UpdateRule.from_latex(equation.latex), cls)
     except compiled.EquationError as error:
@@ -310,8 +311,12 @@ class Coverage(SphinxDirective):
         for kind in KINDS:
             count = sum(v["kind"] == kind for v in verdicts)
             lines.append(f"| {kind} | {count} | {count / len(verdicts):.0%} |")
-        lines += ["", "| equation | label | verdict |", "| --- | --- | --- |"]
-        lines += [f"| {{eq}}`{v['label']}` | `{v['label']}` | {v['against']} |" for v in verdicts]
+        # Widths, for in print a pipe table doesn't wrap; a long table, for it runs over pages.
+        lines += ["", "```{list-table}", ":header-rows: 1", ":widths: 12 48 40", ":class: longtable", ""]
+        lines += ["* - equation", "  - label", "  - verdict"]
+        for v in verdicts:
+            lines += [f"* - {{eq}}`{v['label']}`", f"  - `{v['label']}`", f"  - {v['against']}"]
+        lines.append("```")
         return parse_myst(self, lines)
 
 
