@@ -108,9 +108,7 @@ def read(latex: str) -> list[list[sympy.Expr]]:
     Raises:
         EquationError: if SymPy cannot read it, or a symbol is not in `NOTATION`.
     """
-    text = re.sub(
-        r"\\(begin|end)\{aligned\}|&|\\left(?![a-z])|\\right(?![a-z])|\\bigl|\\bigr|\\,|\\;|\\!|\\ ", " ", latex
-    )
+    text = re.sub(r"\\(begin|end)\{aligned\}|&|\\(left|right|bigl|bigr)(?![a-z])|(?<!\\)\\[,;! ]", " ", latex)
     text = re.sub(r"\\tfrac\s*(\d)\s*(\d)", r"\\frac{\1}{\2}", text).replace(r"\tfrac", r"\frac")
     text = re.sub(r"\\hat\s+([a-z])", r"\\hat{\1}", text)
     for hat, letter in HATS.items():
@@ -295,6 +293,7 @@ def _role_name(symbol: sympy.Symbol, now: int, defined: list[str]) -> str:
 
 TOLERANCE = 1e-12
 NSTEPS = 60
+SPLIT = 7
 # Each with an epsilon that is large enough in one of them for its place to show.
 SETTINGS: tuple[dict[str, float], ...] = (
     {"lr": 0.1, "momentum": 0.7, "alpha": 0.8, "eps": 1e-8},
@@ -415,13 +414,20 @@ def _compare(
     hyper: Mapping[str, float],
 ) -> float:
     """The largest relative difference between a rule and one optimizer on the same gradients."""
-    p = torch.tensor(first)
-    optimizer, state, largest = make([p]), rule.start(first), 0.0
+    # Two parameters of different lengths, so that a buffer which they share shows.
+    params = [torch.tensor(part) for part in np.split(first, [SPLIT])]
+    optimizer, state, largest = make(params), rule.start(first), 0.0
     for t, gradient in enumerate(gradients, start=1):
-        p.grad = torch.tensor(gradient)
-        optimizer.step()
+        for p, part in zip(params, np.split(gradient, [SPLIT]), strict=True):
+            p.grad = torch.tensor(part)
+        try:
+            optimizer.step()
+        except Exception as error:
+            raise EquationError(f"{oracle} raises {type(error).__name__} at step {t}: {error}") from error
+        if not np.array_equal(torch.cat([p.grad for p in params if p.grad is not None]).numpy(), gradient):
+            raise EquationError(f"{oracle} changes the gradient in place at step {t}")
         state = rule.step(state, gradient, hyper)
-        theirs = p.numpy()
+        theirs = torch.cat(params).numpy()
         difference = np.abs(state["w"] - theirs) / np.maximum(1.0, np.abs(theirs))
         worst = float(difference.max()) if np.isfinite(difference).all() else math.inf
         if not worst <= TOLERANCE:

@@ -62,7 +62,7 @@ class Verdict:
 
     label: str
     kind: str
-    docname: str
+    path: str
     line: int
     against: str
     fault: str = ""
@@ -70,11 +70,11 @@ class Verdict:
     @property
     def row(self) -> str:
         result = f"FAILS: {self.fault}" if self.fault else self.against
-        return f"{self.kind:<8}  {self.label:<34}  {self.docname}.md:{self.line:<5}  {result}"
+        return f"{self.kind:<8}  {self.label:<34}  {self.path}:{self.line:<5}  {result}"
 
     @property
     def complaint(self) -> str:
-        return f"{self.docname}.md:{self.line}: {self.label or 'equation'}: {self.fault}"
+        return f"{self.path}:{self.line}: {self.label or 'equation'}: {self.fault}"
 
 
 class EquationsFail(SphinxError):
@@ -158,7 +158,8 @@ class Checker:
             equations, cells = read_section(docname, text)
             for equation in equations:
                 against, fault = self.judge(equation, cells, first)
-                verdicts.append(Verdict(equation.label, equation.kind, equation.docname, equation.line, against, fault))
+                place = (f"{docname}.md", equation.line)
+                verdicts.append(Verdict(equation.label, equation.kind, *place, against, fault))
                 first.setdefault(equation.label, equation)
         verdicts += self.classes_without_equation(first)
         if self.used != self.known:
