@@ -104,8 +104,10 @@ def test_every_figure_has_a_name_a_number_and_a_caption(article: Tag) -> None:
     for figure in article.select("figure"):
         assert figure.get("id"), figure
         number, caption = figure.select_one(".caption-number"), figure.select_one(".caption-text")
-        assert number is not None and re.fullmatch(r"Figure \d+(\.\d+)? ", number.get_text()), figure["id"]
-        assert caption is not None and len(caption.get_text().split()) >= 3, figure["id"]
+        assert number is not None, figure["id"]
+        assert re.fullmatch(r"Figure \d+(\.\d+)? ", number.get_text()), figure["id"]
+        assert caption is not None, figure["id"]
+        assert len(caption.get_text().split()) >= 3, figure["id"]
 
 
 def test_no_picture_stands_outside_a_figure(article: Tag) -> None:

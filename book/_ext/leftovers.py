@@ -1,4 +1,4 @@
-"""A rebuild writes what is new; here goes what is no longer: pages and pictures that the book does not have any more."""
+"""A rebuild writes what is new; here goes what the book does not have any more, pages and pictures."""
 
 from __future__ import annotations
 
