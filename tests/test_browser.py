@@ -163,11 +163,12 @@ def test_axe_finds_nothing_serious(seen: Visit, theme: str, width: int) -> None:
     seen.page.wait_for_function(
         "[...document.querySelectorAll('pre')].every(e => e.scrollWidth <= e.clientWidth || e.tabIndex === 0)"
     )
-    found = []
-    for violation in Axe().run(seen.page).response["violations"]:
-        for node in violation["nodes"]:
-            if violation["impact"] in ("serious", "critical"):
-                found.append(f"{violation['id']}: {node['target']}: {node['failureSummary']}")
+    found = [
+        f"{violation['id']}: {node['target']}: {node['failureSummary']}"
+        for violation in Axe().run(seen.page).response["violations"]
+        if violation["impact"] in ("serious", "critical")
+        for node in violation["nodes"]
+    ]
     assert found == []
 
 
