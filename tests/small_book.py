@@ -1,16 +1,17 @@
-"""A copy of the book with two short sections, to break and to change."""
+"""A copy of the book with two short sections, to break and to change, and the updates that its classes must have."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from conftest import ROOT, run_build
+from conftest import PAGES, ROOT, run_build
 
-TOC = "format: jb-book\nroot: book/one\nchapters:\n  - file: book/two\n"
+TOC = "format: jb-book\nroot: book/one\nchapters:\n  - file: book/updates\n  - file: book/two\n"
 NOTEBOOK = "---\nfile_format: mystnb\nkernelspec:\n  name: python3\n---\n\n"
 ONE = f"""{NOTEBOOK}
 # One
@@ -95,10 +96,15 @@ def run(command: list[str], folder: Path, **env: str) -> subprocess.CompletedPro
 
 
 def copy_book(folder: Path) -> Copy:
-    """A copy of the tree, its contents two short sections, not built yet."""
+    """A copy of the tree, its contents short sections, not built yet."""
     copy = Copy(folder)
     shutil.copytree(ROOT, copy.root, ignore=shutil.ignore_patterns("_build", ".*", "__pycache__"))
+    sections = [(ROOT / f"{page}.md").read_text(encoding="utf-8") for page in PAGES]
+    found = re.findall(r"^(\$\$\n[^$]+^\$\$ \((update-[\w-]+)\))$", "\n".join(sections), flags=re.M)
+    updates = {label: equation for equation, label in found}
+    assert updates
     copy.write("_toc.yml", TOC)
     copy.write("book/one.md", ONE)
+    copy.write("book/updates.md", "\n\n".join(["# Updates", *updates.values(), ""]))
     copy.write("book/two.md", TWO)
     return copy

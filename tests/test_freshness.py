@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from small_book import NOTEBOOK, Copy, copy_book
+from small_book import NOTEBOOK, TOC, Copy, copy_book
 
 WALK = f"""{NOTEBOOK}
 # Walk
@@ -33,7 +33,7 @@ drawing
 def walk(tmp_path_factory: pytest.TempPathFactory) -> Copy:
     """A small book with a figure and a number that a run makes; each test leaves its sources as they were."""
     copy = copy_book(tmp_path_factory.mktemp("walk") / "book")
-    copy.write("_toc.yml", "format: jb-book\nroot: book/one\nchapters:\n  - file: book/two\n  - file: book/walk\n")
+    copy.write("_toc.yml", TOC + "  - file: book/walk\n")
     copy.write("book/walk.md", WALK)
     assert "executed" in build(copy)
     return copy
