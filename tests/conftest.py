@@ -9,9 +9,20 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "_build"
+
+
+def listed(toc: object) -> list[str]:
+    """The pages that a table of contents names, in its order."""
+    if isinstance(toc, dict):
+        return [page for key, value in toc.items() for page in ([value] if key in ("root", "file") else listed(value))]
+    return [page for entry in toc for page in listed(entry)] if isinstance(toc, list) else []
+
+
+PAGES = listed(yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8")))
 
 # The tools that a marked test needs: the program, and the Debian packages that bring it (apt.txt names them too).
 TOOLS = {

@@ -6,7 +6,18 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-IDEAS = ("freshness", "equations", "figure_files", "listings", "offline", "strict", "handouts")
+IDEAS = (
+    "freshness",
+    "equations",
+    "figure_files",
+    "listings",
+    "exercises",
+    "bibliography",
+    "offline",
+    "leftovers",
+    "strict",
+    "handouts",
+)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""No page asks another host for anything: MathJax comes from disk, and only the part of it that pages use."""
+"""No page asks another host for anything: MathJax comes from disk, the part of it that pages use; no live kernels."""
 
 from __future__ import annotations
 
@@ -35,7 +35,15 @@ def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
         copy(source / name, target / name)
 
 
+def drop_live_kernels(app: Sphinx) -> None:
+    """Jupyter Book always brings sphinx-thebe, which writes the address of a kernel somewhere else into each page."""
+    for listeners in app.events.listeners.values():
+        listeners[:] = [listener for listener in listeners if listener.handler.__module__ != "sphinx_thebe"]
+    app.registry.css_files[:] = [file for file in app.registry.css_files if "thebe" not in str(file[0])]
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
+    drop_live_kernels(app)
     app.connect("config-inited", point_to_disk)
     app.connect("build-finished", copy_mathjax)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

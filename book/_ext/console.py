@@ -1,0 +1,53 @@
+"""What a build says while it runs: which section it is at, and warnings, that do not run into one another."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import Any
+
+from .faults import ROOT
+
+
+class Console:
+    """Progress, one line a section, on stdout; as a stream, Sphinx's warnings on stderr.
+
+    Attributes:
+        section: the section being read, or None.
+    """
+
+    def __init__(self) -> None:
+        self.section: str | None = None
+        self.line_is_open = False
+
+    def follow(self, app: Any) -> None:
+        """Say what an application reads, for its cells take seconds."""
+        app.connect("source-read", self.begin, priority=1)
+        app.connect("doctree-read", self.end, priority=999)
+
+    def begin(self, app: Any, docname: str, source: list[str]) -> None:
+        self.section, self.began = docname, time.perf_counter()
+        self.line_is_open = True
+        print(f"  {docname} … ", end="", flush=True)
+
+    def end(self, app: Any, doctree: Any) -> None:
+        ran = app.env.nb_metadata.get(self.section, {}).get("exec_data") if hasattr(app.env, "nb_metadata") else None
+        took = time.perf_counter() - self.began
+        # A cached run keeps the time it once took; it is new only if it fits into the time since we began.
+        how = "no cells" if not ran else f"executed in {ran['runtime']:.1f} s" if ran["runtime"] < took else "cached"
+        print(how if self.line_is_open else f"  {self.section}: {how}", flush=True)
+        self.section, self.line_is_open = None, False
+
+    def close_line(self) -> None:
+        if self.line_is_open:
+            print(flush=True)
+            self.line_is_open = False
+
+    def write(self, text: str) -> int:
+        """Write a warning, its paths as the editor knows them, from the top of the book."""
+        self.close_line()
+        return sys.stderr.write(text.replace(f"{ROOT}{os.sep}", ""))
+
+    def flush(self) -> None:
+        sys.stderr.flush()

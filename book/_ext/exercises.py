@@ -1,0 +1,19 @@
+"""sphinx-exercise gives the body of every exercise the same id; on a page, and in a PDF, an id must be one place's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+
+
+def name_bodies(app: Sphinx, document: nodes.document) -> None:
+    for body in document.findall(nodes.section):
+        if body["ids"] in (["exercise-content"], ["solution-content"]) and isinstance(body.parent, nodes.Element):
+            body["ids"] = [f"{body.parent['ids'][0]}-content"]
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.connect("doctree-read", name_bodies)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

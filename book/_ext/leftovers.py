@@ -1,0 +1,29 @@
+"""A rebuild writes what is new; here goes what the book does not have any more, pages and pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
+
+
+def sweep(app: Sphinx, error: Exception | None) -> None:
+    if error is not None or app.builder.name != "html":
+        return
+    out = Path(app.outdir)
+    made = {"index", "genindex", "search", "py-modindex", *app.env.found_docs}
+    text = ""
+    for page in [path for path in out.rglob("*.html") if "_static" not in path.parts]:
+        if page.relative_to(out).with_suffix("").as_posix() in made:
+            text += page.read_text(encoding="utf-8")
+        else:
+            page.unlink()
+    for picture in out.glob("_images/*"):
+        if picture.name not in text:
+            picture.unlink()
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.connect("build-finished", sweep, priority=800)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

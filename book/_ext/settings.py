@@ -1,0 +1,76 @@
+"""The Sphinx configuration that `jupyter-book build .` would use, the files it comes from checked first."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from pathlib import Path
+from typing import Any
+
+from .faults import ROOT, Fault, one_line
+
+
+def read_settings() -> dict[str, Any]:
+    """Check `_config.yml` and `_toc.yml`, and make Sphinx's configuration of them.
+
+    Raises:
+        Fault: naming the file, and where it can the line, that is wrong.
+    """
+    from jupyter_book.config import get_final_config
+
+    check_config(read_yaml(ROOT / "_config.yml"))
+    read_yaml(ROOT / "_toc.yml")
+    check_contents(ROOT / "_toc.yml")
+    overrides = {"external_toc_path": (ROOT / "_toc.yml").as_posix(), "latex_individualpages": False}
+    with contextlib.redirect_stdout(sys.stderr):
+        config, _ = get_final_config(user_yaml=ROOT / "_config.yml", cli_config=overrides, sourcedir=ROOT)
+    # A failing cell is reported by ourselves, with its place.
+    return {**config, "suppress_warnings": [*config.get("suppress_warnings", []), "mystnb.exec"]}
+
+
+def read_yaml(path: Path) -> Any:
+    import yaml
+
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise Fault(f"{path.name}: {error.strerror}; the book needs it at its top level") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        raise Fault(f"{path.name}{line}: not YAML: {getattr(error, 'problem', error)}; mend that line") from error
+
+
+def check_config(config: Any) -> None:
+    """Refuse what Jupyter Book would pass over in silence: a key that it does not know, a value of the wrong kind."""
+    import yaml
+    from jupyter_book.config import PATH_YAML_DEFAULT, get_validator
+
+    if not isinstance(config, dict):
+        raise Fault("_config.yml: holds no settings; put the book's title, author and the rest back")
+    for error in get_validator().iter_errors(config):
+        place = ".".join(str(part) for part in error.absolute_path)
+        raise Fault(f"_config.yml: {place}: {one_line(error.message)}; mend that value")
+    known = yaml.safe_load(PATH_YAML_DEFAULT.read_text(encoding="utf-8"))
+    known["bibtex_bibfiles"], known["execute"]["raise_on_error"], known["execute"]["show_tb"] = [], False, False
+    unknown = [key for key in config if key not in known]
+    for key, value in config.items():
+        if key != "sphinx" and isinstance(value, dict) and isinstance(known.get(key), dict):
+            unknown += [f"{key}: {name}" for name in value if name not in known[key]]
+    if unknown:
+        raise Fault(f"_config.yml: Jupyter Book knows no setting {unknown[0]}; mend its name or take it out")
+    for name in config.get("bibtex_bibfiles", []):
+        if not (ROOT / name).is_file():
+            raise Fault(f"_config.yml: names {name}, but there is no such file; write it or mend bibtex_bibfiles")
+
+
+def check_contents(toc: Path) -> None:
+    from sphinx_external_toc.parsing import MalformedError, parse_toc_yaml
+
+    try:
+        site = parse_toc_yaml(toc)
+    except MalformedError as error:
+        raise Fault(f"_toc.yml: {one_line(error)}; see Jupyter Book's table of contents, format jb-book") from error
+    missing = [doc for doc in site if not (ROOT / f"{doc.removesuffix('.md')}.md").is_file()]
+    if missing:
+        raise Fault(f"_toc.yml: names {missing[0]}, but there is no {missing[0]}.md; write it or take the line out")

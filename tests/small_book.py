@@ -1,0 +1,110 @@
+"""A copy of the book with two short sections, to break and to change, and the updates that its classes must have."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from conftest import PAGES, ROOT, run_build
+
+TOC = "format: jb-book\nroot: book/one\nchapters:\n  - file: book/updates\n  - file: book/two\n"
+NOTEBOOK = "---\nfile_format: mystnb\nkernelspec:\n  name: python3\n---\n\n"
+ONE = f"""{NOTEBOOK}
+# One
+
+```{{code-cell}} ipython3
+print("the first cell")
+```
+
+See {{eq}}`def-two` and {{ref}}`sec-two`.
+"""
+TWO = """\
+(sec-two)=
+# Two
+
+$$
+f(w) = w
+$$ (def-two)
+
+As {cite:t}`robbins1951stochastic` say.
+
+```{bibliography}
+```
+"""
+
+
+@dataclass
+class Copy:
+    """A copy of the book with two short sections."""
+
+    root: Path
+
+    def write(self, name: str, text: str) -> None:
+        (self.root / name).write_text(text, encoding="utf-8")
+
+    def replace(self, name: str, old: str, new: str) -> None:
+        text = (self.root / name).read_text(encoding="utf-8")
+        assert old in text
+        self.write(name, text.replace(old, new))
+
+    def build(self, target: str = "html", **env: str) -> subprocess.CompletedProcess[str]:
+        return run_build(target, self.root, **env)
+
+    def published(self) -> dict[str, bytes]:
+        """The book as a reader finds it: every file and its bytes."""
+        html = self.root / "_build" / "html"
+        return {str(p.relative_to(html)): p.read_bytes() for p in sorted(html.rglob("*")) if p.is_file()}
+
+    def faults(self) -> list[str]:
+        """Build what cannot be built; what is said about it, the last line being the build's own."""
+        before = self.published()
+        done = self.build()
+        assert self.published() == before, "the last good book has changed"
+        return complaints(done)
+
+    def fault(self) -> str:
+        """Build what cannot be built; the one line that says why."""
+        *lines, last = self.faults()
+        if last == "descent: 1 warning, named above; the book is built only without":
+            last = lines.pop()
+        assert lines == []
+        return last
+
+
+def complaints(done: subprocess.CompletedProcess[str]) -> list[str]:
+    """The lines of a failed build that say what to mend."""
+    said = done.stdout + done.stderr
+    assert done.returncode > 0, said
+    assert "Traceback" not in said, said
+    assert "\x1b" not in said, "colour codes where nobody sees colours"
+    assert str(ROOT) not in said, said
+    lines = done.stderr.strip().splitlines()
+    assert lines, said
+    assert lines[-1].startswith("descent: "), said
+    return lines
+
+
+def run(command: list[str], folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run a command as a person would, for two minutes at most."""
+    return subprocess.run(
+        command, cwd=folder, env={**os.environ, **env}, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def copy_book(folder: Path) -> Copy:
+    """A copy of the tree, its contents short sections, not built yet."""
+    copy = Copy(folder)
+    shutil.copytree(ROOT, copy.root, ignore=shutil.ignore_patterns("_build", ".*", "__pycache__"))
+    sections = [(ROOT / f"{page}.md").read_text(encoding="utf-8") for page in PAGES]
+    found = re.findall(r"^(\$\$\n[^$]+^\$\$ \((update-[\w-]+)\))$", "\n".join(sections), flags=re.M)
+    updates = {label: equation for equation, label in found}
+    assert updates
+    copy.write("_toc.yml", TOC)
+    copy.write("book/one.md", ONE)
+    copy.write("book/updates.md", "\n\n".join(["# Updates", *updates.values(), ""]))
+    copy.write("book/two.md", TWO)
+    return copy

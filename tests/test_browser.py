@@ -1,0 +1,228 @@
+"""The built book in a real browser, headless Chromium: over http as a site, and from disk as a folder.
+
+Each page is opened once, with every host but this machine blocked, and then looked at in light and dark, wide and
+narrow.
+"""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import shutil
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from conftest import PAGES
+from playwright.sync_api import Browser, Locator, Page, Route, sync_playwright
+
+pytestmark = pytest.mark.needs("chromium")
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+THEMES, WIDTHS = ("light", "dark"), (1280, 375)
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def site(html: Path) -> Iterator[str]:
+    """The address of the built book on this machine."""
+    handler = functools.partial(Quiet, directory=str(html))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@dataclass
+class Visit:
+    """An open page, and what it did that it should not."""
+
+    page: Page
+    elsewhere: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    def show(self, theme: str, width: int) -> None:
+        """Turn to a theme (the book follows the system's) and a window width."""
+        self.page.emulate_media(color_scheme="dark" if theme == "dark" else "light", reduced_motion="reduce")
+        self.page.set_viewport_size({"width": width, "height": 900})
+        self.page.wait_for_function("theme => document.documentElement.dataset.theme === theme", arg=theme)
+
+    def all(self, selector: str) -> list[Locator]:
+        return self.page.locator(selector).all()
+
+
+def visit(browser: Browser, home: str, path: str) -> Visit:
+    """Open a page of the book at ``home`` in a window of its own, with no way to anywhere else."""
+    page = browser.new_context(reduced_motion="reduce").new_page()
+    page.set_default_timeout(20_000)
+    seen = Visit(page)
+
+    def gate(route: Route) -> None:
+        if route.request.url.startswith((home, "data:", "blob:")):
+            route.continue_()
+        else:
+            seen.elsewhere.append(route.request.url)
+            route.abort()
+
+    page.context.route("**/*", gate)
+    page.on("console", lambda message: seen.complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: seen.complaints.append(str(error)))
+    page.on("response", lambda reply: None if reply.ok else seen.complaints.append(f"{reply.status} {reply.url}"))
+    page.goto(f"{home}/{path}", wait_until="load")
+    if page.locator(".math").count():
+        page.wait_for_function("window.MathJax?.startup?.promise !== undefined")
+        page.evaluate("MathJax.startup.promise.then(() => true)")
+    return seen
+
+
+@pytest.fixture(scope="module", params=PAGES)
+def seen(request: pytest.FixtureRequest, browser: Browser, site: str) -> Iterator[Visit]:
+    """A page of the contents, opened over http."""
+    opened = visit(browser, site, f"{request.param}.html")
+    yield opened
+    opened.page.context.close()
+
+
+def test_a_page_asks_no_other_host_for_anything_and_complains_of_nothing(seen: Visit) -> None:
+    seen.page.wait_for_load_state("networkidle")
+    assert seen.elsewhere == []
+    assert seen.complaints == []
+
+
+def test_all_maths_is_rendered(seen: Visit) -> None:
+    assert seen.page.locator("mjx-container").count() == seen.page.locator(".math").count()
+    assert seen.page.locator("mjx-merror, [data-mjx-error]").count() == 0
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("theme", THEMES)
+def test_each_figure_is_shown_once_drawn_for_the_theme_and_with_its_caption(
+    seen: Visit, theme: str, width: int
+) -> None:
+    seen.show(theme, width)
+    for figure in seen.all("article figure:has(img)"):
+        shown = [img for img in figure.locator("img").all() if img.is_visible()]
+        assert [img.get_attribute("class") for img in shown] == [f"for-{theme}"]
+        looks = shown[0].evaluate(
+            "e => [e.naturalWidth > 0, getComputedStyle(e).filter, getComputedStyle(e).backgroundColor, e.clientWidth]"
+        )
+        assert looks[:3] == [True, "none", "rgba(0, 0, 0, 0)"]
+        assert 200 <= looks[3] <= width
+        caption = figure.locator("figcaption .caption-text")
+        assert caption.is_visible()
+        box = caption.bounding_box()
+        assert box is not None
+        assert box["height"] > 5
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_nothing_runs_off_the_side_of_the_page(seen: Visit, width: int) -> None:
+    seen.show("light", width)
+    open_dropdowns(seen)
+    assert seen.page.evaluate("document.scrollingElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_one_search_box_is_shown(seen: Visit, width: int) -> None:
+    seen.show("light", width)
+    boxes = seen.page.locator(".search-button__button, input[type=search]").all()
+    assert len([box for box in boxes if box.is_visible()]) == 1
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("theme", THEMES)
+def test_axe_finds_nothing_serious(seen: Visit, theme: str, width: int) -> None:
+    seen.show(theme, width)
+    open_dropdowns(seen)
+    # The theme makes what scrolls focusable, a moment after the window has changed its size.
+    seen.page.wait_for_function(
+        "[...document.querySelectorAll('pre')].every(e => e.scrollWidth <= e.clientWidth || e.tabIndex === 0)"
+    )
+    found = [
+        f"{violation['id']}: {node['target']}: {node['failureSummary']}"
+        for violation in Axe().run(seen.page).response["violations"]
+        if violation["impact"] in ("serious", "critical")
+        for node in violation["nodes"]
+    ]
+    assert found == []
+
+
+def open_dropdowns(seen: Visit) -> None:
+    seen.page.evaluate("document.querySelectorAll('.toggle-button-hidden').forEach(button => button.click())")
+
+
+@pytest.fixture
+def fresh(request: pytest.FixtureRequest, browser: Browser, site: str) -> Iterator[Visit]:
+    """A page as it comes, all dropdowns as they are at first."""
+    opened = visit(browser, site, f"{request.param}.html")
+    yield opened
+    opened.page.context.close()
+
+
+@pytest.mark.parametrize("fresh", PAGES, indirect=True)
+def test_hints_and_solutions_are_closed_at_first_and_open_by_keyboard_and_by_click(fresh: Visit) -> None:
+    for dropdown in fresh.all(".admonition.dropdown"):
+        title, button = dropdown.locator("> .admonition-title"), dropdown.locator("> .admonition-title > button")
+        inside = dropdown.locator("> :not(.admonition-title)").first
+        assert not inside.is_visible()
+        button.focus()
+        fresh.page.keyboard.press("Enter")
+        assert inside.is_visible()
+        assert button.get_attribute("aria-expanded") == "true"
+        title.click(position={"x": 60, "y": 10})
+        assert not inside.is_visible()
+        title.click(position={"x": 10, "y": 10})
+        assert inside.is_visible()
+    assert fresh.complaints == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_book_reads_the_same_from_disk(html: Path, browser: Browser, page: str) -> None:
+    opened = visit(browser, html.as_uri(), f"{page}.html")
+    test_a_page_asks_no_other_host_for_anything_and_complains_of_nothing(opened)
+    test_all_maths_is_rendered(opened)
+    opened.page.context.close()
+
+
+def test_the_top_of_the_site_arrives_at_the_front_page(browser: Browser, site: str) -> None:
+    opened = visit(browser, site, "index.html")
+    opened.page.wait_for_url(f"{site}/{PAGES[0]}.html")
+    assert opened.complaints == []
+    opened.page.context.close()
+
+
+def test_a_search_from_the_keyboard_finds_a_section(browser: Browser, site: str) -> None:
+    opened = visit(browser, site, f"{PAGES[0]}.html")
+    opened.page.keyboard.press("Control+k")
+    opened.page.keyboard.type("momentum")
+    opened.page.keyboard.press("Enter")
+    hit = opened.page.locator("#search-results li a[href*='momentum.html']").first
+    hit.wait_for()
+    assert opened.complaints == []
+    assert opened.elsewhere == []
+    opened.page.context.close()

@@ -1,0 +1,129 @@
+"""A rebuild shows what the sources say now: nothing stale, and nothing run again without need."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from small_book import NOTEBOOK, TOC, Copy, copy_book
+
+WALK = f"""{NOTEBOOK}
+# Walk
+
+```{{code-cell}} ipython3
+---
+mystnb:
+  figure:
+    name: fig-walk
+    caption: The path ends {{glue:text}}`end:.6f` from the minimum.
+---
+from myst_nb import glue
+from optim_code import SGDOptimizer, output, w
+
+drawing = output(SGDOptimizer([w], lr=0.1), fname="walk.pdf")
+glue("end", float(drawing.trajectory.distances[-1]), display=False)
+drawing
+```
+"""
+
+
+@pytest.fixture(scope="module")
+def walk(tmp_path_factory: pytest.TempPathFactory) -> Copy:
+    """A small book with a figure and a number that a run makes; each test leaves its sources as they were."""
+    copy = copy_book(tmp_path_factory.mktemp("walk") / "book")
+    copy.write("_toc.yml", TOC + "  - file: book/walk\n")
+    copy.write("book/walk.md", WALK)
+    assert "executed" in build(copy)
+    return copy
+
+
+def build(copy: Copy) -> str:
+    done = copy.build()
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def everything(copy: Copy) -> dict[str, bytes]:
+    """Every file of the built book, and of its figures."""
+    figures = copy.root / "_build" / "figures"
+    return {**copy.published(), **{f"figures/{path.name}": path.read_bytes() for path in figures.iterdir()}}
+
+
+def state(copy: Copy) -> dict[str, bytes]:
+    """What a reader sees of it: what the pages say, their pictures, the figures' files.
+
+    Around that, a rebuild may differ from a first build: it knows the versions of the style sheets, and the search
+    index keeps a forgotten word, with no page to it.
+    """
+    pages = {
+        name: data for name, data in everything(copy).items() if name.startswith(("book/", "_images/", "figures/"))
+    }
+    return {
+        name: data[data.index(b"<article") : data.index(b"</article>")] if name.endswith(".html") else data
+        for name, data in pages.items()
+    }
+
+
+def number(copy: Copy) -> str:
+    text = (copy.root / "_build/html/book/walk.html").read_text(encoding="utf-8")
+    found = re.search(r'The path ends <span class="pasted-text">([\d.]+)</span>', text)
+    assert found is not None
+    return found[1]
+
+
+def test_two_builds_from_nothing_are_the_same_to_the_byte(walk: Copy) -> None:
+    before = everything(walk)
+    shutil.rmtree(walk.root / "_build")
+    assert "book/walk … executed" in build(walk)
+    assert everything(walk) == before
+
+
+def test_a_changed_module_changes_figures_and_numbers_and_going_back_runs_nothing(walk: Copy) -> None:
+    before, said_before = state(walk), number(walk)
+    module = "optim_code/figures.py"
+    walk.replace(module, "nsteps: int = 20", "nsteps: int = 19")
+    assert "book/walk … executed" in build(walk)
+    changed = state(walk)
+    assert number(walk) != said_before
+    assert changed["figures/walk.pdf"] != before["figures/walk.pdf"]
+    assert {n for n in changed if n.endswith(".svg")}.isdisjoint(n for n in before if n.endswith(".svg"))
+    walk.replace(module, "nsteps: int = 19", "nsteps: int = 20")
+    assert "executed" not in build(walk)
+    assert state(walk) == before
+
+
+def test_a_rebuild_without_a_change_reads_no_section_and_changes_no_byte(walk: Copy) -> None:
+    before = everything(walk)
+    assert "book/" not in build(walk)
+    assert everything(walk) == before
+
+
+def test_a_changed_sentence_runs_no_cell(walk: Copy) -> None:
+    before = state(walk)
+    walk.replace("book/walk.md", "# Walk\n", "# Walk\n\nA new sentence.\n")
+    said = build(walk)
+    assert "book/walk … cached" in said
+    assert "book/two" not in said
+    assert b"A new sentence." in state(walk)["book/walk.html"]
+    walk.write("book/walk.md", WALK)
+    build(walk)
+    assert state(walk) == before
+
+
+def test_with_all_cells_from_the_cache_the_figures_are_all_there(walk: Copy) -> None:
+    before = state(walk)
+    for name in ("html", "figures", ".work"):
+        shutil.rmtree(walk.root / "_build" / name)
+    assert "executed" not in build(walk)
+    assert state(walk) == before
+    assert [name for name in before if name.endswith(".pdf")] == ["figures/walk.pdf"]
+
+
+def test_a_section_that_left_the_contents_leaves_the_book(walk: Copy, tmp_path: Path) -> None:
+    copy = Copy(Path(shutil.copytree(walk.root, tmp_path / "book")))
+    assert {name for name in state(copy) if "walk" in name or "_images" in name}
+    copy.replace("_toc.yml", "  - file: book/walk\n", "")
+    build(copy)
+    assert {name for name in state(copy) if "walk" in name or "_images" in name} == set()
