@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 PY     := $(VENV)/bin/python
 
-.PHONY: html pdf equations test clean
+.PHONY: html pdf equations test bench clean
 
 html: $(VENV)/installed
 	@$(PY) -m book._ext.build html
@@ -17,6 +17,9 @@ equations: $(VENV)/installed
 test: $(VENV)/installed
 	@$(PY) -m pytest
 
+bench: $(VENV)/installed
+	@$(PY) -m tests.bench
+
 clean:
 	rm -rf _build
 
@@ -26,4 +29,5 @@ $(VENV)/installed: requirements.txt
 	@$(PYTHON) -m venv $(VENV) >/dev/null || { echo "descent: $(PYTHON) cannot make a virtual environment; apt-get install python3-venv" >&2; exit 1; }
 	@echo "installing requirements.txt into $(VENV) (a few minutes, once)"
 	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(PY) -c "import matplotlib.font_manager"  # builds its font cache now, and not aloud in the first cell
 	@touch $@

@@ -28,7 +28,7 @@ from optim_code.equations import (
     recorded_gradients,
     torch_twin,
 )
-from tests.conftest import ROOT
+from conftest import ROOT
 
 MOMENTUM = r"\begin{aligned} v_{t+1} &= \beta v_t + g_t \\ w_{t+1} &= w_t - \eta\, v_{t+1} \end{aligned}"
 ADAM = r"""

@@ -15,7 +15,7 @@ import sympy
 from book._ext.equations import read_section
 from optim_code import equations
 from optim_code.equations import EquationError, UpdateRule, check_identity, check_update, class_for, read
-from tests.conftest import ROOT
+from conftest import ROOT
 
 # What is replaced by what, one occurrence at a time, in the LaTeX of an equation.
 ERRORS: dict[str, list[tuple[str, str]]] = {
@@ -42,7 +42,7 @@ ERRORS: dict[str, list[tuple[str, str]]] = {
         (r"(\\alpha|\\beta) (?=[mv]_)", r"(1 - \1) "),
         (r"\(1 - (\\alpha|\\beta)\)(?=\\,| g)", r"\1"),
     ],
-    "momentum with an extra factor": [(r"(?<=\+ )g_t$", r"(1 - \\beta) g_t"), (r"(?<=\+ )g_t (?=\\\\)", r"(1 - \\beta) g_t ")],
+    "momentum with an extra factor": [(r"(?<=\+ )g_t(?=$| \\\\)", r"(1 - \\beta) g_t")],
     "the gradient missing from the numerator": [(r"(?<=\\eta\\, )g_t", "1"), (r"\\hat\{m\}_t(?=\})", "1")],
 }  # fmt: skip
 
@@ -68,7 +68,8 @@ SLIPS: dict[str, list[tuple[str, str]]] = {
     "a buffer shared by all parameters": [(r"if not state:", "state = group\n        if 'v' not in state:")],
     "the gradient changed in place": [(r'p\.data -= ', 'p.grad.data.mul_(0.5)\n        p.data -= '),
                                       (r'p\.data\.add_\(', 'p.grad.data.mul_(0.5)\n        p.data.add_(')],
-    "state never stored": [(r'state\["v"\] = (alpha|group\["momentum"\])(.*)', r'v = \1\2\n        state = {**state, "v": v}')],
+    "state never stored": [(r'state\["v"\] = (alpha|group\["momentum"\])(.*)',
+                            r'v = \1\2\n        state = {**state, "v": v}')],
 }  # fmt: skip
 
 
@@ -94,7 +95,7 @@ def mutants(text: str, errors: dict[str, list[tuple[str, str]]]) -> Iterator[tup
 
 
 def is_still_true(latex: str) -> bool:
-    """SymPy's own proof that all sides of an identity are equal, which shares nothing with the check at random points."""
+    """SymPy's proof that all sides of an identity are equal; it shares nothing with the check at random points."""
     try:
         parts = read(latex)
     except EquationError:
