@@ -291,12 +291,18 @@ class PrintMarks(SphinxPostTransform):
         for mark in list(self.document.findall(checked)):
             block = mark.parent[mark.parent.index(mark) - 1]
             assert isinstance(block, nodes.math_block)
-            signed = block.astext().rstrip() + r" \;{}^{\text{\footnotemark}}"
+            signed = block.astext().rstrip() + r" \;\text{\footnotemark}"
             block.rawsource, block.children = signed, []
             block += nodes.Text(signed)
             escaped = re.sub(r"([_&%#$])", r"\\\1", mark["note"])
             note = nodes.raw("", rf"\footnotetext{{{escaped}}}", format="latex")
-            mark.replace_self(note)
+            # At the start of the paragraph below, for one of its own would be an empty line on the page.
+            below = mark.next_node(descend=False, siblings=True)
+            if isinstance(below, nodes.paragraph):
+                mark.parent.remove(mark)
+                below.insert(0, note)
+            else:
+                mark.replace_self(note)
 
 
 class Coverage(SphinxDirective):
