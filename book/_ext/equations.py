@@ -318,12 +318,8 @@ class Coverage(SphinxDirective):
         for kind in KINDS:
             count = sum(v["kind"] == kind for v in verdicts)
             lines.append(f"| {kind} | {count} | {count / len(verdicts):.0%} |")
-        # Widths, for in print a pipe table doesn't wrap; a long table, for it runs over pages.
-        lines += ["", "```{list-table}", ":header-rows: 1", ":widths: 12 48 40", ":class: longtable", ""]
-        lines += ["* - equation", "  - label", "  - verdict"]
-        for v in verdicts:
-            lines += [f"* - {{eq}}`{v['label']}`", f"  - `{v['label']}`", f"  - {v['against']}"]
-        lines.append("```")
+        lines += ["", "| equation | label | verdict |", "| --- | --- | --- |"]
+        lines += [f"| {{eq}}`{v['label']}` | `{v['label']}` | {v['against']} |" for v in verdicts]
         return parse_myst(self, lines)
 
 

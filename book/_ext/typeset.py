@@ -53,7 +53,7 @@ class PrintTranslator(LaTeXTranslator):
     def visit_table(self, node: Element) -> None:
         self.say_number("table", "table", node["ids"])
         rows = [[width(entry) for entry in row] for row in node.findall(nodes.row)]
-        if len(rows) > LONG and self.next_table_colspec is None:
+        if len(rows) > LONG and "colwidths-given" not in node["classes"]:
             self.next_table_colspec = columns(rows)
         super().visit_table(node)
 
