@@ -13,6 +13,7 @@ import yaml
 from conftest import BUILD, ROOT, run_build
 
 from book._ext.pdf import install, read_log
+from book._ext.typeset import columns
 
 printed = pytest.mark.needs("tex", "poppler")
 
@@ -66,8 +67,11 @@ def test_the_book_has_its_title_and_every_section_with_the_number_of_the_html(pd
 
 @printed
 def test_nothing_is_left_untypeset(pdf: Path) -> None:
-    raw = r"<Figure size|<\w+ class|\?\?|Traceback|\{(?:ref|eq|numref|glue|cite)\S*\}|:::|```|\\begin|\\frac|\$\$"
+    never = r"<Figure size|<inline|\?\?|Traceback"
+    # The book's own page on how to write a section shows some of these.
+    markup = rf"{never}|\{{(?:ref|eq|numref|glue|cite)\S*\}}|:::|```|\\begin|\\frac|\$\$"
     for path in pdf.iterdir():
+        raw = never if path.stem == "descent" else markup
         assert re.findall(rf".{{0,40}}(?:{raw}).{{0,40}}", text_of(path)) == [], path.name
 
 
@@ -155,7 +159,7 @@ def test_figures_equations_and_exercises_have_the_numbers_of_the_html(pdf: Path,
 # A small book, to look closely and to break things
 
 PAGES = {
-    "intro": "# Small\n\nSee {ref}`sec-one`, {numref}`sec-two-deep`, {eq}`update-two`.\n\n## A heading\n\nText.\n",
+    "intro": "# Small\n\nSee {ref}`sec-one`, {numref}`sec-two-deep`, {eq}`def-three`.\n\n## A heading\n\nText.\n",
     "one": """---
 file_format: mystnb
 kernelspec: {name: python3}
@@ -165,7 +169,7 @@ kernelspec: {name: python3}
 
 $$ a = 1 $$ (def-one)
 
-Own: {eq}`def-one`. Elsewhere: {eq}`update-two`, {numref}`tab-two`, {numref}`sec-two-deep`, {ref}`sec-two`,
+Own: {eq}`def-one`. Elsewhere: {eq}`def-three`, {numref}`tab-two`, {numref}`sec-two-deep`, {ref}`sec-two`,
 {ref}`sec-two-deep`, {ref}`ex-two`, [my words](two.md). The same {cite:t}`writer2001one` as {cite:p}`writer2001one`.
 
 ```{exercise} First
@@ -194,7 +198,7 @@ Text with η → ½ ≤ κ, “quoted” – so.
 
 $$ b = 2 $$ (def-two)
 
-$$ c = 3 $$ (update-two)
+$$ c = 3 $$ (def-three)
 
 ```{table} Numbers.
 :name: tab-two
@@ -225,7 +229,10 @@ def write_small_book(root: Path, *chapters: str) -> None:
     for name, text in PAGES.items():
         (root / "book" / f"{name}.md").write_text(text, encoding="utf-8")
     (root / "book" / "references.bib").write_text(BIB, encoding="utf-8")
-    for name in ("book/_ext", "book/_static", "optim_code"):
+    # A module without optimizers, for which the book would have to print an update equation.
+    (root / "optim_code").mkdir(exist_ok=True)
+    (root / "optim_code" / "optimizers.py").write_text("", encoding="utf-8")
+    for name in ("book/_ext", "book/_static"):
         shutil.copytree(ROOT / name, root / name, dirs_exist_ok=True)
     for name in ("_config.yml", "requirements.txt", "apt.txt"):
         shutil.copyfile(ROOT / name, root / name)
@@ -320,9 +327,11 @@ def test_a_section_is_added_and_removed_by_the_table_of_contents_alone(small: Pa
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("$$ \\undefinedcommand $$", r"TeX stops in book/two\.md, at '.*\\undefinedcommand.*': Undefined control"),
-        (f"$$ {'a + ' * 80} b $$", r"[\d.]+ pt too much in book/two\.md"),
-        ("A letter that no font has: \U000f1234.", "the fonts have no \U000f1234 in book/two\\.md"),
+        (
+            "$$ \\undefinedcommand $$ (def-four)",
+            r"TeX stops in book/two\.md, at '.*\\undefinedcommand.*': Undefined control",
+        ),
+        (f"$$ {'a + ' * 80} b $$ (def-four)\n\n\U000f1234", r"[\d.]+ pt too much in book/two\.md \(and 1 more\)"),
     ],
 )
 def test_a_fault_is_one_line_that_names_the_page_and_the_last_good_pdfs_stay(small: Path, text: str, said: str) -> None:
@@ -360,6 +369,18 @@ def test_the_packages_to_install_are_those_of_apt_txt() -> None:
     assert "texlive-luatex" in named
     assert "chromium" not in named
     assert set(named) <= set(listed)
+
+
+# Long tables
+
+
+def test_a_long_table_breaks_the_lines_of_its_widest_column_only_if_they_are_too_long() -> None:
+    assert columns([[5.0, 20.0], [8.0, 30.0]]) is None
+    found = columns([[10.0, 20.0, 200.0], [8.0, 30.0, 9.0]])
+    assert found is not None
+    assert re.fullmatch(r"ll>\{\\raggedright\\arraybackslash\}\\X\{\d+\}\{\d+\}", found)
+    rest, whole = map(int, re.findall(r"\d+", found))
+    assert rest + 10 + 30 == whole
 
 
 # The log of TeX

@@ -291,12 +291,18 @@ class PrintMarks(SphinxPostTransform):
         for mark in list(self.document.findall(checked)):
             block = mark.parent[mark.parent.index(mark) - 1]
             assert isinstance(block, nodes.math_block)
-            signed = block.astext().rstrip() + r" \;{}^{\text{\footnotemark}}"
+            signed = block.astext().rstrip() + r" \;\text{\footnotemark}"
             block.rawsource, block.children = signed, []
             block += nodes.Text(signed)
             escaped = re.sub(r"([_&%#$])", r"\\\1", mark["note"])
             note = nodes.raw("", rf"\footnotetext{{{escaped}}}", format="latex")
-            mark.replace_self(note)
+            # At the start of the paragraph below, for one of its own would be an empty line on the page.
+            below = mark.next_node(descend=False, siblings=True)
+            if isinstance(below, nodes.paragraph):
+                mark.parent.remove(mark)
+                below.insert(0, note)
+            else:
+                mark.replace_self(note)
 
 
 class Coverage(SphinxDirective):
@@ -312,12 +318,8 @@ class Coverage(SphinxDirective):
         for kind in KINDS:
             count = sum(v["kind"] == kind for v in verdicts)
             lines.append(f"| {kind} | {count} | {count / len(verdicts):.0%} |")
-        # Widths, for in print a pipe table doesn't wrap; a long table, for it runs over pages.
-        lines += ["", "```{list-table}", ":header-rows: 1", ":widths: 12 48 40", ":class: longtable", ""]
-        lines += ["* - equation", "  - label", "  - verdict"]
-        for v in verdicts:
-            lines += [f"* - {{eq}}`{v['label']}`", f"  - `{v['label']}`", f"  - {v['against']}"]
-        lines.append("```")
+        lines += ["", "| equation | label | verdict |", "| --- | --- | --- |"]
+        lines += [f"| {{eq}}`{v['label']}` | `{v['label']}` | {v['against']} |" for v in verdicts]
         return parse_myst(self, lines)
 
 

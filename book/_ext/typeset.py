@@ -12,6 +12,10 @@ from sphinx.writers.latex import LaTeXTranslator
 FIGURE_SCALE = 72
 UNBROKEN = 24
 """Lines of code that are kept together on a page."""
+LONG = 30
+"""Rows of a table that may be broken over pages, the limit of Sphinx; the lines in its cells are not, by itself."""
+CHARACTERS = 93
+"""What fits into a line of a table."""
 
 
 class cited_work(nodes.General, nodes.TextElement):  # type: ignore[misc]
@@ -48,6 +52,9 @@ class PrintTranslator(LaTeXTranslator):
 
     def visit_table(self, node: Element) -> None:
         self.say_number("table", "table", node["ids"])
+        rows = [[width(entry) for entry in row] for row in node.findall(nodes.row)]
+        if len(rows) > LONG and "colwidths-given" not in node["classes"]:
+            self.next_table_colspec = columns(rows)
         super().visit_table(node)
 
     def visit_captioned_literal_block(self, node: Element) -> None:
@@ -101,3 +108,19 @@ class PrintTranslator(LaTeXTranslator):
     def visit_admonition(self, node: Element) -> None:
         self.body.append("\n" + self.hypertarget_to(node, anchor=bool(node["ids"])))
         super().visit_admonition(node)
+
+
+def width(entry: nodes.entry) -> float:
+    """The width of a table's cell in letters; those of code are wider."""
+    return 2 + len(entry.astext()) * (1.2 if next(entry.findall(nodes.literal), None) else 1)
+
+
+def columns(rows: list[list[float]]) -> str | None:
+    """LaTeX's columns for a long table: where its lines are too long for the page, those of the widest are broken."""
+    widths = [max(column) for column in zip(*rows, strict=True)]
+    widest = widths.index(max(widths))
+    rest = CHARACTERS - sum(widths) + widths[widest]
+    if sum(widths) <= CHARACTERS or rest < CHARACTERS / 4:
+        return None
+    broken = rf">{{\raggedright\arraybackslash}}\X{{{rest:.0f}}}{{{CHARACTERS}}}"
+    return "".join(broken if number == widest else "l" for number in range(len(widths)))
