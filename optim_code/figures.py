@@ -347,8 +347,9 @@ def _draw_bowl(axes: Axes, problem: Quadratic, path: Tensor) -> None:
     axes.clabel(contours, fmt="%g", fontsize=8, colors=LIGHT["muted"])
     axes.plot(*problem.minimum, marker="*", color=LIGHT["minimum"], markersize=11, markeredgewidth=0, zorder=4)
     axes.set(xlim=xlim, ylim=ylim, aspect="equal", xlabel="$w_1$", ylabel="$w_2$")
-    axes.xaxis.set_major_locator(MultipleLocator(0.5))
-    axes.yaxis.set_major_locator(MultipleLocator(0.5))
+    between = 0.5 if xlim[1] - xlim[0] < 2.5 else 1.0
+    axes.xaxis.set_major_locator(MultipleLocator(between))
+    axes.yaxis.set_major_locator(MultipleLocator(between))
     axes.grid(False)
 
 

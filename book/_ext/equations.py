@@ -227,7 +227,7 @@ def run_check(equation: Equation) -> tuple[str, str]:
         if equation.kind == "identity":
             largest = compiled.check_identity(equation.latex)
             close = f"to {largest:.1e}" if largest else "exactly"
-            return f"both sides equal at {compiled.POINTS} random points, {close}", ""
+            return f"equal at {compiled.POINTS} random points, {close}", ""
         cls = compiled.class_for(equation.label.partition("-")[2])
         found = compiled.check_update(compiled.UpdateRule.from_latex(equation.latex), cls)
     except compiled.EquationError as error:
