@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import ROOT
 
 from book._ext.equations import Checker, read_section
 from optim_code.equations import (
@@ -28,7 +29,6 @@ from optim_code.equations import (
     recorded_gradients,
     torch_twin,
 )
-from conftest import ROOT
 
 MOMENTUM = r"\begin{aligned} v_{t+1} &= \beta v_t + g_t \\ w_{t+1} &= w_t - \eta\, v_{t+1} \end{aligned}"
 ADAM = r"""

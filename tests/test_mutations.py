@@ -11,11 +11,11 @@ from functools import cache
 
 import pytest
 import sympy
+from conftest import ROOT
 
 from book._ext.equations import read_section
 from optim_code import equations
 from optim_code.equations import EquationError, UpdateRule, check_identity, check_update, class_for, read
-from conftest import ROOT
 
 # What is replaced by what, one occurrence at a time, in the LaTeX of an equation.
 ERRORS: dict[str, list[tuple[str, str]]] = {

@@ -43,6 +43,8 @@ def build(builder: str) -> Any:
     from sphinx.util.console import nocolor
     from sphinx.util.docutils import docutils_namespace, patch_docutils
 
+    from .equations import EquationsFail
+
     config = read_settings()
     if not sys.stderr.isatty():
         nocolor()
@@ -66,6 +68,8 @@ def build(builder: str) -> Any:
         raise cell_fault(Path(str(error)), error.__cause__) from error
     except DeadKernelError as error:
         raise cell_fault(ROOT / f"{console.section}.md", error) from error
+    except EquationsFail as error:
+        raise Fault(str(error)) from error
     except (SphinxError, SystemMessage) as error:
         said = one_line(error)
         place = "_config.yml: " if said.startswith("Could not import extension") else ""
@@ -131,7 +135,7 @@ def faults_in_one_line() -> Iterator[None]:
     try:
         yield
     except Fault as fault:
-        sys.exit(f"descent: {fault}")
+        sys.exit("\n".join(f"descent: {line}" for line in str(fault).splitlines()))
     except KeyboardInterrupt:
         print("descent: interrupted; the last good book is untouched", file=sys.stderr)
         leave_at_once()
