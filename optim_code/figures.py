@@ -62,7 +62,7 @@ STYLE: dict[str, Any] = {
     "axes.labelcolor": LIGHT["ink"],
     "axes.titlecolor": LIGHT["ink"],
     "axes.titlesize": 10,
-    "axes.labelsize": 10,
+    "axes.labelsize": 11,
     "axes.linewidth": 0.8,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -75,9 +75,9 @@ STYLE: dict[str, Any] = {
     "ytick.color": LIGHT["muted"],
     "xtick.labelcolor": LIGHT["ink"],
     "ytick.labelcolor": LIGHT["ink"],
-    "xtick.labelsize": 9,
-    "ytick.labelsize": 9,
-    "legend.fontsize": 9,
+    "xtick.labelsize": 10,
+    "ytick.labelsize": 10,
+    "legend.fontsize": 10,
     "legend.frameon": False,
     "lines.linewidth": 1.6,
     "lines.markersize": 4,
@@ -243,7 +243,7 @@ def draw_lines(
     theory = theory or {}
     _check_count(lines)
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(6.2, 3.6), layout="constrained")
+        figure = Figure(figsize=(5.2, 3.4), layout="constrained")
         axes = figure.subplots()
         for label, values, line in zip(lines, lines.values(), LINES, strict=False):
             axes.plot(_positions(x, values), _clean(values), **line, label=label, markevery=max(1, len(values) // 20))
@@ -290,7 +290,7 @@ def draw_bars(
     theory = theory or {}
     places = range(len(bars))
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(6.2, 0.8 + 0.42 * len(bars)), layout="constrained")
+        figure = Figure(figsize=(5.2, 0.9 + 0.42 * len(bars)), layout="constrained")
         axes = figure.subplots()
         axes.barh(places, list(bars.values()), height=0.6, color=LIGHT["second"])
         if theory:
