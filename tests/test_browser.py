@@ -140,6 +140,21 @@ def test_each_figure_is_shown_once_drawn_for_the_theme_and_with_its_caption(
         assert box["height"] > 5
 
 
+def test_on_paper_all_is_dark_on_white_with_each_figure_once(seen: Visit) -> None:
+    seen.show("dark", 1280)
+    seen.page.emulate_media(media="print", color_scheme="dark")
+    try:
+        for selector in ("article p", "article pre span", "article figcaption p"):
+            for element in seen.all(selector)[:20]:
+                shade = element.evaluate("e => getComputedStyle(e).color.match(/\\d+/g).map(Number)")
+                assert max(shade[:3]) < 80, f"{selector} is printed in {shade}"
+        for figure in seen.all("article figure:has(img)"):
+            shown = [img.get_attribute("class") for img in figure.locator("img").all() if img.is_visible()]
+            assert shown == ["for-light"]
+    finally:
+        seen.page.emulate_media(media="screen")
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 def test_nothing_runs_off_the_side_of_the_page(seen: Visit, width: int) -> None:
     seen.show("light", width)
@@ -194,9 +209,12 @@ def test_hints_and_solutions_are_closed_at_first_and_open_by_keyboard_and_by_cli
         fresh.page.keyboard.press("Enter")
         assert inside.is_visible()
         assert button.get_attribute("aria-expanded") == "true"
-        title.click(position={"x": 60, "y": 10})
-        assert not inside.is_visible()
         title.click(position={"x": 10, "y": 10})
+        assert not inside.is_visible()
+        # Anywhere on the title, on a name within it too.
+        words = title.locator("a, span").or_(title).first.bounding_box()
+        assert words is not None
+        fresh.page.mouse.click(words["x"] + words["width"] / 2, words["y"] + words["height"] / 2)
         assert inside.is_visible()
     assert fresh.complaints == []
 

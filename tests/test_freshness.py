@@ -100,6 +100,16 @@ def test_a_rebuild_without_a_change_reads_no_section_and_changes_no_byte(walk: C
     assert everything(walk) == before
 
 
+def test_a_changed_style_sheet_reaches_the_book_and_no_section_is_read(walk: Copy) -> None:
+    name = "book/_static/descent.css"
+    before = (walk.root / name).read_text(encoding="utf-8")
+    walk.write(name, before + "/* new */\n")
+    assert "book/" not in build(walk)
+    assert walk.published()["_static/descent.css"].endswith(b"/* new */\n")
+    walk.write(name, before)
+    build(walk)
+
+
 def test_a_changed_sentence_runs_no_cell(walk: Copy) -> None:
     before = state(walk)
     walk.replace("book/walk.md", "# Walk\n", "# Walk\n\nA new sentence.\n")

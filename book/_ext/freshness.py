@@ -33,6 +33,8 @@ def settle(app: Sphinx, config: Config) -> None:
     config["nb_execution_cache_path"] = str(root / "_build" / ".jupyter_cache" / key)
     # A changed extension renders the same outputs differently: re-read all, execute nothing.
     config["descent_extension_digest"] = digest(root / "book" / "_ext")
+    # A changed style sheet or template: write all pages again, read none; Sphinx would not even copy the style sheet.
+    config["descent_look_digest"] = digest(root / "book" / "_static", root / "book" / "_templates")
     # Cells run in a folder of their own, and must still find optim_code. Fixed dates make a figure the same each time.
     others = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path and path != str(root)]
     os.environ["PYTHONPATH"] = os.pathsep.join([str(root), *others])
@@ -42,5 +44,6 @@ def settle(app: Sphinx, config: Config) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_config_value("descent_extension_digest", "", "env")
+    app.add_config_value("descent_look_digest", "", "html")
     app.connect("config-inited", settle)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
