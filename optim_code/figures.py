@@ -242,11 +242,13 @@ def draw_lines(
     """
     theory = theory or {}
     _check_count(lines)
+    # Every so many steps a marker; on a logarithmic axis, every so much of its length.
+    spacing: float = 0.08 if logx else max(1, max(len(values) for values in lines.values()) // 20)
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(5.2, 3.4), layout="constrained")
         axes = figure.subplots()
         for label, values, line in zip(lines, lines.values(), LINES, strict=False):
-            axes.plot(_positions(x, values), _clean(values), **line, label=label, markevery=max(1, len(values) // 20))
+            axes.plot(_positions(x, values), _clean(values), **line, label=label, markevery=spacing)
         for (label, values), dashes in zip(theory.items(), ((6, 2), (2, 2), (6, 2, 1, 2), (1, 1)), strict=False):
             axes.plot(
                 _positions(x, values), _clean(values), color=LIGHT["ink"], linewidth=0.9, dashes=dashes, label=label
