@@ -9,6 +9,7 @@ from sphinx.application import Sphinx
 IDEAS = (
     "freshness",
     "equations",
+    "execution",
     "figure_files",
     "listings",
     "exercises",
@@ -16,6 +17,7 @@ IDEAS = (
     "offline",
     "leftovers",
     "strict",
+    "warm_kernels",
     "handouts",
 )
 

@@ -15,7 +15,6 @@ import tempfile
 import time
 import traceback
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NoReturn
 
 from .console import Console
@@ -37,13 +36,13 @@ def build(builder: str) -> Any:
     check_writable()
     from docutils.utils import SystemMessage
     from myst_nb.core.execute import ExecutionError
-    from nbclient.exceptions import DeadKernelError
     from sphinx.application import Sphinx
     from sphinx.errors import SphinxError
     from sphinx.util.console import nocolor
     from sphinx.util.docutils import docutils_namespace, patch_docutils
 
     from .equations import EquationsFail
+    from .execution import SectionFails
 
     config = read_settings()
     if not sys.stderr.isatty():
@@ -64,10 +63,9 @@ def build(builder: str) -> Any:
             console.follow(app)
             app.build()
             return app
-    except ExecutionError as error:
-        raise cell_fault(Path(str(error)), error.__cause__) from error
-    except DeadKernelError as error:
-        raise cell_fault(ROOT / f"{console.section}.md", error) from error
+    except SectionFails as error:
+        cause = error.cause.__cause__ if isinstance(error.cause, ExecutionError) else error.cause
+        raise cell_fault(error.path, cause) from error
     except EquationsFail as error:
         raise Fault(str(error)) from error
     except (SphinxError, SystemMessage) as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from typing import Any
 
 from .faults import ROOT
@@ -20,23 +19,31 @@ class Console:
     def __init__(self) -> None:
         self.section: str | None = None
         self.line_is_open = False
+        self.ran: set[str] = set()
 
     def follow(self, app: Any) -> None:
-        """Say what an application reads, for its cells take seconds."""
+        """Say what an application runs and reads, for cells take seconds."""
+        app.connect("section-executed", self.executed)
         app.connect("source-read", self.begin, priority=1)
         app.connect("doctree-read", self.end, priority=999)
 
+    def executed(self, app: Any, docname: str, seconds: float) -> None:
+        self.ran.add(docname)
+        print(f"  {docname} … executed in {seconds:.1f} s", flush=True)
+
     def begin(self, app: Any, docname: str, source: list[str]) -> None:
-        self.section, self.began = docname, time.perf_counter()
-        self.line_is_open = True
-        print(f"  {docname} … ", end="", flush=True)
+        self.section = docname
+        if docname not in self.ran:
+            self.line_is_open = True
+            print(f"  {docname} … ", end="", flush=True)
 
     def end(self, app: Any, doctree: Any) -> None:
-        ran = app.env.nb_metadata.get(self.section, {}).get("exec_data") if hasattr(app.env, "nb_metadata") else None
-        took = time.perf_counter() - self.began
-        # A cached run keeps the time it once took; it is new only if it fits into the time since we began.
-        how = "no cells" if not ran else f"executed in {ran['runtime']:.1f} s" if ran["runtime"] < took else "cached"
-        print(how if self.line_is_open else f"  {self.section}: {how}", flush=True)
+        if self.section not in self.ran:
+            ran = (
+                app.env.nb_metadata.get(self.section, {}).get("exec_data") if hasattr(app.env, "nb_metadata") else None
+            )
+            how = "cached" if ran else "no cells"
+            print(how if self.line_is_open else f"  {self.section}: {how}", flush=True)
         self.section, self.line_is_open = None, False
 
     def close_line(self) -> None:

@@ -1,0 +1,30 @@
+"""What a notebook client starts in place of a kernel: ask the server for a fork, and live and die with it.
+
+Run as ``python -I -S kernel_stub.py SOCKET -f CONNECTION_FILE …``. It imports next to nothing, for it stands between an
+editor and the page.
+"""
+
+import json
+import os
+import signal
+import socket
+import sys
+
+
+def main() -> None:
+    path, *arguments = sys.argv[1:]
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    server.connect(path)
+    request = {"argv": arguments, "cwd": os.getcwd(), "env": dict(os.environ)}
+    # The kernel writes where this process would.
+    socket.send_fds(server, [json.dumps(request).encode() + b"\n"], [1, 2])
+    kernel = int(server.recv(32))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _: os.kill(kernel, number))
+    # The kernel holds the other end, so this returns when it ends. If this process ends first, the kernel notices.
+    while server.recv(1):
+        pass
+
+
+if __name__ == "__main__":
+    main()
