@@ -15,6 +15,7 @@ import torch
 from conftest import ROOT
 
 from book._ext.equations import Checker, read_section
+from conftest import ROOT
 from optim_code.equations import (
     NOTATION,
     SETTINGS,
