@@ -11,7 +11,6 @@ from functools import cache
 
 import pytest
 import sympy
-from conftest import ROOT
 
 from book._ext.equations import read_section
 from conftest import ROOT
