@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from small_book import ONE, TOC, TWO, Copy, complaints, copy_book, run
 
 # A figure as a cell draws it, without the seconds that importing torch takes.

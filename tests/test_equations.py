@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT
 
 from book._ext.equations import Checker, read_section
+from conftest import ROOT
 from optim_code.equations import (
     NOTATION,
     SETTINGS,

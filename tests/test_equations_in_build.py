@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from bs4 import BeautifulSoup
+
 from conftest import BUILD, ROOT
 from small_book import Copy, complaints, copy_book, run
 

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from small_book import NOTEBOOK, TOC, Copy, copy_book
 
 WALK = f"""{NOTEBOOK}

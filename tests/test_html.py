@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 
 import pytest
 from bs4 import BeautifulSoup, Tag
+
 from conftest import BUILD, PAGES, ROOT, run_build
 
 CLAIMS = ("update", "identity", "claim", "def")  # what a displayed equation's label may begin with

@@ -11,9 +11,9 @@ from functools import cache
 
 import pytest
 import sympy
-from conftest import ROOT
 
 from book._ext.equations import read_section
+from conftest import ROOT
 from optim_code import equations
 from optim_code.equations import EquationError, UpdateRule, check_identity, check_update, class_for, read
 

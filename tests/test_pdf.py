@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import BUILD, ROOT, run_build
 
 from book._ext.pdf import install, read_log
 from book._ext.typeset import columns
+from conftest import BUILD, ROOT, run_build
 
 printed = pytest.mark.needs("tex", "poppler")
 

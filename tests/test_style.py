@@ -10,9 +10,10 @@ from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from conftest import ROOT
 
 REQUIREMENTS = [
     Requirement(line)
