@@ -276,14 +276,7 @@ def test_an_old_python_is_refused_before_anything_is_made(copy: Copy, tmp_path: 
 
 
 def test_no_python_at_all_is_said_with_the_way_to_get_one(copy: Copy) -> None:
-    done = subprocess.run(
-        ["make", "html", "PYTHON=no-such-python"],
-        cwd=copy.root,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = run(["make", "html", "PYTHON=no-such-python"], copy.root)
     assert done.returncode != 0
     (said,) = [line for line in done.stderr.splitlines() if not line.startswith("make: ***")]
     assert said.startswith("descent: no-such-python is not there; ")

@@ -6,7 +6,6 @@ Each runs through MyST-NB's own client, so what it stores is what it later looks
 from __future__ import annotations
 
 import os
-import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,8 @@ from myst_nb.core.read import create_nb_reader
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.errors import SphinxError
+
+from book._ext import warm_kernels
 
 
 class SectionFails(SphinxError):
@@ -29,11 +30,13 @@ class SectionFails(SphinxError):
         self.cause = cause
 
 
-class Quiet:
-    """The logger that a client wants; what it has to say is said by the build."""
+class Listener:
+    """The logger that a client wants: it says nothing, and remembers whether cells ran."""
 
-    def info(self, *_: Any, **__: Any) -> None:
-        """Say nothing."""
+    ran = False
+
+    def info(self, message: str, *_: Any, **__: Any) -> None:
+        self.ran = self.ran or message.startswith("Executing notebook")
 
     debug = warning = error = critical = info
 
@@ -48,11 +51,9 @@ def execute(path: Path, config: Any, notebooks: Any) -> float | None:
     reader = create_nb_reader(str(path), config, notebooks, text)
     if reader is None or "{code-cell}" not in text:
         return None
-    began = time.perf_counter()
-    with create_client(reader.read(text), str(path), notebooks, Quiet(), reader.read_fmt) as client:
-        ran = client.exec_metadata
-    # A cached run keeps the time that it once took.
-    return ran["runtime"] if ran and (ran["runtime"] or 0.0) <= time.perf_counter() - began else None
+    listener = Listener()
+    with create_client(reader.read(text), str(path), notebooks, listener, reader.read_fmt) as client:
+        return client.exec_metadata["runtime"] if listener.ran and client.exec_metadata else None
 
 
 def execute_sections(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
@@ -61,16 +62,23 @@ def execute_sections(app: Sphinx, env: BuildEnvironment, docnames: list[str]) ->
         return
     paths = {name: Path(env.doc2path(name)) for name in docnames}
     config, notebooks = env.myst_config, env.mystnb_config  # type: ignore[attr-defined]
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+    pool = ThreadPoolExecutor(max_workers=os.cpu_count())
+    try:
         jobs = {pool.submit(execute, path, config, notebooks): name for name, path in paths.items()}
         for job in as_completed(jobs):
             name, error = jobs[job], job.exception()
             if error is not None:
+                # The sections that run beside it may finish; what they have done is in the cache then.
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise SectionFails(paths[name], error) from error
             seconds = job.result()
             if seconds is not None:
                 app.emit("section-executed", name, seconds)
+    except KeyboardInterrupt:
+        warm_kernels.end(app)
+        raise
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
