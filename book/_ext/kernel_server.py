@@ -7,6 +7,7 @@ own: what one section sets, seeds or patches, no other sees.
 import json
 import os
 import random
+import shutil
 import signal
 import socket
 import sys
@@ -48,6 +49,8 @@ def serve(path: str, parent: int) -> None:
         stub.close()
         for file in files:
             os.close(file)
+    # The build was killed before it could clean up.
+    shutil.rmtree(os.path.dirname(path), ignore_errors=True)
 
 
 def become_kernel(request: dict[str, Any], stub: socket.socket, files: list[int]) -> None:

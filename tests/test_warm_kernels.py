@@ -1,0 +1,110 @@
+"""Kernels forked from one warm process: each a world of its own, and nothing left when the build ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from small_book import NOTEBOOK, ONE, Copy, copy_book
+
+CELL = "\n```{{code-cell}} ipython3\n{code}\n```\n"
+MARKS = """\
+import builtins, math, os, random, sys
+import torch
+math.pi = 3
+builtins.left_behind = True
+os.environ["LEFT_BEHIND"] = "1"
+sys.path.append("/left/behind")
+torch.manual_seed(1)
+torch.set_default_dtype(torch.float64)
+random.seed(0)
+drawn = random.random()"""
+LOOKS = """\
+import builtins, math, os, random, sys
+import torch
+assert math.pi > 3.14
+assert not hasattr(builtins, "left_behind")
+assert "LEFT_BEHIND" not in os.environ
+assert "/left/behind" not in sys.path
+assert torch.initial_seed() != 1
+assert torch.get_default_dtype() is torch.float32
+assert random.random() != random.Random(0).random()
+assert "torch._dynamo" in sys.modules  # it is a fork of the warm process"""
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Copy:
+    return copy_book(tmp_path_factory.mktemp("warm") / "book")
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = 20.0) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+def helpers_of(root: Path) -> list[psutil.Process]:
+    """The processes of this copy's kernel server, its stubs and its kernels."""
+    mark = str(root / "book" / "_ext" / "kernel_")
+    return [p for p in psutil.process_iter(["cmdline"]) if any(mark in part for part in p.info["cmdline"] or ())]
+
+
+def test_what_one_section_sets_seeds_or_patches_no_other_sees(copy: Copy, tmp_path: Path) -> None:
+    # In both orders, for the sections run side by side.
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    copy.write("book/one.md", ONE + CELL.format(code=MARKS))
+    copy.write("book/updates.md", NOTEBOOK + (copy.root / "book/updates.md").read_text() + CELL.format(code=LOOKS))
+    done = copy.build(TMPDIR=str(temporary))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("executed in") == 2
+    copy.write("book/one.md", ONE + CELL.format(code=LOOKS))
+    done = copy.build(TMPDIR=str(temporary))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert helpers_of(copy.root) == []
+    assert list(temporary.glob("descent-*")) == []
+
+
+def test_nothing_is_started_where_nothing_is_to_run(copy: Copy) -> None:
+    copy.write("book/one.md", ONE)
+    assert copy.build().returncode == 0
+    done = copy.build()
+    assert done.returncode == 0
+    assert "executed" not in done.stdout
+    assert helpers_of(copy.root) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_server_and_kernels_end_when_the_build_is_killed(copy: Copy, tmp_path: Path, number: int) -> None:
+    note = tmp_path / "pid"
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    slow = f"import os, pathlib, time\npathlib.Path({str(note)!r}).write_text(str(os.getpid()))\ntime.sleep(100)"
+    copy.write("book/one.md", ONE + CELL.format(code=slow))
+    building = subprocess.Popen(
+        [sys.executable, "-m", "book._ext.build", "html"],
+        cwd=copy.root,
+        env={**os.environ, "TMPDIR": str(temporary)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_until(lambda: note.exists() and note.read_text() != "", 60)
+        building.send_signal(number)
+        building.wait(timeout=30)
+        wait_until(lambda: helpers_of(copy.root) == [])
+        wait_until(lambda: not psutil.pid_exists(int(note.read_text())))
+        wait_until(lambda: list(temporary.glob("descent-*")) == [])
+    finally:
+        building.kill()
+        copy.write("book/one.md", ONE)
+    assert copy.build().returncode == 0
