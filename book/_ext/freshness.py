@@ -38,6 +38,8 @@ def settle(app: Sphinx, config: Config) -> None:
     # Cells run in a folder of their own, and must still find optim_code. Fixed dates make a figure the same each time.
     others = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path and path != str(root)]
     os.environ["PYTHONPATH"] = os.pathsep.join([str(root), *others])
+    # Sections run side by side, one a core; threads of torch's own would wait for one another, and round differently.
+    os.environ["OMP_NUM_THREADS"] = "1"
     os.environ.setdefault("SOURCE_DATE_EPOCH", "1767225600")
     os.environ.setdefault("FORCE_SOURCE_DATE", "1")
 
