@@ -6,7 +6,6 @@ The book is built in `_build/.work`; only a build without a fault replaces the l
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
 import os
 import shutil
@@ -49,7 +48,7 @@ def build(builder: str) -> Any:
         nocolor()
     console = Console()
     try:
-        with patch_docutils(None), docutils_namespace(), interruptible():
+        with patch_docutils(None), docutils_namespace():
             app = Sphinx(
                 srcdir=str(ROOT),
                 confdir=None,
@@ -74,22 +73,6 @@ def build(builder: str) -> Any:
         raise Fault(f"{place}{said}") from error
     finally:
         console.close_line()
-
-
-@contextlib.contextmanager
-def interruptible() -> Iterator[None]:
-    """Let Ctrl-C end the build: nbclient would stop the kernel alone, and then stumble over its absence."""
-
-    def refuse(*_: Any) -> None:
-        raise RuntimeError("Ctrl-C belongs to the build")
-
-    loop, name = asyncio.SelectorEventLoop, "add_signal_handler"
-    usual = getattr(loop, name)
-    setattr(loop, name, refuse)
-    try:
-        yield
-    finally:
-        setattr(loop, name, usual)
 
 
 def check_writable() -> None:
