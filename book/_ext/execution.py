@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
+from jupyter_cache import get_cache
 from myst_nb.core.execute import create_client
 from myst_nb.core.read import create_nb_reader
 from sphinx.application import Sphinx
@@ -62,6 +63,8 @@ def execute_sections(app: Sphinx, env: BuildEnvironment, docnames: list[str]) ->
         return
     paths = {name: Path(env.doc2path(name)) for name in docnames}
     config, notebooks = env.myst_config, env.mystnb_config  # type: ignore[attr-defined]
+    # Made here once; two sections that make it at the same time would trip over each other.
+    get_cache(notebooks.execution_cache_path).list_cache_records()
     pool = ThreadPoolExecutor(max_workers=os.cpu_count())
     try:
         jobs = {pool.submit(execute, path, config, notebooks): name for name, path in paths.items()}
