@@ -3,13 +3,16 @@ PYTHON ?= python3
 VENV   := .venv
 PY     := $(VENV)/bin/python
 
-.PHONY: html pdf equations test bench clean
+.PHONY: html pdf serve equations test bench clean
 
 html: $(VENV)/installed
 	@$(PY) -m book._ext.build html
 
 pdf: $(VENV)/installed
 	@$(PY) -m book._ext.build pdf
+
+serve: $(VENV)/installed
+	@$(PY) -m book._ext.serve $(if $(PORT),--port $(PORT))
 
 equations: $(VENV)/installed
 	@$(PY) -m book._ext.equations

@@ -6,11 +6,12 @@ SymPy reads the LaTeX and writes the code; here is what it cannot know: which sy
 
 from __future__ import annotations
 
+import functools
 import inspect
 import math
 import random
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -356,7 +357,8 @@ def torch_twin(cls: type[Optim], hyper: Mapping[str, float]) -> Callable[[list[t
     return lambda params: twin(params, **given)
 
 
-def recorded_gradients() -> Iterator[tuple[Vector, Vector]]:
+@functools.cache
+def recorded_gradients() -> tuple[tuple[Vector, Vector], ...]:
     """Starts, and the gradients that torch's SGD saw from there, without noise and with it.
 
     Several bowls and random quadratics in five dimensions lie side by side in one long parameter: all updates act on
@@ -370,11 +372,13 @@ def recorded_gradients() -> Iterator[tuple[Vector, Vector]]:
     problem = Quadratic(torch.block_diag(*blocks))  # type: ignore[no-untyped-call]
     first = torch.randn(len(problem.b), generator=generator, dtype=torch.float64)
     first[:2] = 1.0
+    recorded = []
     for noise in (0.0, 1.0):
         p = first.clone().requires_grad_()
         lr = 1.0 / float(problem.curvatures[-1])
         run = descend(torch.optim.SGD([p], lr=lr), problem, nsteps=NSTEPS, noise=noise, seed=1)
-        yield first.numpy(), run.gradients.numpy()
+        recorded.append((first.numpy(), run.gradients.numpy()))
+    return tuple(recorded)
 
 
 def check_update(rule: UpdateRule, cls: type[Optim]) -> Agreement:

@@ -126,17 +126,17 @@ def test_the_bookmarks_are_the_sections(pdf: Path, html: Path) -> None:
 @printed
 def test_the_logs_of_tex_are_clean(pdf: Path) -> None:
     for path in pdf.iterdir():
-        log = BUILD / ".work" / "latex" / f"{path.stem}.log"
+        log = BUILD / ".work" / "latex" / "latex" / f"{path.stem}.log"
         assert read_log(log.read_text(encoding="utf-8", errors="replace"), []) == []
 
 
 @printed
 def test_figures_equations_and_exercises_have_the_numbers_of_the_html(pdf: Path, html: Path) -> None:
     seen = 0
-    whole = labels(BUILD / ".work" / "latex" / "descent.aux")
+    whole = labels(BUILD / ".work" / "latex" / "latex" / "descent.aux")
     for section in numbered_sections():
         page = (html / "book" / f"{section}.html").read_text(encoding="utf-8")
-        own = labels(BUILD / ".work" / "latex" / f"{section}.aux")
+        own = labels(BUILD / ".work" / "latex" / "latex" / f"{section}.aux")
         text = text_of(pdf / f"{section}.pdf")
         figures = re.findall(
             r'<figure [^>]*id="([^"]*)".*?<span class="caption-number">Figure ([\d.]+) ', page, re.DOTALL

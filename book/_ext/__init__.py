@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sphinx.application import Sphinx
+if TYPE_CHECKING:  # a build that finds nothing changed does not import Sphinx
+    from sphinx.application import Sphinx
 
 IDEAS = (
     "freshness",
@@ -18,6 +19,7 @@ IDEAS = (
     "leftovers",
     "strict",
     "warm_kernels",
+    "writing",
     "handouts",
 )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import os
 import shutil
 import sys
@@ -14,25 +15,44 @@ import tempfile
 import time
 import traceback
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NoReturn
 
-from .console import Console
+from . import warm_kernels
 from .faults import ROOT as ROOT
 from .faults import Fault as Fault
 from .faults import cell_fault, one_line
-from .settings import read_settings
+from .freshness import code_of, settle_environment
+from .keeping import (
+    BUILD,
+    PUBLISHED,
+    WORK,
+    alone,
+    clear_what_cannot_be_trusted,
+    ground,
+    inputs,
+    publish,
+    published,
+    read_note,
+    sound,
+    worked,
+    write_note,
+)
 
-BUILD = ROOT / "_build"
-WORK = BUILD / ".work"
+AGAIN = "DESCENT_AGAIN"
+"""The variable that tells a build that it is the second try."""
 
 
-def build(builder: str) -> Any:
+class Changed(Fault):
+    """A file was changed during the build."""
+
+
+def run_sphinx(builder: str) -> Any:
     """Run one Sphinx builder over the book and return the application.
 
     Raises:
         Fault: whatever goes wrong, in one line.
     """
-    check_writable()
     from docutils.utils import SystemMessage
     from myst_nb.core.execute import ExecutionError
     from sphinx.application import Sphinx
@@ -40,8 +60,10 @@ def build(builder: str) -> Any:
     from sphinx.util.console import nocolor
     from sphinx.util.docutils import docutils_namespace, patch_docutils
 
+    from .console import Console
     from .equations import EquationsFail
     from .execution import SectionFails
+    from .settings import read_settings
 
     config = read_settings()
     if not sys.stderr.isatty():
@@ -52,8 +74,8 @@ def build(builder: str) -> Any:
             app = Sphinx(
                 srcdir=str(ROOT),
                 confdir=None,
-                outdir=str(WORK / builder),
-                doctreedir=str(WORK / ".doctrees"),
+                outdir=str(WORK / builder / builder),
+                doctreedir=str(WORK / builder / ".doctrees"),
                 buildername=builder,
                 confoverrides=config,
                 status=None,
@@ -78,37 +100,71 @@ def build(builder: str) -> Any:
 def check_writable() -> None:
     """Ask for a place to write before anything is computed."""
     try:
-        WORK.mkdir(parents=True, exist_ok=True)
+        BUILD.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=BUILD):
             pass
     except OSError as error:
         raise Fault(f"_build: {error.strerror}; the build writes there: make it writable, or remove it") from error
 
 
-def publish(*names: str) -> None:
-    """Put what was built in the place of the last good one; a copy first, so that a reader never meets half a book."""
-    for name in names:
-        new, old, place = BUILD / f".{name}.new", BUILD / f".{name}.old", BUILD / name
-        for leftover in (new, old):
-            shutil.rmtree(leftover, ignore_errors=True)
-        shutil.copytree(WORK / name, new)
-        if place.exists():
-            place.rename(old)
-        new.rename(place)
-        shutil.rmtree(old, ignore_errors=True)
+def build(builder: str) -> Any:
+    """Build on what is there and can be trusted, and note that what is there now can be; return the application.
+
+    Raises:
+        Fault: whatever goes wrong, in one line.
+        Changed: if a file was changed meanwhile, so that the book may be half of the old and half of the new.
+    """
+    before = inputs()
+    clear_what_cannot_be_trusted(builder)
+    start_kernels_early()
+    app = run_sphinx(builder)
+    if builder == "html":
+        front_page(app)
+    if inputs() != before:
+        shutil.rmtree(WORK / builder)
+        raise Changed("a file was changed during the build; build again")
+    write_note(**{f"{builder} inputs": before, f"{builder} ground": ground(), f"{builder} work": worked(builder)})
+    return app
 
 
 def make_html() -> str:
-    app = build("html")
+    """The book in `_build/html`, or the word that it is there already."""
+    note = read_note()
+    if note.get("inputs") == inputs() and note.get("published") == published():
+        return "nothing has changed since the last build: _build/html/index.html"
+    build("html")
+    publish("html", *PUBLISHED)
+    write_note(inputs=read_note()["html inputs"], published=published())
+    return "_build/html/index.html"
+
+
+def make_pdf() -> str:
+    """The book and its hand-outs in `_build/pdf`."""
+    from .pdf import make_pdf
+
+    return make_pdf(build)
+
+
+def start_kernels_early() -> None:
+    """The kernel server takes seconds to import what kernels need; Sphinx takes as long to import itself."""
+    settle_environment(ROOT)
+    if warm_kernels.LASTING in os.environ:
+        return
+    code = code_of(ROOT)
+    texts = {path: path.read_text(encoding="utf-8") for path in (ROOT / "book").glob("*.md")}
+    keys = [code.key(path.relative_to(ROOT).with_suffix("").as_posix(), text) for path, text in texts.items()]
+    if any(key and not sound(BUILD / ".jupyter_cache" / key) for key in keys):
+        warm_kernels.start()
+
+
+def front_page(app: Any) -> None:
     front = app.config.root_doc
-    (WORK / "html" / "index.html").write_text(
+    Path(app.outdir, "index.html").write_text(
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{app.config.html_title}</title>'
         f'<meta http-equiv="refresh" content="0; url={front}.html"></head>'
         f'<body><p><a href="{front}.html">{app.config.html_title}</a></p></body></html>\n',
         encoding="utf-8",
     )
-    publish("html", "figures")
-    return "_build/html/index.html"
 
 
 @contextlib.contextmanager
@@ -116,6 +172,10 @@ def faults_in_one_line() -> Iterator[None]:
     try:
         yield
     except Fault as fault:
+        if isinstance(fault, Changed) and not {AGAIN, warm_kernels.LASTING} & set(os.environ):
+            print("a file was changed during the build; building again", flush=True)
+            command = [sys.executable, "-m", "book._ext.build", *sys.argv[1:]]
+            os.execve(sys.executable, command, {**os.environ, AGAIN: "1"})
         sys.exit("\n".join(f"descent: {line}" for line in str(fault).splitlines()))
     except KeyboardInterrupt:
         print("descent: interrupted; the last good book is untouched", file=sys.stderr)
@@ -146,15 +206,17 @@ def main() -> None:
     parser.add_argument("target", choices=["html", "pdf"])
     target = parser.parse_args().target
     began = time.perf_counter()
+    # Pages are many small objects that live to the end: looking for garbage among them all the time finds none.
+    gc.set_threshold(100_000, 50, 100)
     with faults_in_one_line():
         print(f"building the book ({target})", flush=True)
-        if target == "html":
-            left = make_html()
-        else:
-            from book._ext.pdf import make_pdf
-
-            left = make_pdf(build)
-    print(f"{left} in {time.perf_counter() - began:.1f} s")
+        check_writable()
+        with alone():
+            try:
+                left = make_html() if target == "html" else make_pdf()
+            finally:
+                warm_kernels.end()
+    print(f"{left} in {time.perf_counter() - began:.1f} s", flush=True)
 
 
 if __name__ == "__main__":
@@ -162,3 +224,7 @@ if __name__ == "__main__":
     from book._ext.build import main as run
 
     run()
+    sys.stdout.flush()
+    if warm_kernels.LASTING not in os.environ:
+        # All is done and nothing runs any more; taking apart what was imported would take another second.
+        os._exit(0)

@@ -24,7 +24,7 @@ class Console:
     def follow(self, app: Any) -> None:
         """Say what an application runs and reads, for cells take seconds."""
         app.connect("section-executed", self.executed)
-        app.connect("source-read", self.begin, priority=1)
+        app.connect("source-read", self.begin, priority=600)  # after waiting for its cells
         app.connect("doctree-read", self.end, priority=999)
 
     def executed(self, app: Any, docname: str, seconds: float) -> None:

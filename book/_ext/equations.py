@@ -1,4 +1,4 @@
-"""Every displayed equation of the book is found, and checked, before a cell runs.
+"""Every displayed equation of the book is found, and checked, while the cells run.
 
 An equation's label says what it claims: `update-…` is held against its class and torch, `identity-…` is evaluated at
 random points, `claim-…` must have a hidden cell that asserts it, `def-…` claims nothing. What was checked once is not
@@ -12,9 +12,11 @@ import ast
 import hashlib
 import json
 import re
+import subprocess
 import sys
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +33,11 @@ from sphinx.errors import SphinxError
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.docutils import SphinxDirective
 
-from book._ext.freshness import digest
+from book._ext import warm_kernels
+from book._ext.freshness import LISTING, code_of, pins, without_docstrings
+
+KEPT = 500
+"""How many verdicts are remembered."""
 
 KINDS = ("update", "identity", "claim", "def")
 # Directives whose content is not MyST.
@@ -134,41 +140,67 @@ def blocks(text: str, first: int) -> Iterator[tuple[str, str, str, int]]:
 
 
 class Checker:
-    """Checks the equations of a tree, remembering what it has checked before."""
+    """Checks the equations of a tree, remembering what it has checked before.
 
-    def __init__(self, root: Path) -> None:
+    Attributes:
+        verdicts: on every displayed equation found, in their order; those of `pending` not yet reached.
+        pending: the equations that have to be run, by their place among the verdicts, each with its key.
+    """
+
+    def __init__(self, root: Path, docnames: Iterable[str], read: dict[str, Any] | None = None) -> None:
+        """Find the equations; ``read`` remembers what was found in which text."""
         self.root = root
+        read = {} if read is None else read
         self.memory = root / "_build" / ".equations.json"
         try:
             self.known: dict[str, list[str]] = json.loads(self.memory.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             self.known = {}
         self.used: dict[str, list[str]] = {}
-        code = root / "optim_code"
-        shared = [code / f"{name}.py" for name in ("equations", "optim", "descent", "problems")]
-        self.base = digest(*shared, root / "requirements.txt")
-        self.classes = class_sources(code / "optimizers.py")
-
-    def check(self, docnames: Iterable[str]) -> list[Verdict]:
-        """A verdict on every displayed equation of these sections, in their order."""
-        verdicts: list[Verdict] = []
+        code = code_of(root)
+        shared = [piece.hash for name in ("equations", "optim", "descent", "problems") for piece in code.pieces[name]]
+        self.base = "\0".join([*shared, pins(root)])
+        self.classes = class_sources(root / "optim_code" / "optimizers.py")
+        self.verdicts: list[Verdict] = []
+        self.pending: dict[int, tuple[str, Equation]] = {}
         first: dict[str, Equation] = {}
         for docname in docnames:
             text = (self.root / f"{docname}.md").read_text(encoding="utf-8")
-            equations, cells = read_section(docname, text)
+            if read.get(docname, ("",))[0] != text:
+                read[docname] = (text, read_section(docname, text))
+            equations, cells = read[docname][1]
             for equation in equations:
                 against, fault = self.judge(equation, cells, first)
                 place = (f"{docname}.md", equation.line)
-                verdicts.append(Verdict(equation.label, equation.kind, *place, against, fault))
+                self.verdicts.append(Verdict(equation.label, equation.kind, *place, against, fault))
                 first.setdefault(equation.label, equation)
-        verdicts += self.classes_without_equation(first)
-        if self.used != self.known:
+        self.verdicts += self.classes_without_equation(first)
+
+    @property
+    def state(self) -> str:
+        """A hash of what the verdicts will follow from."""
+        rows = [*map(repr, self.verdicts), *(key for key, _ in self.pending.values()), *sorted(self.used)]
+        return hashlib.sha256("\n".join(rows).encode()).hexdigest()
+
+    def run(self, hold: Callable[[list[tuple[str, str]]], list[tuple[str, str]]]) -> list[Verdict]:
+        """Reach the verdicts that are pending, by a function as `book._ext.verdicts.verdicts`, and give all."""
+        if self.pending:
+            results = hold([(equation.label, equation.latex) for _, equation in self.pending.values()])
+            for (place, (key, _)), (against, fault) in zip(self.pending.items(), results, strict=True):
+                self.verdicts[place] = replace(self.verdicts[place], against=against, fault=fault)
+                if not fault:
+                    self.used[key] = [against, fault]
+        # The oldest first; what is not used any more may come back, if an editor does.
+        kept = {**{key: found for key, found in self.known.items() if key not in self.used}, **self.used}
+        if kept != self.known:
             self.memory.parent.mkdir(parents=True, exist_ok=True)
-            self.memory.write_text(json.dumps(self.used, indent=1, sort_keys=True), encoding="utf-8")
-        return verdicts
+            new = self.memory.with_suffix(".new")
+            new.write_text(json.dumps(dict(list(kept.items())[-KEPT:]), indent=1), encoding="utf-8")
+            new.replace(self.memory)
+        return self.verdicts
 
     def judge(self, equation: Equation, cells: dict[str, int], first: dict[str, Equation]) -> tuple[str, str]:
-        """Against what an equation was held, and what is wrong with it."""
+        """Against what an equation was held, and what is wrong with it, as far as reading and remembering tells."""
         if not equation.label:
             return "", "a displayed equation needs a label: $$ … $$ (update-…, identity-…, claim-… or def-…)"
         if equation.kind not in KINDS:
@@ -184,10 +216,11 @@ class Checker:
             return f"asserted by the cell at line {line}", ""
         source = self.classes.get(equation.label.partition("-")[2], "") if equation.kind == "update" else ""
         key = hashlib.sha256("\0".join([equation.label, equation.latex, source, self.base]).encode()).hexdigest()
-        against, fault = self.known[key] if key in self.known else run_check(equation)
-        if not fault:
-            self.used[key] = [against, fault]
-        return against, fault
+        if key in self.known:
+            self.used[key] = self.known[key]
+            return self.known[key][0], self.known[key][1]
+        self.pending[len(self.verdicts)] = (key, equation)
+        return "", ""
 
     def classes_without_equation(self, first: dict[str, Equation]) -> Iterator[Verdict]:
         covered = {self.classes.get(label.partition("-")[2]) for label in first if label.startswith("update-")}
@@ -199,7 +232,7 @@ class Checker:
 
 
 def class_nodes(path: Path) -> list[ast.ClassDef]:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = without_docstrings(ast.parse(path.read_text(encoding="utf-8")))
     return [node for node in tree.body if isinstance(node, ast.ClassDef)]
 
 
@@ -208,8 +241,8 @@ def class_lines(path: Path) -> dict[str, int]:
 
 
 def class_sources(path: Path) -> Any:
-    """The source of each optimizer by the name that its update's label uses: the class's, or the end of it."""
-    sources = {node.name.removesuffix("Optimizer").lower(): ast.unparse(node) for node in class_nodes(path)}
+    """The code of each optimizer by the name that its update's label uses: the class's, or the end of it."""
+    sources = {node.name.removesuffix("Optimizer").lower(): ast.dump(node) for node in class_nodes(path)}
 
     class Sources(dict[str, str]):
         def get(self, name: str, default: Any = None) -> Any:
@@ -219,38 +252,68 @@ def class_sources(path: Path) -> Any:
     return Sources(sources)
 
 
-def run_check(equation: Equation) -> tuple[str, str]:
-    """Check one update or identity. A build with nothing to check needs neither torch nor SymPy, so they load here."""
-    from optim_code import equations as compiled
-
-    try:
-        if equation.kind == "identity":
-            largest = compiled.check_identity(equation.latex)
-            close = f"to {largest:.1e}" if largest else "exactly"
-            return f"equal at {compiled.POINTS} random points, {close}", ""
-        cls = compiled.class_for(equation.label.partition("-")[2])
-        found = compiled.check_update(compiled.UpdateRule.from_latex(equation.latex), cls)
-    except compiled.EquationError as error:
-        return "", str(error)
-    oracles = " and ".join(found.oracles)
-    return f"{oracles}, {found.runs} runs of {found.steps} steps each, largest difference {found.largest:.1e}", ""
-
-
 # --- in the build --------------------------------------------------------------------------------------------------
 
 
-def check_book(app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]) -> list[str]:
-    """Check all equations before anything is read; the page that lists them is read again if the list has changed."""
+def find(app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]) -> list[str]:
+    """Find all equations before anything is read, and refuse what reading them tells."""
+    read: dict[str, Any] = getattr(env, "descent_read", {})
+    env.descent_read = read  # type: ignore[attr-defined]
     docnames = [name for name in toc_order(env) if name in env.found_docs]
-    verdicts = Checker(Path(app.srcdir)).check(docnames)
+    checker = Checker(Path(app.srcdir), docnames, read)
+    refuse(checker.verdicts)
+    app.descent_checker = checker  # type: ignore[attr-defined]
+    env.descent_equations = checker.state  # type: ignore[attr-defined]
+    return []
+
+
+def begin(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
+    """Begin to check what has to be run, in another process: a warm one, where there is one."""
+
+    def hold(equations: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        command = [*warm_kernels.python(), "-m", "book._ext.verdicts", json.dumps(equations)]
+        done = subprocess.run(command, cwd=app.srcdir, capture_output=True, text=True, check=False)
+        try:
+            return [(against, fault) for against, fault in json.loads(done.stdout.splitlines()[-1])]
+        except (ValueError, IndexError):
+            said = done.stderr.strip().splitlines() or ["it said nothing"]
+            raise EquationsFail(f"the equations could not be checked: {said[-1]}") from None
+
+    checker = app.descent_checker  # type: ignore[attr-defined]
+    pool = ThreadPoolExecutor(max_workers=1)
+    app.descent_verdicts = pool.submit(checker.run, hold)  # type: ignore[attr-defined]
+    pool.shutdown(wait=False)
+
+
+def await_verdicts(app: Sphinx) -> list[Verdict]:
+    """The verdicts, as soon as they are reached.
+
+    Raises:
+        EquationsFail: if an equation does not hold.
+    """
+    verdicts: list[Verdict] = app.descent_verdicts.result()  # type: ignore[attr-defined]
+    refuse(verdicts)
+    return verdicts
+
+
+def refuse(verdicts: list[Verdict]) -> None:
     faults = [verdict.complaint for verdict in verdicts if verdict.fault]
     if faults:
         raise EquationsFail("\n".join(faults))
-    rows = [asdict(verdict) for verdict in verdicts]
-    listed = list(getattr(env, "descent_coverage_pages", ()))
-    outdated = listed if rows != getattr(env, "descent_verdicts", None) else []
-    env.descent_verdicts = rows  # type: ignore[attr-defined]
-    return [name for name in outdated if name in env.found_docs]
+
+
+def before_listing(app: Sphinx, docname: str, source: list[str]) -> None:
+    if LISTING in source[0]:
+        app.env.descent_listed = [asdict(v) for v in await_verdicts(app)]  # type: ignore[attr-defined]
+
+
+def conclude(app: Sphinx, env: BuildEnvironment) -> list[str]:
+    """No page is written before all equations are known to hold; a page whose mark says something new is written."""
+    before: dict[str, str] = getattr(env, "descent_notes", {})
+    updates = [verdict for verdict in await_verdicts(app) if verdict.kind == "update"]
+    env.descent_notes = {verdict.label: verdict.against for verdict in updates}  # type: ignore[attr-defined]
+    moved = [v.path.removesuffix(".md") for v in updates if before.get(v.label) != v.against]
+    return [name for name in moved if name in env.found_docs]
 
 
 def toc_order(env: BuildEnvironment) -> list[str]:
@@ -263,17 +326,19 @@ class checked(nodes.General, nodes.Element):  # type: ignore[misc]  # docutils h
 
 
 def mark_updates(app: Sphinx, document: nodes.document) -> None:
-    verdicts = {v["label"]: v for v in app.env.descent_verdicts}  # type: ignore[attr-defined]
     for block in list(document.findall(nodes.math_block)):
         label = block.get("label") or ""
-        if label.startswith("update-") and label in verdicts:
-            mark = checked("", note=f"Held against {verdicts[label]['against']}, on the same gradients, at this build.")
-            block.parent.insert(block.parent.index(block) + 1, mark)
+        if label.startswith("update-"):
+            block.parent.insert(block.parent.index(block) + 1, checked("", label=label))
+
+
+def note(env: Any, mark: checked) -> str:
+    return f"Held against {env.descent_notes[mark['label']]}, on the same gradients, at this build."
 
 
 def visit_html(self: Any, node: checked) -> None:
-    note = self.encode(node["note"])
-    self.body.append(f'<details class="checked"><summary>checked</summary><p>{note}</p></details>\n')
+    text = self.encode(note(self.builder.env, node))
+    self.body.append(f'<details class="checked"><summary>checked</summary><p>{text}</p></details>\n')
     raise nodes.SkipNode
 
 
@@ -294,15 +359,15 @@ class PrintMarks(SphinxPostTransform):
             signed = block.astext().rstrip() + r" \;\text{\footnotemark}"
             block.rawsource, block.children = signed, []
             block += nodes.Text(signed)
-            escaped = re.sub(r"([_&%#$])", r"\\\1", mark["note"])
-            note = nodes.raw("", rf"\footnotetext{{{escaped}}}", format="latex")
+            escaped = re.sub(r"([_&%#$])", r"\\\1", note(self.env, mark))
+            footnote = nodes.raw("", rf"\footnotetext{{{escaped}}}", format="latex")
             # At the start of the paragraph below, for one of its own would be an empty line on the page.
             below = mark.next_node(descend=False, siblings=True)
             if isinstance(below, nodes.paragraph):
                 mark.parent.remove(mark)
-                below.insert(0, note)
+                below.insert(0, footnote)
             else:
-                mark.replace_self(note)
+                mark.replace_self(footnote)
 
 
 class Coverage(SphinxDirective):
@@ -311,9 +376,7 @@ class Coverage(SphinxDirective):
     has_content = False
 
     def run(self) -> list[nodes.Node]:
-        pages: set[str] = getattr(self.env, "descent_coverage_pages", set())
-        self.env.descent_coverage_pages = pages | {self.env.docname}  # type: ignore[attr-defined]
-        verdicts = self.env.descent_verdicts  # type: ignore[attr-defined]
+        verdicts = self.env.descent_listed  # type: ignore[attr-defined]
         lines = ["| kind | equations | of all |", "| --- | --- | --- |"]
         for kind in KINDS:
             count = sum(v["kind"] == kind for v in verdicts)
@@ -347,7 +410,10 @@ def parse_myst(directive: SphinxDirective, lines: list[str]) -> list[nodes.Node]
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    app.connect("env-get-outdated", check_book)
+    app.connect("env-get-outdated", find, priority=45)
+    app.connect("env-before-read-docs", begin, priority=100)
+    app.connect("source-read", before_listing)
+    app.connect("env-updated", conclude)
     app.connect("doctree-read", mark_updates)
     app.add_node(checked, html=(visit_html, None), latex=(skip, None), text=(skip, None))
     app.add_post_transform(PrintMarks)
@@ -365,9 +431,11 @@ def main() -> int:
     root = Path(__file__).resolve().parents[2]
     from sphinx_external_toc.parsing import MalformedError, parse_toc_yaml
 
+    from book._ext.verdicts import verdicts as hold
+
     try:
         docnames = list(parse_toc_yaml(root / "_toc.yml"))
-        verdicts = Checker(root).check(docnames)
+        verdicts = Checker(root, docnames).run(hold)
     except (OSError, MalformedError, yaml.YAMLError) as error:
         print(f"descent: {' '.join(str(error).split())}; mend it and run make equations again", file=sys.stderr)
         return 1

@@ -1,23 +1,29 @@
-"""The sections that have to run do so side by side, before any is read; MyST-NB then finds their outputs in its cache.
+"""The sections that have to run do so side by side, while pages without cells are read; each is read when it has run.
 
-Each runs through MyST-NB's own client, so what it stores is what it later looks for.
+Each runs through MyST-NB's own client, with a notebook cache of its own, so what it stores is what is later looked for.
 """
 
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor, as_completed
+import shutil
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from jupyter_cache import get_cache
 from myst_nb.core.execute import create_client
 from myst_nb.core.read import create_nb_reader
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.errors import SphinxError
 
-from book._ext import warm_kernels
+from book._ext.equations import await_verdicts
+from book._ext.freshness import LISTING, code_of
+from book._ext.keeping import seal, sound
+
+KEPT = 200
+"""How many states of sections the cache keeps."""
 
 
 class SectionFails(SphinxError):
@@ -32,59 +38,88 @@ class SectionFails(SphinxError):
 
 
 class Listener:
-    """The logger that a client wants: it says nothing, and remembers whether cells ran."""
+    """The logger that a client wants; what it would say, the exception says."""
 
-    ran = False
-
-    def info(self, message: str, *_: Any, **__: Any) -> None:
-        self.ran = self.ran or message.startswith("Executing notebook")
+    def info(self, *_: Any, **__: Any) -> None: ...
 
     debug = warning = error = critical = info
 
 
-def execute(path: Path, config: Any, notebooks: Any) -> float | None:
-    """Run a section, or find that the cache holds it.
-
-    Returns:
-        The seconds that it ran; None if the cache held it, or it has no cells.
-    """
+def execute(app: Sphinx, docname: str) -> float:
+    """Run a section, store its outputs, and seal them. Returns the seconds."""
+    began = time.perf_counter()
+    env: Any = app.env
+    path, folder = Path(env.doc2path(docname)), cache_of(app, docname)
+    # Not whole, or it would not be run: what a killed build left, or somebody damaged.
+    shutil.rmtree(folder, ignore_errors=True)
+    config = env.mystnb_config.copy(execution_cache_path=str(folder))
     text = path.read_text(encoding="utf-8")
-    reader = create_nb_reader(str(path), config, notebooks, text)
-    if reader is None or "{code-cell}" not in text:
-        return None
-    listener = Listener()
-    with create_client(reader.read(text), str(path), notebooks, listener, reader.read_fmt) as client:
-        return client.exec_metadata["runtime"] if listener.ran and client.exec_metadata else None
+    reader = create_nb_reader(str(path), env.myst_config, config, text)
+    if reader is not None:
+        with create_client(reader.read(text), str(path), config, Listener(), reader.read_fmt):
+            pass
+        # Changed while it ran: this build shows what it shows, but the next one runs the section again.
+        if code_of(Path(app.srcdir)).key(docname, text) == folder.name:
+            seal(folder)
+    return time.perf_counter() - began
 
 
-def execute_sections(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
-    """Run what is to be read, as many sections at once as there are cores."""
+def cache_of(app: Sphinx, docname: str) -> Path:
+    return Path(app.config.nb_execution_cache_path, app.env.descent_keys[docname])  # type: ignore[attr-defined]
+
+
+def begin(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
+    """Begin to run what has to run, the longest first; read first what has nothing to run."""
+    keys: dict[str, str] = env.descent_keys  # type: ignore[attr-defined]
+    running = [name for name in docnames if keys[name] and not sound(cache_of(app, name))]
     if app.config.nb_execution_mode != "cache":
-        return
-    paths = {name: Path(env.doc2path(name)) for name in docnames}
-    config, notebooks = env.myst_config, env.mystnb_config  # type: ignore[attr-defined]
-    # Made here once; two sections that make it at the same time would trip over each other.
-    get_cache(notebooks.execution_cache_path).list_cache_records()
+        running = []
+    size = {name: Path(env.doc2path(name)).stat().st_size for name in docnames}
+    # One section a core. They are a queue of threads that wait for kernels.
     pool = ThreadPoolExecutor(max_workers=os.cpu_count())
-    try:
-        jobs = {pool.submit(execute, path, config, notebooks): name for name, path in paths.items()}
-        for job in as_completed(jobs):
-            name, error = jobs[job], job.exception()
-            if error is not None:
-                # The sections that run beside it may finish; what they have done is in the cache then.
-                pool.shutdown(wait=True, cancel_futures=True)
-                raise SectionFails(paths[name], error) from error
+    app.descent_pool = pool  # type: ignore[attr-defined]
+    app.descent_jobs = {  # type: ignore[attr-defined]
+        name: pool.submit(execute, app, name) for name in sorted(running, key=lambda name: -size[name])
+    }
+    listing = [name for name in docnames if LISTING in Path(env.doc2path(name)).read_text(encoding="utf-8")]
+    docnames.sort(key=lambda name: (name in listing, name in running, size[name] if name in running else 0, name))
+
+
+def await_section(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Wait for a section that is about to be read, and let MyST-NB look into its cache."""
+    env: Any = app.env
+    if not env.descent_keys.get(docname):
+        return
+    job: Future[float] | None = getattr(app, "descent_jobs", {}).pop(docname, None)
+    if job is not None:
+        try:
             seconds = job.result()
-            if seconds is not None:
-                app.emit("section-executed", name, seconds)
-    except KeyboardInterrupt:
-        warm_kernels.end(app)
-        raise
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        except Exception as error:
+            # An equation that does not hold may be why, and says more.
+            await_verdicts(app)
+            raise SectionFails(Path(env.doc2path(docname)), error) from error
+        app.emit("section-executed", docname, seconds)
+    # MyST-NB reads a copy, for the cache's database changes when it is read.
+    copy = Path(app.outdir).parent / "jupyter_cache" / docname
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(cache_of(app, docname), copy)
+    env.mystnb_config = env.mystnb_config.copy(execution_cache_path=str(copy))
+
+
+def end(app: Sphinx, error: Exception | None) -> None:
+    """Let what runs finish, for its outputs are kept then; and forget the oldest states of sections."""
+    pool = getattr(app, "descent_pool", None)
+    if pool is not None:
+        pool.shutdown(wait=True, cancel_futures=True)
+    seals = list(Path(app.config.nb_execution_cache_path).glob("*.seal"))
+    for old in sorted(seals, key=lambda path: path.stat().st_mtime)[:-KEPT]:
+        old.unlink()
+        shutil.rmtree(old.with_suffix(""), ignore_errors=True)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_event("section-executed")
-    app.connect("env-before-read-docs", execute_sections)
+    app.connect("env-before-read-docs", begin)
+    app.connect("source-read", await_section)
+    app.connect("build-finished", end, priority=100)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -17,6 +17,8 @@ from sphinx.environment import BuildEnvironment
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
 
+from book._ext.freshness import digest
+
 logger = logging.getLogger(__name__)
 
 DUBLIN_CORE = "{http://purl.org/dc/elements/1.1/}"
@@ -97,9 +99,10 @@ class LightAndDark(SphinxPostTransform):
             image.parent.insert(image.parent.index(image) + 1, twin)
 
     def night(self, uri: str) -> str:
-        """The figure for a dark page, made once for each state of `optim_code`, for importing that takes seconds."""
+        """The figure for a dark page, made once for each state of its maker, for importing that takes seconds."""
         light = Path(self.app.srcdir, uri)
-        twin = light.parent / Path(self.config.nb_execution_cache_path).name / f"{light.stem}-dark.svg"
+        maker = digest(Path(self.app.srcdir, "optim_code", "figures.py"))
+        twin = light.parent / maker / f"{light.stem}-dark.svg"
         if not twin.exists():
             from optim_code.figures import dark
 

@@ -1,36 +1,53 @@
-"""One process that has imported what every section imports, and forks a kernel whenever a stub asks.
+"""One process that has imported what every section imports, and forks a Python whenever a stub asks: mostly a kernel.
 
-Run as ``python -I kernel_server.py SOCKET``. It ends with the build that started it. Each kernel is a process of its
-own: what one section sets, seeds or patches, no other sees.
+Run as ``python -I kernel_server.py SOCKET [MODULE …]``, the modules to import besides. It ends with the build that
+started it. Each fork is a process of its own: what one section sets, seeds or patches, no other sees.
 """
 
+import gc
+import importlib
+import io
 import json
 import os
 import random
+import runpy
 import shutil
 import signal
 import socket
 import sys
 import threading
+import traceback
 from typing import Any
 
 
-def preload() -> None:
-    """Import what takes seconds. Not optim_code: an editor may be changing it."""
+def preload(others: list[str]) -> None:
+    """Do once what every kernel would spend seconds on. Not optim_code: an editor may be changing it."""
     import ipykernel.kernelapp  # noqa: F401
     import matplotlib.backends.backend_pdf
-    import matplotlib.backends.backend_svg  # noqa: F401
+    import matplotlib.backends.backend_svg
     import torch._dynamo  # noqa: F401  # torch imports it at the first optimizer
+    from matplotlib.figure import Figure
+
+    # Matplotlib builds its reader of formulas, and fontTools its reader of fonts, when they are first needed.
+    figure = Figure()
+    figure.subplots().set(yscale="log", title="$x$")
+    for format in ("svg", "pdf"):
+        with matplotlib.rc_context({"pdf.fonttype": 42, "mathtext.fontset": "dejavusans"}):
+            figure.savefig(io.BytesIO(), format=format)
+    for module in others:
+        importlib.import_module(module)
 
 
-def serve(path: str, parent: int) -> None:
+def serve(path: str, others: list[str], parent: int) -> None:
     """Answer requests until the build is gone."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(path)
     listener.listen()
     # Kernels that have ended need nobody to wait for them.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    preload()
+    preload(others)
+    # What is here stays; no kernel need go through it, and have it copied, whenever it collects its garbage.
+    gc.freeze()
     listener.settimeout(0.5)
     while os.getppid() == parent:
         try:
@@ -41,11 +58,11 @@ def serve(path: str, parent: int) -> None:
         data, files, _, _ = socket.recv_fds(stub, 1 << 20, 2)
         while not data.endswith(b"\n"):
             data += stub.recv(1 << 20)
-        kernel = os.fork()
-        if kernel == 0:
+        child = os.fork()
+        if child == 0:
             listener.close()
-            become_kernel(json.loads(data), stub, files)
-        stub.sendall(str(kernel).encode())
+            become(json.loads(data), stub, files)
+        stub.sendall(str(child).encode())
         stub.close()
         for file in files:
             os.close(file)
@@ -53,10 +70,8 @@ def serve(path: str, parent: int) -> None:
     shutil.rmtree(os.path.dirname(path), ignore_errors=True)
 
 
-def become_kernel(request: dict[str, Any], stub: socket.socket, files: list[int]) -> None:
-    """Turn this fork into the kernel that was asked for; it never returns."""
-    from ipykernel.kernelapp import IPKernelApp
-
+def become(request: dict[str, Any], stub: socket.socket, files: list[int]) -> None:
+    """Turn this fork into the module that was asked for, as ``python -m`` would run it; it never returns."""
     os.setsid()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for number, file in enumerate(files, start=1):
@@ -72,21 +87,34 @@ def become_kernel(request: dict[str, Any], stub: socket.socket, files: list[int]
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed()
     threading.Thread(target=end_with, args=[stub], daemon=True).start()
-    try:
+    _, module, *arguments = request["argv"]
+    if module == "ipykernel_launcher":
         # With a parent it tells nobody how to connect, and ends when the server does.
-        IPKernelApp.launch_instance(argv=[*request["argv"], f"--IPKernelApp.parent_handle={os.getppid()}"])
+        arguments.append(f"--IPKernelApp.parent_handle={os.getppid()}")
+    sys.argv = [module, *arguments]
+    status = 1
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+        status = 0
+    except SystemExit as error:
+        status = error.code if isinstance(error.code, int) else int(error.code is not None)
+        if isinstance(error.code, str):
+            print(error.code, file=sys.stderr)
+    except BaseException:
+        traceback.print_exc()
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(0)
+        stub.sendall(bytes([status]))
+        os._exit(status)
 
 
 def end_with(stub: socket.socket) -> None:
-    """End the kernel when its stub has gone, however it went."""
+    """End this process when its stub has gone, however it went."""
     while stub.recv(1):
         pass
     os._exit(1)
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1], os.getppid())
+    serve(sys.argv[1], sys.argv[2:], os.getppid())

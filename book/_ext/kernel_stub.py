@@ -1,6 +1,6 @@
 """What a notebook client starts in place of a kernel: ask the server for a fork, and live and die with it.
 
-Run as ``python -I -S kernel_stub.py SOCKET -f CONNECTION_FILE …``. It imports next to nothing, for it stands between an
+Run as ``python -I -S kernel_stub.py SOCKET -m MODULE …``. It imports next to nothing, for it stands between an
 editor and the page.
 """
 
@@ -22,8 +22,10 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _: os.kill(kernel, number))
     # The kernel holds the other end, so this returns when it ends. If this process ends first, the kernel notices.
-    while server.recv(1):
-        pass
+    status = b"\1"
+    while said := server.recv(1):
+        status = said
+    sys.exit(status[0])
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from .build import ROOT, WORK, Fault, publish
+from .faults import ROOT, Fault
+from .keeping import WORK, publish
 
 PROGRAMS = ("lualatex", "latexmk")
 LEFTOVERS = (".aux", ".fdb_latexmk", ".fls", ".log", ".out", ".pdf", ".toc")
@@ -32,7 +33,7 @@ OVERFULL = re.compile(r"Overfull \\[hv]box \((?P<points>[\d.]+)pt too (?:wide|hi
 def make_pdf(build: Callable[[str], Any]) -> str:
     """The book and its hand-outs in `_build/pdf`; those of before stay until all the new ones are right."""
     check_tex()
-    folder = WORK / "latex"
+    folder = WORK / "latex" / "latex"
     names = [Path(target).stem for _, target, *_ in build("latex").builder.document_data]
     with ThreadPoolExecutor(max_workers=2) as pool:
         try:
@@ -41,12 +42,12 @@ def make_pdf(build: Callable[[str], Any]) -> str:
         except Fault:
             pool.shutdown(cancel_futures=True)
             raise
-    finished = WORK / "pdf"
+    finished = WORK / "latex" / "pdf"
     shutil.rmtree(finished, ignore_errors=True)
     finished.mkdir()
     for name in names:
         shutil.copyfile(folder / f"{name}.pdf", finished / f"{name}.pdf")
-    publish("pdf")
+    publish("latex", "pdf")
     return f"_build/pdf: {', '.join(f'{name}.pdf' for name in names)}"
 
 

@@ -1,8 +1,8 @@
 """Kernels that start in a tenth of a second: forks of one process that has imported torch and matplotlib already.
 
 To Jupyter this is an ordinary kernel spec of the usual name, found first. Its command is a stub that asks the server
-for a fork (`kernel_stub`, `kernel_server`). The server starts with the first build that has a section to read, and
-ends with that build.
+for a fork (`kernel_stub`, `kernel_server`). The server starts with the first build that has something to run, and ends
+with that build; the live preview has one of its own, for all its builds.
 """
 
 from __future__ import annotations
@@ -15,30 +15,45 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sphinx.application import Sphinx
-from sphinx.environment import BuildEnvironment
-from sphinx.util import logging
+from .keeping import sound
 
-logger = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+    from sphinx.environment import BuildEnvironment
 
 HERE = Path(__file__).parent
 WAIT = 60.0
+BUILDS = [
+    "jupyter_book.config",
+    "myst_nb.sphinx_ext",
+    "sphinx_book_theme",
+    "sphinxcontrib.bibtex",
+    "sphinx.ext.autodoc",
+]
+BUILDS += ["sympy", "sphinx.builders.html", "sphinx_exercise", "sphinx_external_toc", "jupyter_cache"]
+"""What a build imports, if it is forked too."""
 
 
 class WarmKernels:
-    """The server, the socket it listens at, and the kernel spec that leads there."""
+    """The server, the socket it listens at, and the kernel spec that leads there.
 
-    def __init__(self) -> None:
+    Args:
+        builds: whether builds are to be forked from it too, so that it imports what they need.
+    """
+
+    def __init__(self, builds: bool = False) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="descent-"))
         socket = self.folder / "socket"
-        stub = [sys.executable, "-I", "-S", str(HERE / "kernel_stub.py"), str(socket), "-f", "{connection_file}"]
+        self.stub = stub(self.folder)
+        kernel = [*self.stub, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
         spec = self.folder / "kernels" / "python3" / "kernel.json"
         spec.parent.mkdir(parents=True)
-        spec.write_text(json.dumps({"argv": stub, "display_name": "Python 3", "language": "python"}))
+        spec.write_text(json.dumps({"argv": kernel, "display_name": "Python 3", "language": "python"}))
+        preload = BUILDS if builds else []
         self.server = subprocess.Popen(
-            [sys.executable, "-I", str(HERE / "kernel_server.py"), str(socket)], stdin=subprocess.DEVNULL
+            [sys.executable, "-I", str(HERE / "kernel_server.py"), str(socket), *preload], stdin=subprocess.DEVNULL
         )
         self.before = os.environ.get("JUPYTER_PATH")
         os.environ["JUPYTER_PATH"] = os.pathsep.join([str(self.folder), *filter(None, [self.before])])
@@ -46,6 +61,9 @@ class WarmKernels:
         began = time.monotonic()
         while not socket.exists() and self.server.poll() is None and time.monotonic() - began < WAIT:
             time.sleep(0.01)
+
+    def alive(self) -> bool:
+        return self.server.poll() is None
 
     def end(self) -> None:
         self.server.terminate()
@@ -57,26 +75,63 @@ class WarmKernels:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def start(app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]) -> list[str]:
-    """Start the server if a section with cells is to be read; while it imports, the equations are checked."""
-    sections = (Path(env.doc2path(name)).read_text(encoding="utf-8") for name in added | changed)
-    if any("{code-cell}" in text for text in sections):
-        if sys.platform.startswith("linux"):
-            app.descent_kernels = WarmKernels()  # type: ignore[attr-defined]
+def stub(folder: Path) -> list[str]:
+    return [sys.executable, "-I", "-S", str(HERE / "kernel_stub.py"), str(folder / "socket")]
+
+
+running: WarmKernels | None = None
+LASTING = "DESCENT_WARM"
+"""The variable that tells a build of a server that is there already, and stays."""
+
+
+def start(builds: bool = False) -> None:
+    """Start the server, if there is none and this system can fork."""
+    global running
+    if running is not None and not running.alive():
+        end()
+    if running is None and LASTING not in os.environ:
+        if can_fork():
+            running = WarmKernels(builds)
         else:
-            logger.info("kernels start one by one here, for %s cannot fork them", sys.platform)
+            print(f"kernels start one by one here, for {sys.platform} cannot fork them", flush=True)
+
+
+def can_fork() -> bool:
+    return sys.platform.startswith("linux")
+
+
+def end() -> None:
+    global running
+    if running is not None:
+        running.end()
+        running = None
+
+
+def python() -> list[str]:
+    """The command of a Python that has imported torch already, or of an ordinary one."""
+    if LASTING in os.environ:
+        return stub(Path(os.environ[LASTING]))
+    return running.stub if running is not None else [sys.executable]
+
+
+def environment() -> dict[str, str]:
+    """The environment of a build that uses the server that runs now, and leaves it running."""
+    return {**os.environ, LASTING: str(running.folder)} if running is not None else dict(os.environ)
+
+
+def start_if_needed(app: Sphinx, env: BuildEnvironment, *_: Any) -> list[str]:
+    """Start it if cells have to run, or many equations to be checked."""
+    cache = Path(app.config.nb_execution_cache_path)
+    if any(key and not sound(cache / key) for key in env.descent_keys.values()):  # type: ignore[attr-defined]
+        start()
     return []
 
 
-def end(app: Sphinx, *_: Any) -> None:
-    kernels = getattr(app, "descent_kernels", None)
-    if kernels is not None:
-        app.descent_kernels = None  # type: ignore[attr-defined]
-        kernels.end()
+def end_with_build(app: Sphinx, *_: Any) -> None:
+    end()
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    app.connect("env-get-outdated", start, priority=100)
-    app.connect("env-updated", end)
-    app.connect("build-finished", end)
+    app.connect("env-get-outdated", start_if_needed, priority=100)
+    app.connect("build-finished", end_with_build)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

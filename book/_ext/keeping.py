@@ -1,0 +1,155 @@
+"""What is in `_build` can be trusted, whatever happened to the build before: a kill, a full disk, a damaged file.
+
+A finished build notes a hash of its inputs, of what it left to work on, and of what it published. What differs from its
+note is made anew. A book takes the place of the last one in one step, so there is no moment without a whole one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from .faults import ROOT
+from .freshness import digest, hash_of, pins
+
+BUILD = ROOT / "_build"
+WORK = BUILD / ".work"
+NOTE = BUILD / ".finished.json"
+PUBLISHED = ("html", "figures")
+# What a build goes on from. The rest of the work folder is TeX's, which looks after itself.
+WORKED = (".doctrees", "html", "figures", "jupyter_execute")
+# All that a page can come from.
+SOURCES = ("_config.yml", "_toc.yml", "requirements.txt", "book", "optim_code")
+# A change to one of these builds all pages anew; their cells come from the cache.
+GROUND = ("_config.yml", "_toc.yml", "requirements.txt", "book/_ext", "book/_templates")
+EXCHANGE, AT_FDCWD = 2, -100
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Wait until no other build of this tree runs; the system ends the wait, however that build ends."""
+    try:
+        import fcntl
+    except ImportError:  # not on Windows
+        yield
+        return
+    with (BUILD / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("another build of this book is running; waiting for it to finish", flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def inputs() -> str:
+    """A hash of all that the book is made from."""
+    present = [ROOT / name for name in SOURCES if (ROOT / name).exists()]
+    return hashlib.sha256(f"{digest(*present)}{pins(ROOT)}".encode()).hexdigest()
+
+
+def ground() -> str:
+    bibliographies = sorted((ROOT / "book").rglob("*.bib"))
+    present = [path for path in [*(ROOT / name for name in GROUND), *bibliographies] if path.exists()]
+    return hashlib.sha256(f"{digest(*present)}{pins(ROOT)}".encode()).hexdigest()
+
+
+def read_note() -> dict[str, str]:
+    try:
+        note = json.loads(NOTE.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return note if isinstance(note, dict) else {}
+
+
+def write_note(**parts: str) -> None:
+    """Add to the note of what is finished, in one step."""
+    new = NOTE.with_suffix(".new")
+    new.write_text(json.dumps({**read_note(), **parts}), encoding="utf-8")
+    new.replace(NOTE)
+
+
+def everything(*folders: Path) -> str:
+    """A hash of all files in these folders, hidden ones too."""
+    files = (file for folder in folders for file in sorted(folder.rglob("*")))
+    return hash_of((file.relative_to(BUILD).as_posix(), file) for file in files)
+
+
+def published() -> str:
+    return everything(*(BUILD / name for name in PUBLISHED))
+
+
+def worked(builder: str) -> str:
+    return everything(*(WORK / builder / name for name in WORKED))
+
+
+def clear_what_cannot_be_trusted(builder: str) -> None:
+    """Make room for a build: leftovers of one that was killed go, and whatever is not as the last one left it."""
+    note = read_note()
+    for name in (*PUBLISHED, "pdf"):
+        place, old, new = places(name)
+        if old.exists() and not place.exists():
+            old.rename(place)  # killed between the two steps that exchange needs where the system has no single one
+        for leftover in (old, new):
+            shutil.rmtree(leftover, ignore_errors=True)
+    if note.get(f"{builder} ground") != ground() or note.get(f"{builder} work") != worked(builder):
+        shutil.rmtree(WORK / builder, ignore_errors=True)
+
+
+def places(name: str) -> tuple[Path, Path, Path]:
+    return BUILD / name, BUILD / f".{name}.old", BUILD / f".{name}.new"
+
+
+def publish(builder: str, *names: str) -> None:
+    """Put what a builder made in the place of the last good one, each in one step."""
+    for name in names:
+        place, old, new = places(name)
+        for leftover in (new, old):
+            shutil.rmtree(leftover, ignore_errors=True)
+        try:
+            shutil.copytree(WORK / builder / name, new)
+        except OSError:
+            shutil.rmtree(new, ignore_errors=True)
+            raise
+        if not place.exists():
+            new.rename(place)
+        elif exchange(new, place):
+            shutil.rmtree(new, ignore_errors=True)
+        else:
+            place.rename(old)
+            new.rename(place)
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def exchange(one: Path, other: Path) -> bool:
+    """Let two folders change places, in one step; False where the system cannot."""
+    try:
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+    except (AttributeError, OSError, TypeError):
+        return False
+    if renameat2(AT_FDCWD, os.fsencode(one), AT_FDCWD, os.fsencode(other), EXCHANGE) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP):
+        return False
+    raise OSError(number, os.strerror(number), str(other))
+
+
+def seal(folder: Path) -> None:
+    """Note that a folder is whole."""
+    folder.with_suffix(".seal").write_text(everything(folder), encoding="utf-8")
+
+
+def sound(folder: Path) -> bool:
+    """Whether a folder is as it was when it was sealed."""
+    try:
+        return folder.with_suffix(".seal").read_text(encoding="utf-8") == everything(folder)
+    except OSError:
+        return False

@@ -1,0 +1,99 @@
+"""A page is written again if it was read again, or if anything that pages show of one another has changed.
+
+Sphinx alone writes a page again if it was read again, and leaves a number, a title or a link on another page as it was.
+What it writes beside the pages, the index of the search and the marks of the style sheets, depends on what was there
+before; here it does not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from jinja2 import FileSystemBytecodeCache
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.util.index_entries import split_index_msg
+
+SHARED = ("titles", "longtitles", "tocs", "toctree_includes", "toc_secnumbers", "toc_fignumbers", "toc_num_entries")
+OWN = ("index",)
+"""The domains that pages do not show of one another."""
+
+
+def write_what_others_see(app: Sphinx, env: BuildEnvironment) -> list[str]:
+    """All pages, if one has changed something that others may show: a title, a number, a label, a citation."""
+    shared = [canonical(getattr(env, name)) for name in SHARED]
+    shared += [f"{name}: {canonical(data)}" for name, data in sorted(env.domaindata.items()) if name not in OWN]
+    seen = hashlib.sha256("\n".join(shared).encode()).hexdigest()
+    look = app.config.descent_look_digest
+    entries = canonical(env.domaindata["index"])
+    before, env.descent_shared = getattr(env, "descent_shared", ()), (seen, look, entries)  # type: ignore[attr-defined]
+    builder: Any = app.builder
+    if before == env.descent_shared and Path(app.outdir, "genindex.html").exists():  # type: ignore[attr-defined]
+        # Nor would the pages around these change.
+        builder.gen_indices = builder.gen_additional_pages = lambda: None
+    return sorted(env.found_docs) if before[:1] != (seen,) else []
+
+
+def keep_templates(app: Sphinx) -> None:
+    """Compile the templates once, not at every build."""
+    templates: Any = getattr(app.builder, "templates", None)
+    if templates is not None:
+        folder = Path(app.doctreedir).parent / "templates"
+        folder.mkdir(parents=True, exist_ok=True)
+        templates.environment.bytecode_cache = FileSystemBytecodeCache(str(folder))
+
+
+def canonical(value: Any) -> str:
+    """A value as text, the same for equal values: without the order of a set, the address of an object, a line."""
+    if isinstance(value, nodes.Node):
+        return re.sub(r' line="\d+"', "", value.pformat())
+    if isinstance(value, dict):
+        return f"{{{', '.join(sorted(f'{canonical(k)}: {canonical(v)}' for k, v in value.items() if k != 'line'))}}}"
+    if isinstance(value, (set, frozenset)):
+        return f"{{{', '.join(sorted(map(canonical, value)))}}}"
+    if isinstance(value, (list, tuple)) and not hasattr(value, "_asdict"):
+        return f"[{', '.join(map(canonical, value))}]"
+    if value is None or isinstance(value, (str, int, float, bool)):
+        return repr(value)
+    inside = value._asdict() if hasattr(value, "_asdict") else getattr(value, "__dict__", {})
+    return f"{type(value).__name__}({canonical(dict(inside))})"
+
+
+def begin(app: Sphinx, pagename: str, *_: Any) -> None:
+    """Before the first page: lay out the style sheets, whose sums pages name, and mend the index of the search."""
+    builder: Any = app.builder
+    if builder.name != "html" or getattr(builder, "descent_has_begun", False):
+        return
+    builder.descent_has_begun = True
+    shutil.rmtree(Path(app.outdir, "_static"), ignore_errors=True)
+    builder.copy_assets()
+    builder.copy_assets = lambda: None
+    index = builder.indexer
+    for mapping in (index._mapping, index._title_mapping):
+        for word in [word for word, pages in mapping.items() if not pages]:
+            del mapping[word]
+    # Sphinx keeps the words of a page that is not written again, but not its entries.
+    for docname in sorted(app.env.found_docs):
+        index._index_entries[docname] = entries_of(app.env, docname)
+
+
+def entries_of(env: BuildEnvironment, docname: str) -> list[tuple[str, str, str]]:
+    """What a page contributes to the general index, as the search finds it."""
+    found = set()
+    for kind, value, target, main, _ in env.domaindata["index"]["entries"].get(docname, ()):
+        with contextlib.suppress(ValueError):
+            found |= {(entry, target or "", main) for entry in split_index_msg(kind, value)}
+    return sorted(found)
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.connect("builder-inited", keep_templates, priority=900)
+    app.connect("env-updated", write_what_others_see, priority=900)
+    app.connect("html-page-context", begin, priority=1)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
