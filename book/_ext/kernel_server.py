@@ -34,7 +34,7 @@ def preload(others: list[str]) -> None:
     for format in ("svg", "pdf"):
         with matplotlib.rc_context({"pdf.fonttype": 42, "mathtext.fontset": "dejavusans"}):
             figure.savefig(io.BytesIO(), format=format)
-    for module in others:
+    for module in [*others, *(importlib.import_module("sphinx.application").builtin_extensions if others else ())]:
         importlib.import_module(module)
 
 

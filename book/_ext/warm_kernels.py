@@ -26,13 +26,41 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 WAIT = 60.0
 BUILDS = [
+    "jinja2.ext",
     "jupyter_book.config",
+    "jupyter_cache.readers",
+    "latexcodec.codec",
+    "matplotlib.figure",
+    "myst_nb.ext.glue.domain",
     "myst_nb.sphinx_ext",
+    "myst_parser.sphinx_ext.directives",
+    "nbformat.validator",
+    "numpy.typing",
+    "pybtex.backends.plaintext",
+    "pybtex.database.input.bibtex",
+    "pybtex.style.formatting.unsrt",
+    "pybtex.style.sorting.none",
+    "pygments.lexers.shell",
+    "pygments.styles.bw",
+    "sphinx.builders.html.transforms",
+    "sphinx.ext.autodoc.typehints",
+    "sphinx.ext.intersphinx",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.napoleon",
     "sphinx_book_theme",
-    "sphinxcontrib.bibtex",
-    "sphinx.ext.autodoc",
+    "sphinx_comments",
+    "sphinx_copybutton",
+    "sphinx_design.extension",
+    "sphinx_exercise",
+    "sphinx_external_toc.collectors",
+    "sphinx_jupyterbook_latex",
+    "sphinx_thebe",
+    "sphinx_togglebutton",
+    "sphinxcontrib.bibtex.style.referencing.author_year",
+    "sqlalchemy.dialects.sqlite",
+    "sqlite3",
+    "sympy.parsing.latex",
 ]
-BUILDS += ["sympy", "sphinx.builders.html", "sphinx_exercise", "sphinx_external_toc", "jupyter_cache"]
 """What a build imports, if it is forked too."""
 
 

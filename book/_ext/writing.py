@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import re
 import shutil
 from pathlib import Path
@@ -34,10 +35,16 @@ def write_what_others_see(app: Sphinx, env: BuildEnvironment) -> list[str]:
     entries = canonical(env.domaindata["index"])
     before, env.descent_shared = getattr(env, "descent_shared", ()), (seen, look, entries)  # type: ignore[attr-defined]
     builder: Any = app.builder
-    if before == env.descent_shared and Path(app.outdir, "genindex.html").exists():  # type: ignore[attr-defined]
+    builder.descent_keeps = before == env.descent_shared and listing(app).exists()  # type: ignore[attr-defined]
+    if builder.descent_keeps:
         # Nor would the pages around these change.
         builder.gen_indices = builder.gen_additional_pages = lambda: None
     return sorted(env.found_docs) if before[:1] != (seen,) else []
+
+
+def leave_contents_alone(app: Sphinx, env: BuildEnvironment) -> None:
+    """Sphinx would write a page again whenever one that its table of contents names was read; titles are shared."""
+    env.files_to_rebuild = {}
 
 
 def keep_templates(app: Sphinx) -> None:
@@ -65,14 +72,30 @@ def canonical(value: Any) -> str:
     return f"{type(value).__name__}({canonical(dict(inside))})"
 
 
+def listing(app: Sphinx) -> Path:
+    """Where the list of the files is that were laid out before the first page."""
+    return Path(app.doctreedir, "static.json")
+
+
+def scripts(static: Path) -> list[str]:
+    return [file.relative_to(static).as_posix() for file in static.rglob("*") if file.suffix in (".css", ".js")]
+
+
 def begin(app: Sphinx, pagename: str, *_: Any) -> None:
     """Before the first page: lay out the style sheets, whose sums pages name, and mend the index of the search."""
     builder: Any = app.builder
     if builder.name != "html" or getattr(builder, "descent_has_begun", False):
         return
     builder.descent_has_begun = True
-    shutil.rmtree(Path(app.outdir, "_static"), ignore_errors=True)
-    builder.copy_assets()
+    static = Path(app.outdir, "_static")
+    if builder.descent_keeps:
+        # Some extensions lay theirs out only after the pages, which then did not name their sums.
+        for late in set(scripts(static)) - set(json.loads(listing(app).read_text(encoding="utf-8"))):
+            (static / late).unlink()
+    else:
+        shutil.rmtree(static, ignore_errors=True)
+        builder.copy_assets()
+        listing(app).write_text(json.dumps(scripts(static)), encoding="utf-8")
     builder.copy_assets = lambda: None
     index = builder.indexer
     for mapping in (index._mapping, index._title_mapping):
@@ -95,5 +118,6 @@ def entries_of(env: BuildEnvironment, docname: str) -> list[tuple[str, str, str]
 def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("builder-inited", keep_templates, priority=900)
     app.connect("env-updated", write_what_others_see, priority=900)
+    app.connect("env-check-consistency", leave_contents_alone)
     app.connect("html-page-context", begin, priority=1)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
