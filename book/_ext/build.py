@@ -131,10 +131,17 @@ def make_html() -> str:
     """The book in `_build/html`, or the word that it is there already."""
     note = read_note()
     if note.get("inputs") == inputs() and note.get("published") == published():
+        shutil.rmtree(BUILD / "changes", ignore_errors=True)
         return "nothing has changed since the last build: _build/html/index.html"
-    build("html")
+    app = build("html")
+    from .changes import publish_report, write_report
+
+    moved = write_report(app)
     publish("html", *PUBLISHED)
+    publish_report(app, moved)
     write_note(inputs=read_note()["html inputs"], published=published())
+    if moved:
+        print(f"changed: {moved}: _build/changes/index.html", flush=True)
     return "_build/html/index.html"
 
 

@@ -12,6 +12,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import nbformat
+from jupyter_cache import get_cache
+from jupyter_cache.base import CacheBundleIn
 from myst_nb.core.execute import create_client
 from myst_nb.core.read import create_nb_reader
 from sphinx.application import Sphinx
@@ -21,6 +24,8 @@ from sphinx.errors import SphinxError
 from book._ext.equations import await_verdicts
 from book._ext.freshness import LISTING, code_of
 from book._ext.keeping import seal, sound
+
+MADE_BY_RUNNING = ("language_info", "widgets")
 
 KEPT = 200
 """How many states of sections the cache keeps."""
@@ -99,11 +104,30 @@ def await_section(app: Sphinx, docname: str, source: list[str]) -> None:
             await_verdicts(app)
             raise SectionFails(Path(env.doc2path(docname)), error) from error
         app.emit("section-executed", docname, seconds)
-    # MyST-NB reads a copy, for the cache's database changes when it is read.
-    copy = Path(app.outdir).parent / "jupyter_cache" / docname
-    shutil.rmtree(copy, ignore_errors=True)
-    shutil.copytree(cache_of(app, docname), copy)
-    env.mystnb_config = env.mystnb_config.copy(execution_cache_path=str(copy))
+    env.mystnb_config = env.mystnb_config.copy(execution_cache_path=str(lay_out(app, docname, source[0])))
+
+
+def lay_out(app: Sphinx, docname: str, text: str) -> Path:
+    """A cache that holds the outputs of a section for its cells as they are now.
+
+    Cells are the same if their code is; MyST-NB's cache would run them again for a new caption, too.
+    """
+    env: Any = app.env
+    folder = Path(app.outdir).parent / "jupyter_cache" / docname
+    shutil.rmtree(folder, ignore_errors=True)
+    path = env.doc2path(docname)
+    reader = create_nb_reader(path, env.myst_config, env.mystnb_config, text)
+    stored = list(cache_of(app, docname).glob("executed/*/base.ipynb"))
+    if reader is None or len(stored) != 1:
+        return folder
+    notebook, ran = reader.read(text), nbformat.read(stored[0], as_version=4)  # type: ignore[no-untyped-call]
+    for cell, old in zip(notebook.cells, ran.cells, strict=True):
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = old.outputs, old.execution_count
+    notebook.metadata.update({key: ran.metadata[key] for key in MADE_BY_RUNNING if key in ran.metadata})
+    bundle = CacheBundleIn(notebook, path, data={"execution_seconds": 0.0})
+    get_cache(str(folder)).cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+    return folder
 
 
 def end(app: Sphinx, error: Exception | None) -> None:
