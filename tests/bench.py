@@ -1,85 +1,328 @@
-"""`make bench`: how long the book's commands take, and how much of a book there is, measured on a copy of this tree."""
+"""`make bench`: the book's build beside stock `jupyter-book build` of the same sources, measured in one run.
+
+Everything happens in copies of this tree. Each number is the median of RUNS runs, ours and stock's in turn; what counts
+are the ratios. Leaves `_build/bench/bench.json` and a plot of how the time grows with the number of sections.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+
+import psutil
 
 from book._ext.equations import KINDS, read_section
 
 ROOT = Path(__file__).resolve().parents[1]
-SENTENCE = "A network's cost is an average"
+OUT = ROOT / "_build" / "bench"
+RUNS = int(os.environ.get("RUNS", "3"))
+SECTIONS = [int(n) for n in os.environ.get("SECTIONS", "5 10 20 40").split()]
+# What may be, by the book's own demands: ours as a part of stock's.
+LIMITS = {"cold": 0.30, "nothing": 0.50, "sentence, live": 0.30, "cell, live": 0.25, "slope": 0.20}
+
+SENTENCE = ("book/quadratic.md", "A network's cost is an average", "The cost {} of a network is an average")
+# A cell that is shown, so that the page tells when it has run.
+CELL = ("book/quadratic.md", "class FixedLength(Optim):", "mark = {}\n\n\nclass FixedLength(Optim):")
+CLASS = ("optim_code/optimizers.py", 'state["t"] += 1', 'state["t"] = state["t"] + 1 + 0 * {}')
+SYNTHETIC = """---
+file_format: mystnb
+kernelspec:
+  name: python3
+---
+
+# Section {n}
+
+```{{code-cell}} ipython3
+from optim_code import SGDOptimizer, output, w
+
+output(SGDOptimizer([w], lr=0.1), nsteps={n}, fname="section_{n}.pdf");
+```
+"""
+FLOOR = """
+import contextlib, io, os, sys, tempfile
+from pathlib import Path
+root = Path(sys.argv[1]); sys.path.insert(0, str(root))
+import torch, torch._dynamo, matplotlib.backends.backend_svg, matplotlib.backends.backend_pdf, ipykernel.kernelapp
+from IPython.core.interactiveshell import InteractiveShell
+from myst_nb.core.read import read_myst_markdown_notebook
+shell = InteractiveShell.instance()
+os.chdir(tempfile.mkdtemp())
+for path in sorted((root / "book").glob("*.md")):
+    text = path.read_text()
+    if "file_format: mystnb" in text[:200]:
+        shell.reset()
+        for cell in read_myst_markdown_notebook(text).cells:
+            if cell.cell_type == "code":
+                with contextlib.redirect_stdout(io.StringIO()):
+                    assert shell.run_cell(cell.source).success
+"""
 
 
-def run(tree: Path, *command: str) -> tuple[float, str]:
-    """The seconds that a command took, and what it printed; a failure ends the benchmark."""
+@dataclass
+class Tree:
+    """A copy of the book, and the command that builds it."""
+
+    root: Path
+    stock: bool = False
+    original: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def command(self) -> list[str]:
+        if self.stock:
+            return [str(Path(sys.executable).with_name("jupyter-book")), "build", "."]
+        return [sys.executable, "-m", "book._ext.build", "html"]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "PYTHONPATH": str(self.root)} if self.stock else dict(os.environ)
+
+    def build(self) -> float:
+        """The seconds that a build took; a failure ends the benchmark."""
+        return run(self.command, self.root, self.environment)[0]
+
+    def cold(self) -> float:
+        shutil.rmtree(self.root / "_build", ignore_errors=True)
+        return self.build()
+
+    def edit(self, change: tuple[str, str, str], number: int) -> None:
+        name, old, new = change
+        path = self.root / name
+        text = self.original.setdefault(name, path.read_text(encoding="utf-8"))
+        assert old in text, f"{old!r} is not in {name}"
+        path.write_text(text.replace(old, new.format(number), 1), encoding="utf-8")
+
+    def restore(self) -> None:
+        for name, text in self.original.items():
+            (self.root / name).write_text(text, encoding="utf-8")
+
+    def memory(self) -> float:
+        """The most memory, in MB, that a build from nothing and all it starts hold together."""
+        shutil.rmtree(self.root / "_build", ignore_errors=True)
+        building = psutil.Popen(
+            self.command, cwd=self.root, env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        most = 0.0
+        while building.poll() is None:
+            held = 0
+            for process in [building, *children(building)]:
+                try:
+                    held += process.memory_full_info().pss  # shared pages once
+                except psutil.Error:
+                    continue
+            most = max(most, held / 1e6)
+            time.sleep(0.3)
+        return most
+
+
+def children(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return list(process.children(recursive=True))
+    except psutil.Error:
+        return []
+
+
+def run(command: list[str], folder: Path, environment: dict[str, str] | None = None) -> tuple[float, str]:
     began = time.perf_counter()
-    done = subprocess.run([sys.executable, "-m", *command], cwd=tree, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     took = time.perf_counter() - began
     if done.returncode:
-        sys.exit(f"bench: {' '.join(command)} failed: {done.stderr.strip()}")
+        sys.exit(f"bench: {' '.join(command)} failed: {done.stderr.strip()[-2000:]}")
     return took, done.stdout
 
 
-def measure(tree: Path) -> dict[str, str]:
-    """One row a number."""
-    rows: dict[str, str] = {}
-    cold, said = run(tree, "book._ext.build", "html")
-    rows["`make html`, nothing there yet"] = f"{cold:.1f} s"
-    for section, seconds in re.findall(r"(\S+) … executed in (\S+) s", said):
-        rows[f"… of it the cells of `{section}`"] = f"{seconds} s"
-    rows["`make html`, nothing changed"] = f"{run(tree, 'book._ext.build', 'html')[0]:.1f} s"
-    page = tree / "book" / "quadratic.md"
-    text = page.read_text(encoding="utf-8")
-    assert SENTENCE in text
-    page.write_text(text.replace(SENTENCE, "The cost of a network is an average"), encoding="utf-8")
-    rows["`make html`, one sentence changed"] = f"{run(tree, 'book._ext.build', 'html')[0]:.1f} s"
-    page.write_text(text, encoding="utf-8")
-    if shutil.which("lualatex"):
-        run(tree, "book._ext.build", "html")
-        rows["`make pdf`, after `make html`"] = f"{run(tree, 'book._ext.build', 'pdf')[0]:.1f} s"
-    rows["`make equations`, for the first time"] = f"{first_check(tree):.1f} s"
-    rows["`make equations`, again"] = f"{run(tree, 'book._ext.equations')[0]:.1f} s"
-    pages = sorted(page.stem for page in (tree / "_build" / "html" / "book").glob("*.html"))
-    rows["pages of HTML"] = str(len(pages))
-    pdf = tree / "_build" / "pdf" / "descent.pdf"
-    if pdf.exists() and shutil.which("pdfinfo"):
-        info = subprocess.run(["pdfinfo", pdf], capture_output=True, text=True, check=True).stdout
-        rows["pages of print"] = re.search(r"Pages:\s+(\d+)", info)[1]  # type: ignore[index]
-    sections = [read_section(p, (tree / "book" / f"{p}.md").read_text(encoding="utf-8"))[0] for p in pages]
+def copy(folder: Path, stock: bool = False) -> Tree:
+    """A copy of what git knows; for stock without our extension, and with an own word for what only that knows."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, listed.split("\0")):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
+    if stock:
+        shutil.rmtree(folder / "book" / "_ext")
+        settings = (folder / "_config.yml").read_text(encoding="utf-8")
+        ours = r"^ +(local_extensions|latex_additional_files|subtitle):.*\n"
+        (folder / "_config.yml").write_text(re.sub(ours, "", settings, flags=re.M), encoding="utf-8")
+    return Tree(folder, stock)
+
+
+def synthetic(tree: Tree, count: int) -> None:
+    """Leave a front page with the updates that the classes need, and so many sections with a figure each."""
+    updates = "".join(
+        found
+        for page in ("sgd", "momentum", "rmsprop", "adam")
+        for found in re.findall(
+            r"^\$\$\n[^$]+^\$\$ \(update-[\w-]+\)\n", (ROOT / f"book/{page}.md").read_text(encoding="utf-8"), re.M
+        )
+    )
+    for page in (tree.root / "book").glob("*.md"):
+        page.unlink()
+    (tree.root / "book" / "front.md").write_text(f"# Front\n\n{updates}\n", encoding="utf-8")
+    lines = ["format: jb-book", "root: book/front", "chapters:"]
+    for n in range(1, count + 1):
+        text = SYNTHETIC.format(n=n).replace("```{code-cell} ipython3\n", f"{FIGURE.format(n=n)}", 1)
+        (tree.root / "book" / f"section{n}.md").write_text(text.replace('pdf");', 'pdf")'), encoding="utf-8")
+        lines.append(f"  - file: book/section{n}")
+    (tree.root / "_toc.yml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+FIGURE = """```{{code-cell}} ipython3
+---
+mystnb:
+  figure:
+    name: fig-section-{n}
+    caption: A path of {n} steps.
+---
+"""
+
+
+@contextmanager
+def preview(tree: Tree) -> Iterator[Callable[[tuple[str, str, str], int], float]]:
+    """`make serve`; gives a function that saves a change and waits until the page shows it."""
+    serving = subprocess.Popen(
+        [sys.executable, "-m", "book._ext.serve", "--port", "8765"],
+        cwd=tree.root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+
+    def save(change: tuple[str, str, str], number: int) -> float:
+        page = tree.root / "_build" / "html" / change[0].replace(".md", ".html")
+        shown = re.sub(r"\s*\n.*", "", change[2].format(number), flags=re.S).encode()
+        began = time.perf_counter()
+        tree.edit(change, number)
+        while shown not in re.sub(rb"<[^>]+>", b"", page.read_bytes()):
+            if time.perf_counter() - began > 120:
+                sys.exit(f"bench: the preview never showed {shown!r}")
+            time.sleep(0.01)
+        took = time.perf_counter() - began
+        time.sleep(1.0)
+        return took
+
+    try:
+        time.sleep(20)  # it warms up while nobody waits
+        save(SENTENCE, 1000)
+        yield save
+    finally:
+        serving.terminate()
+        serving.wait()
+
+
+def measure(folder: Path) -> dict[str, dict[str, list[float]]]:
+    """All seconds by what was done and by whom."""
+    seconds: dict[str, dict[str, list[float]]] = {}
+
+    def note(what: str, who: str, took: float) -> None:
+        seconds.setdefault(what, {}).setdefault(who, []).append(took)
+        print(f"  {what}, {who}: {took:.2f} s", flush=True)
+
+    ours, stock = copy(folder / "ours"), copy(folder / "stock", stock=True)
+    for number in range(RUNS):
+        note("cold", "ours", ours.cold())
+        note("cold", "stock", stock.cold())
+        note(
+            "floor: one process runs all cells", "floor", run([sys.executable, "-c", FLOOR, str(ours.root)], folder)[0]
+        )
+        for tree, who in ((ours, "ours"), (stock, "stock")):
+            note("nothing", who, tree.build())
+            for what, change in (("sentence", SENTENCE), ("cell", CELL), ("class in optim_code", CLASS)):
+                tree.edit(change, number)
+                note(what, who, tree.build())
+                tree.restore()
+                tree.build()
+    with preview(ours) as save:
+        for number in range(RUNS):
+            note("sentence, live", "ours", save(SENTENCE, number))
+        for number in range(100, 100 + RUNS):
+            note("cell, live", "ours", save(CELL, number))
+    ours.restore()
+    settings = (stock.root / "_config.yml").read_text(encoding="utf-8")
+    (stock.root / "_config.yml").write_text(settings.replace("notebooks: cache", 'notebooks: "off"'), encoding="utf-8")
+    for _ in range(RUNS):
+        note("floor: Sphinx executes nothing", "floor", stock.cold())
+    (stock.root / "_config.yml").write_text(settings, encoding="utf-8")
+    note("memory", "ours", ours.memory())
+    note("memory", "stock", stock.memory())
+    for count in SECTIONS:
+        mine, theirs = copy(folder / f"ours{count}"), copy(folder / f"stock{count}", stock=True)
+        synthetic(mine, count)
+        synthetic(theirs, count)
+        for _ in range(RUNS):
+            note(f"{count} sections", "ours", mine.cold())
+            note(f"{count} sections", "stock", theirs.cold())
+    return seconds
+
+
+def slope(medians: dict[str, dict[str, float]], who: str) -> float:
+    """Seconds for each section more, by least squares."""
+    return statistics.linear_regression(SECTIONS, [medians[f"{n} sections"][who] for n in SECTIONS]).slope
+
+
+def ratios(medians: dict[str, dict[str, float]]) -> dict[str, float]:
+    found = {
+        what: medians[what]["ours"] / medians[what.removesuffix(", live")]["stock"]
+        for what in ("cold", "nothing", "sentence", "sentence, live", "cell", "cell, live", "class in optim_code")
+    }
+    floor = sum(value["floor"] for what, value in medians.items() if what.startswith("floor"))
+    found["cold to the floor"] = medians["cold"]["ours"] / floor
+    if len(SECTIONS) > 1:
+        found["slope"] = slope(medians, "ours") / slope(medians, "stock")
+    return found
+
+
+def plot(medians: dict[str, dict[str, float]]) -> None:
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context({"svg.hashsalt": "bench"}):
+        figure = Figure(figsize=(5.2, 3.4), layout="constrained")
+        axes = figure.subplots()
+        for who, style in (("stock", "s--"), ("ours", "o-")):
+            axes.plot(SECTIONS, [medians[f"{n} sections"][who] for n in SECTIONS], style, label=who)
+        axes.set(xlabel="sections", ylabel="seconds, from nothing", ylim=(0, None))
+        axes.legend()
+        figure.savefig(OUT / "sections.svg")
+
+
+def sizes() -> dict[str, str]:
+    """How much of a book there is."""
+    pages = sorted((ROOT / "book").glob("*.md"))
+    sections = [read_section(f"book/{page.stem}", page.read_text(encoding="utf-8"))[0] for page in pages]
     found = [equation for equations in sections for equation in equations]
     kinds = ", ".join(f"{sum(e.kind == kind for e in found)} {kind}" for kind in KINDS)
-    rows["displayed equations"] = f"{len(found)} ({kinds})"
-    rows["figures"] = str(len(list((tree / "_build" / "figures").glob("*.pdf"))))
-    return rows
-
-
-def first_check(tree: Path) -> float:
-    (tree / "_build" / ".equations.json").unlink()
-    return run(tree, "book._ext.equations")[0]
+    return {"pages of HTML": str(len(pages)), "displayed equations": f"{len(found)} ({kinds})"}
 
 
 def main() -> None:
+    OUT.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        tree = Path(folder) / "descent"
-        tree.mkdir()
-        listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-        for name in filter(None, listed.split("\0")):
-            (tree / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, tree / name)
-        rows = measure(tree)
-    print("| what | measured |\n| --- | --- |")
-    for what, number in rows.items():
-        print(f"| {what} | {number} |")
-    result = ROOT / "_build" / "bench" / "bench.json"
-    result.parent.mkdir(parents=True, exist_ok=True)
-    result.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        seconds = measure(Path(folder))
+    medians = {what: {who: statistics.median(all_) for who, all_ in by.items()} for what, by in seconds.items()}
+    found = ratios(medians)
+    print(f"\nMedians of {RUNS} runs on {os.cpu_count()} cores.\n")
+    print(f"| what | ours | stock | ratio | at most |\n| --- |{' ---: |' * 4}")
+    for what, by in medians.items():
+        unit = "MB" if what == "memory" else "s"
+        ours, stock = (f"{by[who]:.1f} {unit}" if who in by else "" for who in ("ours", "stock"))
+        floor = f"{by['floor']:.1f} s" if "floor" in by else ""
+        ratio = f"{found[what]:.2f}" if what in found else ""
+        print(f"| {what} | {ours or floor} | {stock} | {ratio} | {LIMITS.get(what, '')} |")
+    if "slope" in found:
+        line = f"{slope(medians, 'ours'):.2f} s | {slope(medians, 'stock'):.2f} s | {found['slope']:.2f}"
+        print(f"| for each section more | {line} | {LIMITS['slope']} |")
+        plot(medians)
+    print(f"| cold, as a part of the floor | | | {found['cold to the floor']:.2f} | 1.6 |")
+    for what, number in sizes().items():
+        print(f"| {what} | {number} | | | |")
+    report = {"runs": RUNS, "cores": os.cpu_count(), "seconds": seconds, "medians": medians, "ratios": found}
+    (OUT / "bench.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

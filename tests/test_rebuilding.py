@@ -78,12 +78,13 @@ class Edit:
     old: str
     new: str
     runs: frozenset[str] = frozenset()
+    times: int = 1
 
     def apply(self, root: Path) -> None:
         path = root / self.file
         text = path.read_text(encoding="utf-8")
         assert self.old in text, f"{self.old!r} is not in {self.file}"
-        path.write_text(text.replace(self.old, self.new, 1), encoding="utf-8")
+        path.write_text(text.replace(self.old, self.new, self.times), encoding="utf-8")
 
 
 EDITS = {
@@ -92,7 +93,7 @@ EDITS = {
     "a caption": Edit("book/walk.md", "The path ends", "It comes to its end"),
     "the format of a number": Edit("book/walk.md", "end:.6f", "end:.3f"),
     "an option of a cell": Edit("book/walk.md", "[remove-input]", "[hide-input]"),
-    "the name of a figure": Edit("book/race.md", "name: fig-race", "name: fig-run"),
+    "the name of a figure": Edit("book/race.md", "fig-race", "fig-run", times=2),
     "a heading that another page names": Edit("book/race.md", "# Race", "# Against time"),
     "a label": Edit("book/two.md", "(sec-two)=", "(sec-two)=\n(sec-again)="),
     "an equation before another": Edit("book/two.md", "# Two\n", "# Two\n\n$$\nh = h\n$$ (def-before)\n"),

@@ -121,9 +121,9 @@ def lay_out(app: Sphinx, docname: str, text: str) -> Path:
     if reader is None or len(stored) != 1:
         return folder
     notebook, ran = reader.read(text), nbformat.read(stored[0], as_version=4)  # type: ignore[no-untyped-call]
-    for cell, old in zip(notebook.cells, ran.cells, strict=True):
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = old.outputs, old.execution_count
+    code = [[cell for cell in nb.cells if cell.cell_type == "code"] for nb in (notebook, ran)]
+    for cell, old in zip(*code, strict=True):
+        cell.outputs, cell.execution_count = old.outputs, old.execution_count
     notebook.metadata.update({key: ran.metadata[key] for key in MADE_BY_RUNNING if key in ran.metadata})
     bundle = CacheBundleIn(notebook, path, data={"execution_seconds": 0.0})
     get_cache(str(folder)).cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
