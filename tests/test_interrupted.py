@@ -67,7 +67,7 @@ def test_after_thirty_kills_at_random_moments_there_was_always_a_whole_book(copy
     draw = random.Random(0)
     copy.replace("book/updates.md", "number 0", "number 1")
     began = time.monotonic()
-    begin(copy).wait(timeout=120)
+    begin(copy).communicate(timeout=120)
     longest = time.monotonic() - began
     killed = 0
     for number in range(2, 2 + KILLS):

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.needs("chromium")
 
 SECONDS = 40_000  # milliseconds that a build may take before a test gives up on it
 PARAGRAPHS = "\n\n".join(
-    f"(sec-{n})=\n## Part {n}\n\nParagraph {n} of a long page, {{eq}}`def-two`." for n in range(80)
+    f"(sec-{n})=\n## Part {n}\n\nParagraph {n} of a long page, with $\\frac{{\\eta}}{{{n} + 1}}$." for n in range(80)
 )
 LONG = f"""{NOTEBOOK}
 # Long
@@ -60,10 +60,16 @@ class Desk:
     def panel(self) -> Locator:
         return self.page.locator("div[role=status][aria-live]").last
 
+    def settle(self) -> None:
+        """Wait until all formulas are typeset, and take their room."""
+        self.page.wait_for_function("window.MathJax?.startup?.promise?.then(() => true)")
+        self.page.wait_for_timeout(300)
+
     def break_and_mend(self, file: str, old: str, new: str, complaint: str) -> None:
         """Break a file: an error over the last good page; mend it: the error goes."""
         path = self.copy.root / file
         text = path.read_text()
+        self.settle()
         shown = self.page.locator("article").inner_text()
         self.copy.replace(file, old, new)
         expect(self.panel).to_have_class("fault", timeout=SECONDS)
@@ -110,8 +116,7 @@ def test_a_saved_sentence_is_shown_at_the_place_where_the_reader_was(desk: Desk)
     before = part.bounding_box()
     desk.copy.replace("book/long.md", "# Long\n", "# Long\n\n" + "A new first sentence. " * 60 + "\n")
     expect(desk.page.locator("article")).to_contain_text("A new first sentence.", timeout=SECONDS)
-    desk.page.wait_for_function("window.MathJax?.startup?.promise")
-    desk.page.wait_for_timeout(500)
+    desk.settle()
     after = part.bounding_box()
     assert abs(after["y"] - before["y"]) < 5
     assert desk.page.evaluate("scrollY") > 1000
@@ -202,7 +207,7 @@ def test_without_a_book_the_preview_says_why_and_shows_it_when_it_is_there(desk:
         panel = page.locator("div[role=status][aria-live]").last
         expect(panel).to_contain_text("_toc.yml", timeout=SECONDS)
         copy.replace("_toc.yml", "format: [", "format: jb-book")
-        expect(page.locator("article")).to_contain_text("Paragraph 3 of", timeout=SECONDS)
+        expect(page.locator("article")).to_contain_text("Paragraph 4 of", timeout=SECONDS)
     finally:
         page.close()
         process.terminate()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import gc
 import os
 import shutil
@@ -178,7 +179,15 @@ def front_page(app: Any) -> None:
 def faults_in_one_line() -> Iterator[None]:
     try:
         yield
-    except Fault as fault:
+    except Exception as error:
+        if disk_is_full(error):
+            sys.exit("descent: _build: No space left on device; make room and build again, the last book is untouched")
+        if not isinstance(error, Fault):
+            log = BUILD / "error.log"
+            with contextlib.suppress(OSError):
+                log.write_text(traceback.format_exc(), encoding="utf-8")
+            sys.exit(f"descent: {one_line(error)} ({type(error).__name__}); details in _build/error.log")
+        fault = error
         if isinstance(fault, Changed) and not {AGAIN, warm_kernels.LASTING} & set(os.environ):
             print("a file was changed during the build; building again", flush=True)
             command = [sys.executable, "-m", "book._ext.build", *sys.argv[1:]]
@@ -187,11 +196,15 @@ def faults_in_one_line() -> Iterator[None]:
     except KeyboardInterrupt:
         print("descent: interrupted; the last good book is untouched", file=sys.stderr)
         leave_at_once()
-    except Exception as error:
-        log = BUILD / "error.log"
-        with contextlib.suppress(OSError):
-            log.write_text(traceback.format_exc(), encoding="utf-8")
-        sys.exit(f"descent: {one_line(error)} ({type(error).__name__}); details in _build/error.log")
+
+
+def disk_is_full(error: BaseException | None) -> bool:
+    """Whether that is behind an error, however it was passed on."""
+    while error is not None:
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "disk is full" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def leave_at_once() -> NoReturn:

@@ -5,6 +5,7 @@ Each runs through MyST-NB's own client, with a notebook cache of its own, so wha
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
@@ -65,8 +66,18 @@ def execute(app: Sphinx, docname: str) -> float:
             pass
         # Changed while it ran: this build shows what it shows, but the next one runs the section again.
         if code_of(Path(app.srcdir)).key(docname, text) == folder.name:
+            name_cells(folder)
             seal(folder)
     return time.perf_counter() - began
+
+
+def name_cells(folder: Path) -> None:
+    """Give the cells of a stored notebook names that are the same in every build; they come as random numbers."""
+    for path in folder.glob("executed/*/base.ipynb"):
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        for number, cell in enumerate(notebook["cells"], start=1):
+            cell["id"] = f"cell-{number}"
+        path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
 def cache_of(app: Sphinx, docname: str) -> Path:

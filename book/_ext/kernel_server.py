@@ -45,6 +45,8 @@ def serve(path: str, others: list[str], parent: int) -> None:
     listener.listen()
     # Kernels that have ended need nobody to wait for them.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    # Ctrl-C is for the build; this process ends when that has ended.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     preload(others)
     # What is here stays; no kernel need go through it, and have it copied, whenever it collects its garbage.
     gc.freeze()
@@ -74,6 +76,7 @@ def become(request: dict[str, Any], stub: socket.socket, files: list[int]) -> No
     """Turn this fork into the module that was asked for, as ``python -m`` would run it; it never returns."""
     os.setsid()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for number, file in enumerate(files, start=1):
         os.dup2(file, number)
         os.close(file)

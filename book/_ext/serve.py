@@ -13,6 +13,7 @@ import contextlib
 import hashlib
 import html
 import json
+import logging
 import os
 import signal
 import sys
@@ -212,6 +213,7 @@ def main() -> None:
     parser.add_argument("--browser", action="store_true", help="open a browser, too")
     given = parser.parse_args()
     os.chdir(ROOT)
+    logging.getLogger("tornado.access").setLevel(logging.ERROR)
     settle_environment(ROOT)
     try:
         asyncio.run(preview(given.port, given.browser))
