@@ -108,3 +108,15 @@ def test_server_and_kernels_end_when_the_build_is_killed(copy: Copy, tmp_path: P
         building.kill()
         copy.write("book/one.md", ONE)
     assert copy.build().returncode == 0
+
+
+def test_where_forking_is_not_to_be_had_ordinary_kernels_run_after_one_line(copy: Copy) -> None:
+    copy.write("book/one.md", ONE + CELL.format(code="import sys\nassert 'torch' not in sys.modules"))
+    without = "from book._ext import build, warm_kernels; warm_kernels.can_fork = lambda: False; build.main()"
+    done = subprocess.run(
+        [sys.executable, "-c", without, "html"], cwd=copy.root, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("kernels start one by one here") == 1
+    assert "book/one … executed" in done.stdout
+    copy.write("book/one.md", ONE)

@@ -30,7 +30,7 @@ body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem aut
        background: #fff; }}
 .pair {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(20rem, 1fr)); gap: 1rem; }}
 figure {{ margin: 0; border: 1px solid #d9dce1; padding: 0.5rem; }}
-img {{ max-width: 100%; }}
+img {{ display: block; margin: 0 auto; max-width: 100%; }}
 table {{ border-collapse: collapse; }}
 th, td {{ text-align: left; padding: 0.2rem 1rem 0.2rem 0; border-bottom: 1px solid #d9dce1; }}
 </style></head><body>

@@ -7,6 +7,7 @@ with that build; the live preview has one of its own, for all its builds.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
@@ -121,7 +122,12 @@ def start(builds: bool = False) -> None:
         if can_fork():
             running = WarmKernels(builds)
         else:
-            print(f"kernels start one by one here, for {sys.platform} cannot fork them", flush=True)
+            say_once(f"kernels start one by one here, for {sys.platform} cannot fork them")
+
+
+@functools.cache
+def say_once(line: str) -> None:
+    print(line, flush=True)
 
 
 def can_fork() -> bool:
