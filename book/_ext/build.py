@@ -230,6 +230,10 @@ def main() -> None:
     gc.set_threshold(100_000, 50, 100)
     with faults_in_one_line():
         print(f"building the book ({target})", flush=True)
+        if target == "pdf":
+            from .pdf import check_tex
+
+            check_tex()
         check_writable()
         with alone():
             try:
