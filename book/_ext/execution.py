@@ -85,7 +85,7 @@ def cache_of(app: Sphinx, docname: str) -> Path:
 
 
 def begin(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
-    """Begin to run what has to run, the longest first; read first what has nothing to run."""
+    """Begin to run what has to run, the longest first; read first what has nothing to run, the rest as it ends."""
     keys: dict[str, str] = env.descent_keys  # type: ignore[attr-defined]
     running = [name for name in docnames if keys[name] and not sound(cache_of(app, name))]
     if app.config.nb_execution_mode != "cache":
@@ -98,7 +98,7 @@ def begin(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
         name: pool.submit(execute, app, name) for name in sorted(running, key=lambda name: -size[name])
     }
     listing = [name for name in docnames if LISTING in Path(env.doc2path(name)).read_text(encoding="utf-8")]
-    docnames.sort(key=lambda name: (name in listing, name in running, size[name] if name in running else 0, name))
+    docnames.sort(key=lambda name: (name in listing, name in running, -size[name] if name in running else 0, name))
 
 
 def await_section(app: Sphinx, docname: str, source: list[str]) -> None:
