@@ -221,7 +221,7 @@ def measure(folder: Path) -> dict[str, dict[str, list[float]]]:
 
     def note(what: str, who: str, took: float) -> None:
         seconds.setdefault(what, {}).setdefault(who, []).append(took)
-        print(f"  {what}, {who}: {took:.2f} s", flush=True)
+        print(f"  {what}, {who}: {took:.2f} {'MB' if what == 'memory' else 's'}", flush=True)
 
     ours, stock = copy(folder / "ours"), copy(folder / "stock", stock=True)
     for number in range(RUNS):
