@@ -308,6 +308,20 @@ def test_what_was_checked_is_not_checked_again_until_it_changes(tree):
     module.write_text(module.read_text().replace('p.data.add_(state["v"]', 'p.data.add_(1 * state["v"]'))
     complaints(tree)
     assert ran == ["update-momentum"]
+    ran.clear()
+    # What a class uses is part of it, a comment is not.
+    text = module.read_text().replace("class AdamOptimizer", "def half(x):\n    return x / 2\n\n\nclass AdamOptimizer")
+    module.write_text(text.replace("m_hat / (", "2 * half(m_hat) / ("))
+    complaints(tree)
+    assert ran == ["update-adam"]
+    ran.clear()
+    module.write_text(module.read_text().replace("return x / 2", "return 0.5 * x  # the same"))
+    complaints(tree)
+    assert ran == ["update-adam"]
+    ran.clear()
+    module.write_text(module.read_text().replace("# the same", "# as before"))
+    complaints(tree)
+    assert ran == []
     (tree / "_build" / ".equations.json").write_text("{ not json")
     ran.clear()
     assert complaints(tree) == []

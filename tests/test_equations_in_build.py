@@ -77,6 +77,17 @@ def test_make_equations_names_a_broken_toc_in_one_line(copy: Copy) -> None:
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+def test_a_module_that_cannot_be_read_is_one_line_for_the_build_and_for_make_equations(copy: Copy) -> None:
+    copy.replace("optim_code/optimizers.py", "class AdamOptimizer(Optim):", "class AdamOptimizer(Optim:")
+    line = r"descent: optim_code/optimizers\.py:\d+: SyntaxError: .*; mend that line"
+    said = copy.fault()
+    done = run([sys.executable, "-m", "book._ext.equations"], copy.root)
+    copy.replace("optim_code/optimizers.py", "class AdamOptimizer(Optim:", "class AdamOptimizer(Optim):")
+    assert re.fullmatch(line, said)
+    assert re.match(line, done.stderr)
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_a_class_that_drifts_from_its_equation_stops_the_build(copy: Copy) -> None:
     right, wrong = "beta ** state", "alpha ** state"
     copy.replace("optim_code/optimizers.py", f"(1 - {right}", f"(1 - {wrong}")

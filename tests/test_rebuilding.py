@@ -243,6 +243,27 @@ def test_a_renamed_section_is_rebuilt_as_from_nothing(books: Books, before: dict
     assert_same(everything(root), before)
 
 
+def test_a_cell_that_is_indented_or_only_shown_is_never_stale(books: Books, before: dict[str, bytes]) -> None:
+    path = books.rebuilt.root / "book/walk.md"
+    source = path.read_text()
+    shown = "\n````md\n```{code-cell} ipython3\n1 + 1\n```\n````\n"
+    indented = '\n  ```{code-cell} ipython3\n  print("the answer is 41")\n  ```\n'
+    path.write_text(source + shown + indented)
+    books.build(books.rebuilt.root)
+    page = "_build/html/book/walk.html"
+    assert b"the answer is 41" in everything(books.rebuilt.root)[page]
+    path.write_text(source + shown + indented.replace("41", "42"))
+    books.build(books.rebuilt.root)
+    assert b"the answer is 42" in everything(books.rebuilt.root)[page]
+    EDITS["what all runs use"].apply(books.rebuilt.root)
+    assert "walk" in books.build(books.rebuilt.root)
+    assert_same(everything(books.rebuilt.root), books.from_nothing())
+    books.rebuilt.replace("optim_code/figures.py", "nsteps: int = 19", "nsteps: int = 20")
+    path.write_text(source)
+    books.build(books.rebuilt.root)
+    assert_same(everything(books.rebuilt.root), before)
+
+
 def test_the_notebooks_of_two_builds_from_nothing_are_the_same(books: Books, before: dict[str, bytes]) -> None:
     books.from_nothing()
     found = []

@@ -144,18 +144,30 @@ def test_a_broken_reference_is_an_error_over_the_last_good_page(desk: Desk) -> N
 
 
 def test_a_syntax_error_in_the_module_is_an_error_over_the_last_good_page(desk: Desk) -> None:
-    desk.break_and_mend("optim_code/figures.py", "def output(", "def output(:", "SyntaxError|syntax")
+    desk.break_and_mend(
+        "optim_code/figures.py", "def output(", "def output(:", r"optim_code/figures\.py:\d+: SyntaxError"
+    )
 
 
 def test_a_broken_toc_is_an_error_over_the_last_good_page(desk: Desk) -> None:
     desk.break_and_mend("_toc.yml", "format: jb-book", "format: [", r"_toc\.yml")
 
 
-def test_a_deleted_file_is_an_error_until_it_is_back(desk: Desk) -> None:
-    path = desk.copy.root / "book/two.md"
-    away = path.rename(desk.copy.root / "two.md")
+@pytest.mark.parametrize(
+    ("file", "complaint"),
+    [
+        ("book/two.md", "there is no book/two.md"),
+        ("_toc.yml", "_toc.yml: No such file"),
+        ("_config.yml", "_config.yml: No such file"),
+        ("requirements.txt", "requirements.txt has changed"),
+        ("optim_code", "optim_code/optimizers.py: No such file"),
+    ],
+)
+def test_what_is_deleted_is_an_error_until_it_is_back(desk: Desk, file: str, complaint: str) -> None:
+    path = desk.copy.root / file
+    away = path.rename(desk.copy.root / "away")
     expect(desk.panel).to_have_class("fault", timeout=SECONDS)
-    expect(desk.panel).to_contain_text("there is no book/two.md")
+    expect(desk.panel).to_contain_text(complaint)
     away.rename(path)
     expect(desk.panel).to_have_class("", timeout=SECONDS)
 

@@ -135,11 +135,12 @@ def make_html() -> str:
         shutil.rmtree(BUILD / "changes", ignore_errors=True)
         return "nothing has changed since the last build: _build/html/index.html"
     app = build("html")
-    from .changes import publish_report, write_report
+    from .changes import facts, publish_report, write_report
 
-    moved = write_report(app)
+    after = facts(app)
+    moved = write_report(after, Path(app.outdir))
     publish("html", *PUBLISHED)
-    publish_report(app, moved)
+    publish_report(after, moved)
     write_note(inputs=read_note()["html inputs"], published=published())
     if moved:
         print(f"changed: {moved}: _build/changes/index.html", flush=True)

@@ -82,14 +82,17 @@ def compare(before: dict[str, dict[str, list[str]]], after: dict[str, dict[str, 
     return moved
 
 
-def write_report(app: Any) -> str:
+def write_report(after: dict[str, dict[str, list[str]]], out: Path) -> str:
     """Write the page for what is about to take the place of the last book, beside it.
+
+    Args:
+        after: the facts of the new book.
+        out: where that lies.
 
     Returns:
         What moved, in a few words; empty if nothing did, or there was no book before.
     """
     note, page = BUILD / ".facts.json", places("changes")[2]
-    after = facts(app)
     try:
         before = json.loads(note.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -101,7 +104,7 @@ def write_report(app: Any) -> str:
         return ""
     page.mkdir(parents=True)
     summary = ", ".join(counts)
-    parts = [show(kind, names, before, after, Path(app.outdir)) for kind, names in moved.items() if names]
+    parts = [show(kind, names, before, after, out) for kind, names in moved.items() if names]
     (page / "index.html").write_text(PAGE.format(summary=summary, body="\n".join(parts)), encoding="utf-8")
     return summary
 
@@ -142,14 +145,14 @@ def link(name: str, place: list[str] | None, anchor: str) -> str:
     return f'<a href="{escape(address)}">{escape(name)}</a>' if place else escape(name)
 
 
-def publish_report(app: Any, summary: str) -> None:
+def publish_report(after: dict[str, dict[str, list[str]]], summary: str) -> None:
     """Put the report in its place, or none; and remember what the book now says."""
     place, _, new = places("changes")
     shutil.rmtree(place, ignore_errors=True)
     if summary:
         new.rename(place)
     fresh = BUILD / ".facts.new"
-    fresh.write_text(json.dumps(facts(app)), encoding="utf-8")
+    fresh.write_text(json.dumps(after), encoding="utf-8")
     fresh.replace(BUILD / ".facts.json")
 
 

@@ -34,7 +34,7 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.docutils import SphinxDirective
 
 from book._ext import warm_kernels
-from book._ext.freshness import LISTING, code_of, pins, without_docstrings
+from book._ext.freshness import LISTING, code_of, pins
 
 KEPT = 500
 """How many verdicts are remembered."""
@@ -160,7 +160,11 @@ class Checker:
         code = code_of(root)
         shared = [piece.hash for name in ("equations", "optim", "descent", "problems") for piece in code.pieces[name]]
         self.base = "\0".join([*shared, pins(root)])
-        self.classes = class_sources(root / "optim_code" / "optimizers.py")
+        if code.broken:
+            raise EquationsFail(code.broken)
+        if not (root / "optim_code" / "optimizers.py").is_file():
+            raise EquationsFail("optim_code/optimizers.py: No such file; the updates are held against its classes")
+        self.classes = class_sources(root)
         self.verdicts: list[Verdict] = []
         self.pending: dict[int, tuple[str, Equation]] = {}
         first: dict[str, Equation] = {}
@@ -224,25 +228,21 @@ class Checker:
 
     def classes_without_equation(self, first: dict[str, Equation]) -> Iterator[Verdict]:
         covered = {self.classes.get(label.partition("-")[2]) for label in first if label.startswith("update-")}
-        lines = class_lines(self.root / "optim_code" / "optimizers.py")
-        for name, line in lines.items():
+        for name, line in class_lines(self.root).items():
             if self.classes[name.removesuffix("Optimizer").lower()] not in covered:
                 fault = f"{name} has no update equation; label one update-{name.removesuffix('Optimizer').lower()}"
                 yield Verdict(name, "update", "optim_code/optimizers.py", line, "", fault)
 
 
-def class_nodes(path: Path) -> list[ast.ClassDef]:
-    tree = without_docstrings(ast.parse(path.read_text(encoding="utf-8")))
-    return [node for node in tree.body if isinstance(node, ast.ClassDef)]
+def class_lines(root: Path) -> dict[str, int]:
+    tree = ast.parse((root / "optim_code" / "optimizers.py").read_text(encoding="utf-8"))
+    return {node.name: node.lineno for node in tree.body if isinstance(node, ast.ClassDef)}
 
 
-def class_lines(path: Path) -> dict[str, int]:
-    return {node.name: node.lineno for node in class_nodes(path)}
-
-
-def class_sources(path: Path) -> Any:
-    """The code of each optimizer by the name that its update's label uses: the class's, or the end of it."""
-    sources = {node.name.removesuffix("Optimizer").lower(): ast.dump(node) for node in class_nodes(path)}
+def class_sources(root: Path) -> Any:
+    """A hash of all that each optimizer runs, by the name that its update's label uses: the class's, or its end."""
+    code = code_of(root)
+    sources = {name.removesuffix("Optimizer").lower(): code.reached([name]) for name in class_lines(root)}
 
     class Sources(dict[str, str]):
         def get(self, name: str, default: Any = None) -> Any:
@@ -436,7 +436,7 @@ def main() -> int:
     try:
         docnames = list(parse_toc_yaml(root / "_toc.yml"))
         verdicts = Checker(root, docnames).run(hold)
-    except (OSError, MalformedError, yaml.YAMLError) as error:
+    except (OSError, EquationsFail, MalformedError, yaml.YAMLError) as error:
         print(f"descent: {' '.join(str(error).split())}; mend it and run make equations again", file=sys.stderr)
         return 1
     for verdict in verdicts:

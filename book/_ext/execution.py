@@ -121,7 +121,8 @@ def await_section(app: Sphinx, docname: str, source: list[str]) -> None:
 def lay_out(app: Sphinx, docname: str, text: str) -> Path:
     """A cache that holds the outputs of a section for its cells as they are now.
 
-    Cells are the same if their code is; MyST-NB's cache would run them again for a new caption, too.
+    Cells are the same if their code is; MyST-NB's cache would run them again for a new caption, too. Where their code
+    is another, the cache is left empty, and MyST-NB runs the section itself.
     """
     env: Any = app.env
     folder = Path(app.outdir).parent / "jupyter_cache" / docname
@@ -133,6 +134,8 @@ def lay_out(app: Sphinx, docname: str, text: str) -> Path:
         return folder
     notebook, ran = reader.read(text), nbformat.read(stored[0], as_version=4)  # type: ignore[no-untyped-call]
     code = [[cell for cell in nb.cells if cell.cell_type == "code"] for nb in (notebook, ran)]
+    if len({tuple(cell.source for cell in cells) for cells in code}) > 1:
+        return folder
     for cell, old in zip(*code, strict=True):
         cell.outputs, cell.execution_count = old.outputs, old.execution_count
     notebook.metadata.update({key: ran.metadata[key] for key in MADE_BY_RUNNING if key in ran.metadata})

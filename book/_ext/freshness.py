@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # a build that finds nothing changed does not import Sphinx
 
 # A fence at the left, to its end: what stands in another one is that one's, be it only shown.
 FENCE = re.compile(r"^(?P<fence>`{3,}|~{3,}|:{3,})(?P<info>[^\n]*)\n(?P<body>.*?)^(?P=fence)", re.M | re.S)
+CELL = re.compile(r"^\s*(?:`{3,}|~{3,}|:{3,})\s*\{code-cell\}", re.M)
 OPTIONS = re.compile(r"\A(?:---\n.*?^---\n|(?::[\w-]+:[^\n]*\n)+)", re.M | re.S)
 # What reads names or texts of code while it runs: who uses it depends on all of the module, to the byte.
 LOOKING = {"getmembers", "globals", "vars", "__dict__", "__subclasses__", "import_module", "getsource", "getdoc"}
@@ -72,9 +73,15 @@ def pins(root: Path) -> str:
 
 
 def cells(text: str) -> list[str]:
-    """The code of a section's cells, without their options: a caption is not run."""
+    """The code of a section's cells, without their options: a caption is not run.
+
+    Where it is not plain which fences are cells, for some are indented or only shown, the whole text counts as code.
+    """
     fences = FENCE.finditer(text)
-    return [OPTIONS.sub("", f["body"], count=1) for f in fences if f["info"].strip().startswith("{code-cell}")]
+    found = [OPTIONS.sub("", f["body"], count=1) for f in fences if f["info"].strip().startswith("{code-cell}")]
+    if "file_format: mystnb" in text.partition("\n---")[0] and len(CELL.findall(text)) != len(found):
+        return [text]
+    return found
 
 
 def code_of(root: Path) -> Code:
@@ -107,14 +114,14 @@ class Code:
         self.always: dict[str, list[Piece]] = {}
         self.pieces: defaultdict[str, list[Piece]] = defaultdict(list)
         self.imports: dict[str, set[str]] = {}
-        self.broken = False
+        self.broken = ""
         self.found: dict[str, str] = {}
         for path in (path for path in source_files(root / "optim_code") if path.suffix == ".py"):
             self.always[path.stem], self.imports[path.stem] = [], set()
             try:
                 tree = ast.parse(path.read_text(encoding="utf-8"))
-            except SyntaxError:  # a cell will say so
-                self.broken = True
+            except SyntaxError as error:
+                self.broken = f"optim_code/{path.name}:{error.lineno}: SyntaxError: {error.msg}; mend that line"
                 continue
             for node in without_docstrings(tree).body:
                 self.take(path.stem, node)
@@ -262,6 +269,7 @@ def find_outdated(app: Sphinx, env: BuildEnvironment, *_: set[str]) -> list[str]
     code: Code = env.descent_code  # type: ignore[attr-defined]
     before: dict[str, str] = getattr(env, "descent_shown", {})
     texts = {name: Path(env.doc2path(name)).read_text(encoding="utf-8") for name in sorted(env.found_docs)}
+    app.descent_texts = texts  # type: ignore[attr-defined]
     env.descent_keys = {name: code.key(name, text) for name, text in texts.items()}  # type: ignore[attr-defined]
     return [name for name, text in texts.items() if before.get(name) != shown(env, name, text)]
 
@@ -280,8 +288,8 @@ def shown(env: BuildEnvironment, docname: str, text: str) -> str:
 
 
 def remember(app: Sphinx, env: BuildEnvironment) -> None:
-    """After reading: what each page was made of."""
-    texts = {name: Path(env.doc2path(name)).read_text(encoding="utf-8") for name in env.found_docs}
+    """After reading: what each page was made of. A text that was changed meanwhile is read again at the next build."""
+    texts: dict[str, str] = app.descent_texts  # type: ignore[attr-defined]
     env.descent_shown = {name: shown(env, name, text) for name, text in texts.items()}  # type: ignore[attr-defined]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import functools
 import hashlib
 import json
 import os
@@ -109,12 +110,15 @@ def places(name: str) -> tuple[Path, Path, Path]:
 
 def publish(builder: str, *names: str) -> None:
     """Put what a builder made in the place of the last good one, each in one step."""
+    untouched = PUBLISHED if read_note().get("published") == published() else ()
     for name in names:
         place, old, new = places(name)
+        source = WORK / builder / name
         for leftover in (new, old):
             shutil.rmtree(leftover, ignore_errors=True)
+        copy = functools.partial(link_or_copy, source=source, last=place) if name in untouched else shutil.copy2
         try:
-            shutil.copytree(WORK / builder / name, new, copy_function=Copier(WORK / builder / name, place).copy)
+            shutil.copytree(source, new, copy_function=copy)
         except OSError:
             shutil.rmtree(new, ignore_errors=True)
             raise
@@ -128,23 +132,15 @@ def publish(builder: str, *names: str) -> None:
             shutil.rmtree(old, ignore_errors=True)
 
 
-class Copier:
-    """Copies the files of a tree; what the last book has already, and nobody has touched, is linked and not copied."""
-
-    def __init__(self, source: Path, last: Path) -> None:
-        self.source, self.last = str(source), str(last)
-        self.is_good = read_note().get("published") == published()
-
-    def copy(self, source: str, target: str) -> str:
-        last = self.last + source.removeprefix(self.source)
-        try:
-            old, new = os.stat(last), os.stat(source)
-            if self.is_good and (old.st_size, old.st_mtime_ns) == (new.st_size, new.st_mtime_ns):
-                os.link(last, target)
-                return target
-        except OSError:
-            pass
-        return str(shutil.copy2(source, target))
+def link_or_copy(file: str, target: str, source: Path, last: Path) -> str:
+    """Copy a file of a tree, or, if the last book has it already, link it: a published file is never written to."""
+    there = last / Path(file).relative_to(source)
+    with contextlib.suppress(OSError):
+        old, new = there.stat(), os.stat(file)
+        if (old.st_size, old.st_mtime_ns) == (new.st_size, new.st_mtime_ns):
+            os.link(there, target)
+            return target
+    return str(shutil.copy2(file, target))
 
 
 def exchange(one: Path, other: Path) -> bool:

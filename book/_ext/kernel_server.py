@@ -60,11 +60,9 @@ def serve(path: str, others: list[str], parent: int) -> None:
         data, files, _, _ = socket.recv_fds(stub, 1 << 20, 2)
         while not data.endswith(b"\n"):
             data += stub.recv(1 << 20)
-        child = os.fork()
-        if child == 0:
+        if os.fork() == 0:
             listener.close()
             become(json.loads(data), stub, files)
-        stub.sendall(str(child).encode())
         stub.close()
         for file in files:
             os.close(file)
@@ -75,6 +73,7 @@ def serve(path: str, others: list[str], parent: int) -> None:
 def become(request: dict[str, Any], stub: socket.socket, files: list[int]) -> None:
     """Turn this fork into the module that was asked for, as ``python -m`` would run it; it never returns."""
     os.setsid()
+    stub.sendall(f"{os.getpid()}\n".encode())
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number, file in enumerate(files, start=1):

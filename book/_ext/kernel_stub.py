@@ -18,18 +18,18 @@ def main() -> None:
     request = {"argv": arguments, "cwd": os.getcwd(), "env": dict(os.environ)}
     # The kernel writes where this process would.
     socket.send_fds(server, [json.dumps(request).encode() + b"\n"], [1, 2])
-    kernel = int(server.recv(32))
+    said = server.makefile("rb")
+    kernel = int(said.readline())
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _: os.kill(kernel, number))
-    # The kernel holds the other end, so this returns when it ends. If this process ends first, the kernel notices.
-    status = b"\1"
-    while said := server.recv(1):
-        status = said
-    sys.exit(status[0])
+    # The fork holds the other end, so this returns when it ends, with its exit status if it came to say it.
+    # If this process ends first, the fork notices.
+    status = said.read()
+    sys.exit(status[0] if status else 1)
 
 
 if __name__ == "__main__":
     try:
         main()
-    except OSError:  # the server is gone, and with it all that it forked
+    except (OSError, ValueError):  # the server is gone, and with it all that it forked
         sys.exit(1)

@@ -49,7 +49,7 @@ class Preview:
     def __init__(self) -> None:
         self.pages: set[Live] = set()
         self.state = ("", "")
-        self.requirements = (ROOT / "requirements.txt").read_bytes()
+        self.requirements = requirements()
 
     def tell(self, state: str, text: str = "") -> None:
         self.state = (state, text)
@@ -65,13 +65,13 @@ class Preview:
                 await asyncio.sleep(POLL)
                 continue
             # An editor may save in several steps: write, remove, rename.
-            while (later := await settled(now)) != now:
+            while (later := await settled()) != now:
                 now = later
             built = now
             await self.build()
 
     async def build(self) -> None:
-        if (ROOT / "requirements.txt").read_bytes() != self.requirements:
+        if requirements() != self.requirements:
             self.tell("fault", "requirements.txt has changed: stop make serve and start it again, and it is installed")
             print(f"descent: {self.state[1]}", file=sys.stderr)
             return
@@ -95,15 +95,27 @@ class Preview:
             self.tell("")
 
 
-def stamp() -> Any:
-    """What the files look like from outside: names, times and sizes."""
-    while True:
-        with contextlib.suppress(FileNotFoundError):  # one was just renamed
-            files = source_files(*(ROOT / name for name in SOURCES))
-            return [(file, status.st_mtime_ns, status.st_size) for file in files for status in [file.stat()]]
+def stamp() -> dict[Path, tuple[int, int]] | None:
+    """What the files look like from outside: their times and sizes; nothing while a folder is being renamed."""
+    found = {}
+    try:
+        files = source_files(*(ROOT / name for name in SOURCES))
+    except FileNotFoundError:
+        return None
+    for file in files:
+        with contextlib.suppress(FileNotFoundError):
+            status = file.stat()
+            found[file] = (status.st_mtime_ns, status.st_size)
+    return found
 
 
-async def settled(before: Any) -> Any:
+def requirements() -> bytes:
+    with contextlib.suppress(OSError):
+        return (ROOT / "requirements.txt").read_bytes()
+    return b""
+
+
+async def settled() -> dict[Path, tuple[int, int]] | None:
     await asyncio.sleep(POLL)
     return stamp()
 

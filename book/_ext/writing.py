@@ -35,7 +35,9 @@ def write_what_others_see(app: Sphinx, env: BuildEnvironment) -> list[str]:
     entries = canonical(env.domaindata["index"])
     before, env.descent_shared = getattr(env, "descent_shared", ()), (seen, look, entries)  # type: ignore[attr-defined]
     builder: Any = app.builder
-    builder.descent_keeps = before == env.descent_shared and listing(app).exists()  # type: ignore[attr-defined]
+    around = (listing(app), Path(app.outdir, "genindex.html"), Path(app.outdir, "_static"))
+    same = before == env.descent_shared  # type: ignore[attr-defined]
+    builder.descent_keeps = same and all(path.exists() for path in around)
     if builder.descent_keeps:
         # Nor would the pages around these change.
         builder.gen_indices = builder.gen_additional_pages = lambda: None
