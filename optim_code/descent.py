@@ -6,6 +6,7 @@ import math
 import operator
 from collections import defaultdict
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,6 +24,7 @@ class Trajectory:
         gradients: the gradient that each update saw (with its noise), shape ``(nsteps, d)``.
         problem: the landscape.
         optimizer: the optimizer and its hyper-parameters in words.
+        setting: what was run, in numbers: the optimizer's class and hyper-parameters, ``nsteps``, ``noise``, ``seed``.
     """
 
     points: Tensor
@@ -30,6 +32,7 @@ class Trajectory:
     gradients: Tensor
     problem: Quadratic
     optimizer: str
+    setting: dict[str, Any]
 
     @property
     def nsteps(self) -> int:
@@ -155,7 +158,14 @@ def descend(
         gradients=torch.stack(gradients) if gradients else path[:0],
         problem=problem,
         optimizer=describe(optimizer),
+        setting={**numbers(optimizer), "nsteps": nsteps, "noise": float(noise), "seed": seed},
     )
+
+
+def numbers(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """The class of an optimizer, and the hyper-parameters of its first group that are numbers, by name."""
+    group = {k: v for k, v in optimizer.param_groups[0].items() if isinstance(v, (int, float))}
+    return {"optimizer": type(optimizer).__name__} | {k: v for k, v in group.items() if not isinstance(v, bool)}
 
 
 def describe(optimizer: torch.optim.Optimizer) -> str:

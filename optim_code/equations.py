@@ -11,7 +11,7 @@ import inspect
 import math
 import random
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from sympy.core.function import AppliedUndef
 from sympy.parsing.latex import LaTeXParsingError, parse_latex
+from sympy.printing.jscode import JavascriptCodePrinter
 
 from . import optimizers
 from .descent import descend
@@ -91,6 +92,15 @@ HATS = {r"\hat{m}": "M", r"\hat{v}": "V"}
 LETTERS = "|".join(re.escape(HATS.get(s.latex, s.latex)) for s in NOTATION)
 FACTOR = re.compile(rf"(?<![\\a-zA-Z])((?:{LETTERS})(?:_\w|_\{{[^}}]*\}})?)\s*\(")
 SYMBOLS = {HATS.get(s.latex, s.latex.removeprefix("\\")): s for s in NOTATION}
+
+
+class JavaScript(JavascriptCodePrinter):  # type: ignore[misc]  # SymPy has no types
+    """SymPy's JavaScript, but for squares: a product is many times faster than a power, and as exact."""
+
+    def _print_Pow(self, expr: sympy.Pow) -> str:
+        if expr.exp == 2 and expr.base.is_Symbol:
+            return f"{expr.base}*{expr.base}"
+        return str(super()._print_Pow(expr))
 
 
 class EquationError(ValueError):
@@ -220,12 +230,20 @@ class UpdateRule:
         # Exponents count steps from 1 where the left-hand side has the index t.
         shift = sympy.Symbol("t", real=True) - int(now or 0)
         shifted = tuple((name, right.subs(sympy.Symbol("t", real=True), shift)) for name, right in lines)
-        arguments = [*buffers, "g", "t", *hyper]
+        return cls.of_lines(latex, shifted, buffers, hyper)
+
+    @classmethod
+    def of_lines(
+        cls, latex: str, lines: Iterable[tuple[str, sympy.Expr]], state: tuple[str, ...], hyper: tuple[str, ...]
+    ) -> UpdateRule:
+        """A rule of lines that are read already."""
+        lines = tuple(lines)
+        arguments = [*state, "g", "t", *hyper]
         functions = []
-        for name, right in shifted:
+        for name, right in lines:
             functions.append(sympy.lambdify([sympy.Symbol(a, real=True) for a in arguments], right, modules="numpy"))
             arguments.append(name)
-        return cls(latex, shifted, buffers, hyper, tuple(functions))
+        return cls(latex, lines, state, hyper, tuple(functions))
 
     def start(self, w: Vector) -> dict[str, Any]:
         """The state before the first step: the parameter, buffers of zeros, and ``t = 0``."""
@@ -253,14 +271,30 @@ class UpdateRule:
         fresh = dict(zip(names, values[len(values) - len(names) :], strict=True))
         return {"t": t} | {name: fresh[f"{name}_new"] for name in self.state}
 
+    @property
+    def uncorrected(self) -> UpdateRule | None:
+        """The rule without its bias correction: the powers of ``t``, which fade, left out of the means with a hat.
+
+        None where there is no such correction.
+        """
+        means = {symbol.name for symbol in NOTATION if symbol.role == "mean"}
+        t = sympy.Symbol("t", real=True)
+        lines = [(name, _faded(right, t) if name in means else right) for name, right in self.lines]
+        return None if tuple(lines) == self.lines else UpdateRule.of_lines(self.latex, lines, self.state, self.hyper)
+
     def to_js(self) -> str:
         """The same step as a JavaScript function ``(state, g, hyper) => state`` of one coordinate."""
         taken = ", ".join(self.state)
         given = ", ".join(self.hyper)
-        lines = [f"  const {name} = {sympy.jscode(right)};" for name, right in self.lines]
+        lines = [f"  const {name} = {JavaScript().doprint(right)};" for name, right in self.lines]
         left = ", ".join(f"{name}: {name}_new" for name in self.state)
         head = f"  const {{ {taken} }} = state, {{ {given} }} = hyper, t = state.t + 1;"
         return "\n".join(["(state, g, hyper) => {", head, *lines, f"  return {{ {left}, t }};", "}"])
+
+
+def _faded(expression: sympy.Expr, t: sympy.Symbol) -> sympy.Expr:
+    """What an expression tends to as the powers of ``t`` go to zero."""
+    return expression.replace(lambda part: part.is_Pow and t in part.exp.free_symbols, lambda part: sympy.S.Zero)
 
 
 def _new_name(symbol: Symbol) -> str:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -110,16 +111,20 @@ class Drawing:
         alt: what it shows, computed from the runs it draws.
         fname: the name of its file, or None.
         trajectory: the run it shows, where it shows one.
+        runs: the settings of the runs whose paths it shows, by label, if they can be played with: runs in a `bowl`.
     """
 
     figure: Figure
     alt: str
     fname: str | None = None
     trajectory: Trajectory | None = None
+    runs: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def svg(self) -> str:
         """The figure as SVG, with ``alt`` as its description and the file's name as its identifier."""
         metadata = {"Date": None, "Description": self.alt, "Identifier": Path(self.fname or "").stem, "Creator": None}
+        if self.runs:
+            metadata["Source"] = json.dumps(self.runs)
         return self._drawn("svg", metadata).decode()
 
     def pdf(self) -> bytes:
@@ -172,15 +177,25 @@ class Drawing:
 
 
 def output(
-    optimizer: torch.optim.Optimizer, nsteps: int = 20, noise: float = 0.0, fname: str | Path | None = None
+    optimizer: torch.optim.Optimizer,
+    nsteps: int = 20,
+    noise: float = 0.0,
+    fname: str | Path | None = None,
+    *,
+    seed: int = 0,
+    start: tuple[float, float] = START,
+    problem: Quadratic | None = None,
 ) -> Drawing:
-    """Put the optimizer's parameter at the start (1, 1), run it on the lecture's bowl, and draw its path.
+    """Put the optimizer's parameter at the start, run it on the lecture's bowl, and draw its path.
 
     Args:
         optimizer: an optimizer of the one parameter ``w``.
         nsteps: the number of updates.
         noise: the standard deviation of each coordinate of the gradient's noise.
         fname: where to save the figure, as ``.pdf`` or ``.svg``; not saved without it.
+        seed: of the noise.
+        start: where the run begins.
+        problem: another landscape than the lecture's bowl, such as a :func:`~optim_code.problems.bowl`.
 
     Returns:
         The figure, which a notebook shows if it is the last line of a cell; the run is its ``trajectory``.
@@ -189,11 +204,11 @@ def output(
         ValueError: as :func:`~optim_code.descent.descend` and :meth:`Drawing.save` do.
     """
     params = [p for group in optimizer.param_groups for p in group["params"]]
-    if len(params) == 1 and params[0].shape == (len(START),):
-        params[0].data.copy_(torch.tensor(START))
-    run = descend(optimizer, nsteps=nsteps, noise=noise)
+    if len(params) == 1 and params[0].shape == (len(start),):
+        params[0].data.copy_(torch.tensor(start, dtype=torch.float64))
+    run = descend(optimizer, problem, nsteps=nsteps, noise=noise, seed=seed)
     noisy = f" with gradient noise {noise:g}" if noise else ""
-    alt = f"Path of {run.optimizer} over the contours of the bowl{noisy}: from (1, 1) it {run.summary()}."
+    alt = f"Path of {run.optimizer} over the contours of the bowl{noisy}: from {_where(start)} it {run.summary()}."
     return draw_paths({run.optimizer: run}, fname=fname, alt=alt)
 
 
@@ -225,8 +240,10 @@ def draw_paths(runs: Mapping[str, Trajectory], fname: str | Path | None = None, 
             figure.legend(loc="outside lower center", ncols=2)
     if alt is None:
         each = "; ".join(f"{label} {run.summary()}" for label, run in runs.items())
-        alt = f"Paths over the contours of the bowl, all from (1, 1): {each}."
-    return _finish(figure, alt, fname, trajectory=first if len(runs) == 1 else None)
+        alt = f"Paths over the contours of the bowl, all from {_where(first.points[0].tolist())}: {each}."
+    playable = {label: setting for label, run in runs.items() if (setting := _setting(run))}
+    trajectory = first if len(runs) == 1 else None
+    return _finish(figure, alt, fname, trajectory, playable if len(playable) == len(runs) else {})
 
 
 def draw_lines(
@@ -410,8 +427,33 @@ def _course(values: Sequence[float] | Tensor) -> str:
     return f"{verb} {first:.3g}" + ("" if first == last else f" to {last:.3g}")
 
 
-def _finish(figure: Figure, alt: str, fname: str | Path | None, trajectory: Trajectory | None = None) -> Drawing:
-    drawing = Drawing(figure, alt, None if fname is None else str(fname), trajectory)
+def _where(point: Sequence[float]) -> str:
+    return f"({', '.join(f'{x:g}' for x in point)})"
+
+
+def _setting(run: Trajectory) -> dict[str, Any]:
+    """What was run, with the start and the shape of the bowl; nothing if its landscape isn't a bowl."""
+    A, b = run.problem.A, run.problem.b
+    curvatures, axes = torch.linalg.eigh(A)
+    if A.shape != (2, 2) or bool(b.any()) or not math.isclose(float(curvatures[0]), 1.0, rel_tol=1e-12):
+        return {}
+    rotation = math.degrees(math.atan2(float(axes[1, 0]), float(axes[0, 0]))) % 180
+    shape = {"condition_number": run.problem.condition_number, "rotation": rotation}
+    return {
+        **run.setting,
+        "start": run.points[0].tolist(),
+        **{name: round(value, 9) for name, value in shape.items()},  # what linear algebra rounds off
+    }
+
+
+def _finish(
+    figure: Figure,
+    alt: str,
+    fname: str | Path | None,
+    trajectory: Trajectory | None = None,
+    runs: dict[str, dict[str, Any]] | None = None,
+) -> Drawing:
+    drawing = Drawing(figure, alt, None if fname is None else str(fname), trajectory, runs or {})
     if fname is not None:
         drawing.save(fname)
     return drawing

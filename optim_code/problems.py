@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -61,6 +63,26 @@ class Quadratic:
 def lecture_bowl() -> Quadratic:
     r"""The bowl of the book, :math:`f(w) = \tfrac12 (w_1^2 + 5 w_2^2)`, with curvatures 1 and 5."""
     return Quadratic(torch.diag(torch.tensor([1.0, 5.0], dtype=torch.float64)))
+
+
+def bowl(condition_number: float = 5.0, rotation: float = 0.0) -> Quadratic:
+    r"""A bowl in two dimensions with curvatures 1 and :math:`\kappa`; the book's, stretched and turned.
+
+    Args:
+        condition_number: :math:`\kappa \ge 1`.
+        rotation: the angle in degrees by which its axes are turned, counterclockwise.
+
+    Raises:
+        ValueError: if an argument is out of range.
+    """
+    if not 1.0 <= condition_number < math.inf:
+        raise ValueError(f"condition_number must be finite and >= 1, got {condition_number}")
+    if not math.isfinite(rotation):
+        raise ValueError(f"rotation must be a finite angle in degrees, got {rotation}")
+    c, s = math.cos(math.radians(rotation)), math.sin(math.radians(rotation))
+    turn = torch.tensor([[c, -s], [s, c]], dtype=torch.float64)
+    A = turn @ torch.diag(torch.tensor([1.0, condition_number], dtype=torch.float64)) @ turn.T
+    return Quadratic((A + A.T) / 2)
 
 
 def start() -> Tensor:

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from book._ext.equations import Checker, read_section
-from book._ext.verdicts import verdicts
+from book._ext.verdicts import Finding, verdicts
 from conftest import ROOT
 from optim_code.equations import (
     NOTATION,
@@ -221,7 +221,7 @@ class Recorder:
     def __init__(self) -> None:
         self.labels: list[str] = []
 
-    def __call__(self, equations: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    def __call__(self, equations: list[tuple[str, str]]) -> list[Finding]:
         self.labels += [label for label, _ in equations]
         return verdicts(equations)
 

@@ -67,6 +67,13 @@ Three symbols: {eq}`def-two` and {numref}`fig-walk`, and {ref}`sec-race`.
 :pyobject: SGDOptimizer
 ```
 """
+PLAYGROUND = """
+```{playground} fig-race
+```
+"""
+ANOTHER = FIGURE.replace("NAME", "stroll").replace("CLASS", "SGDOptimizer").replace("MORE", "lr=0.3")
+WALK = figure_section("walk", "SGDOptimizer", "lr=0.1")
+FIRST = WALK[WALK.index(FIGURE[: FIGURE.index("name:")]) :]
 EVERYTHING = {"walk", "race"}
 
 
@@ -113,6 +120,9 @@ EDITS = {
     ),
     "what a symbol means": Edit("optim_code/equations.py", "the parameters; $w_t$", "all parameters; $w_t$"),
     "the title of the book": Edit("_config.yml", "title: Descent", "title: Ascent"),
+    "two figures in another order": Edit(
+        "book/walk.md", f"{FIRST}{ANOTHER}", f"{ANOTHER}{FIRST}", frozenset({"walk"})
+    ),
     "a setting of Sphinx": Edit("_config.yml", '"Figure %s"', '"Picture %s"'),
     "the order of the sections": Edit("_toc.yml", "two\n  - file: book/walk\n", "walk\n  - file: book/two\n"),
     "a section less": Edit("_toc.yml", "  - file: book/lone\n", ""),
@@ -164,9 +174,12 @@ def assert_same(one: dict[str, bytes], other: dict[str, bytes]) -> None:
 def books(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Books]:
     copy = copy_book(tmp_path_factory.mktemp("rebuilding") / "book")
     copy.write("_toc.yml", TOC + "".join(f"  - file: book/{name}\n" for name in ("walk", "race", "lone")))
-    copy.write("book/walk.md", figure_section("walk", "SGDOptimizer", "lr=0.1"))
+    copy.write("book/walk.md", WALK + ANOTHER)
     race = figure_section("race", "AdamOptimizer", "lr=0.1, alpha=0.7, momentum=0.7")
-    copy.write("book/race.md", race.replace("# Race", "(sec-race)=\n(sec-quadratic)=\n(sec-momentum)=\n# Race") + DATA)
+    copy.write(
+        "book/race.md",
+        race.replace("# Race", "(sec-race)=\n(sec-quadratic)=\n(sec-momentum)=\n# Race") + PLAYGROUND + DATA,
+    )
     copy.write("book/two.md", (copy.root / "book/two.md").read_text() + TWO)
     copy.write("book/lone.md", "# Lone\n\nSee {ref}`sec-two`.\n")
     copy.write("book/heights.csv", "1,2\n")

@@ -12,6 +12,7 @@ IDEAS = (
     "equations",
     "execution",
     "figure_files",
+    "playground",
     "changes",
     "listings",
     "exercises",

@@ -14,9 +14,9 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,9 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.docutils import SphinxDirective
 
 from book._ext import warm_kernels
-from book._ext.freshness import LISTING, code_of, pins
+from book._ext.freshness import LISTING, code_of, digest, pins
+from book._ext.verdicts import Finding
+from book._ext.verdicts import verdicts as hold_here
 
 KEPT = 500
 """How many verdicts are remembered."""
@@ -64,7 +66,7 @@ class Equation:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the check of one equation found; ``fault`` is empty if it holds."""
+    """What the check of one equation found; ``fault`` is empty if it holds, and ``program`` if it isn't an update."""
 
     label: str
     kind: str
@@ -72,6 +74,7 @@ class Verdict:
     line: int
     against: str
     fault: str = ""
+    program: dict[str, Any] = field(default_factory=dict)
 
     @property
     def row(self) -> str:
@@ -153,13 +156,13 @@ class Checker:
         read = {} if read is None else read
         self.memory = root / "_build" / ".equations.json"
         try:
-            self.known: dict[str, list[str]] = json.loads(self.memory.read_text(encoding="utf-8"))
+            self.known: dict[str, list[Any]] = json.loads(self.memory.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             self.known = {}
-        self.used: dict[str, list[str]] = {}
+        self.used: dict[str, list[Any]] = {}
         code = code_of(root)
         shared = [piece.hash for name in ("equations", "optim", "descent", "problems") for piece in code.pieces[name]]
-        self.base = "\0".join([*shared, pins(root)])
+        self.base = "\0".join([*shared, pins(root), digest(Path(__file__).with_name("verdicts.py"))])
         if code.broken:
             raise EquationsFail(code.broken)
         if not (root / "optim_code" / "optimizers.py").is_file():
@@ -174,9 +177,9 @@ class Checker:
                 read[docname] = (text, read_section(docname, text))
             equations, cells = read[docname][1]
             for equation in equations:
-                against, fault = self.judge(equation, cells, first)
+                found = self.judge(equation, cells, first)
                 place = (f"{docname}.md", equation.line)
-                self.verdicts.append(Verdict(equation.label, equation.kind, *place, against, fault))
+                self.verdicts.append(Verdict(equation.label, equation.kind, *place, *found))
                 first.setdefault(equation.label, equation)
         self.verdicts += self.classes_without_equation(first)
 
@@ -186,14 +189,14 @@ class Checker:
         rows = [*map(repr, self.verdicts), *(key for key, _ in self.pending.values()), *sorted(self.used)]
         return hashlib.sha256("\n".join(rows).encode()).hexdigest()
 
-    def run(self, hold: Callable[[list[tuple[str, str]]], list[tuple[str, str]]]) -> list[Verdict]:
+    def run(self, hold: Callable[[list[tuple[str, str]]], list[Finding]]) -> list[Verdict]:
         """Reach the verdicts that are pending, by a function as `book._ext.verdicts.verdicts`, and give all."""
         if self.pending:
             results = hold([(equation.label, equation.latex) for _, equation in self.pending.values()])
-            for (place, (key, _)), (against, fault) in zip(self.pending.items(), results, strict=True):
-                self.verdicts[place] = replace(self.verdicts[place], against=against, fault=fault)
+            for (place, (key, _)), (against, fault, program) in zip(self.pending.items(), results, strict=True):
+                self.verdicts[place] = replace(self.verdicts[place], against=against, fault=fault, program=program)
                 if not fault:
-                    self.used[key] = [against, fault]
+                    self.used[key] = [against, fault, program]
         # The oldest first; what is not used any more may come back, if an editor does.
         kept = {**{key: found for key, found in self.known.items() if key not in self.used}, **self.used}
         if kept != self.known:
@@ -203,8 +206,8 @@ class Checker:
             new.replace(self.memory)
         return self.verdicts
 
-    def judge(self, equation: Equation, cells: dict[str, int], first: dict[str, Equation]) -> tuple[str, str]:
-        """Against what an equation was held, and what is wrong with it, as far as reading and remembering tells."""
+    def judge(self, equation: Equation, cells: dict[str, int], first: dict[str, Equation]) -> Sequence[Any]:
+        """What is found of an equation, as far as reading and remembering tells: see `Finding`."""
         if not equation.label:
             return "", "a displayed equation needs a label: $$ … $$ (update-…, identity-…, claim-… or def-…)"
         if equation.kind not in KINDS:
@@ -212,19 +215,19 @@ class Checker:
         if equation.label in first:
             return "", f"the label is used at {first[equation.label].where} already; give one of them another"
         if equation.kind == "def":
-            return "a definition, which claims nothing", ""
+            return ("a definition, which claims nothing",)
         if equation.kind == "claim":
             line = cells.get(equation.label)
             if line is None:
                 return "", f"a claim needs a hidden cell with an assert: :tags: [remove-cell, {equation.label}]"
-            return f"asserted by the cell at line {line}", ""
+            return (f"asserted by the cell at line {line}",)
         source = self.classes.get(equation.label.partition("-")[2], "") if equation.kind == "update" else ""
         key = hashlib.sha256("\0".join([equation.label, equation.latex, source, self.base]).encode()).hexdigest()
         if key in self.known:
             self.used[key] = self.known[key]
-            return self.known[key][0], self.known[key][1]
+            return self.known[key]
         self.pending[len(self.verdicts)] = (key, equation)
-        return "", ""
+        return ("",)
 
     def classes_without_equation(self, first: dict[str, Equation]) -> Iterator[Verdict]:
         covered = {self.classes.get(label.partition("-")[2]) for label in first if label.startswith("update-")}
@@ -270,11 +273,11 @@ def find(app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str],
 def begin(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
     """Begin to check what has to be run, in another process: a warm one, where there is one."""
 
-    def hold(equations: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    def hold(equations: list[tuple[str, str]]) -> list[Finding]:
         command = [*warm_kernels.python(), "-m", "book._ext.verdicts", json.dumps(equations)]
         done = subprocess.run(command, cwd=app.srcdir, capture_output=True, text=True, check=False)
         try:
-            return [(against, fault) for against, fault in json.loads(done.stdout.splitlines()[-1])]
+            return [(against, fault, program) for against, fault, program in json.loads(done.stdout.splitlines()[-1])]
         except (ValueError, IndexError):
             said = done.stderr.strip().splitlines() or ["it said nothing"]
             raise EquationsFail(f"the equations could not be checked: {said[-1]}") from None
@@ -431,19 +434,17 @@ def main() -> int:
     root = Path(__file__).resolve().parents[2]
     from sphinx_external_toc.parsing import MalformedError, parse_toc_yaml
 
-    from book._ext.verdicts import verdicts as hold
-
     try:
         docnames = list(parse_toc_yaml(root / "_toc.yml"))
-        verdicts = Checker(root, docnames).run(hold)
+        found = Checker(root, docnames).run(hold_here)
     except (OSError, EquationsFail, MalformedError, yaml.YAMLError) as error:
         print(f"descent: {' '.join(str(error).split())}; mend it and run make equations again", file=sys.stderr)
         return 1
-    for verdict in verdicts:
+    for verdict in found:
         print(verdict.row)
-    counts = ", ".join(f"{sum(v.kind == kind for v in verdicts)} {kind}" for kind in KINDS)
-    failed = sum(bool(verdict.fault) for verdict in verdicts)
-    print(f"{len(verdicts)} equations: {counts}; {failed} fail")
+    counts = ", ".join(f"{sum(v.kind == kind for v in found)} {kind}" for kind in KINDS)
+    failed = sum(bool(verdict.fault) for verdict in found)
+    print(f"{len(found)} equations: {counts}; {failed} fail")
     return int(failed > 0)
 
 

@@ -6,6 +6,7 @@ is the same whether the cell ran just now or came from the cache.
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -29,22 +30,23 @@ def drawn(document: nodes.document, suffix: str) -> list[nodes.image]:
     return [i for i in document.findall(nodes.image) if "jupyter_execute" in i["uri"] and i["uri"].endswith(suffix)]
 
 
-def read_label(svg: Path) -> tuple[str, str]:
-    """The description of a figure and its name, from the metadata of its SVG."""
+def read_label(svg: Path) -> tuple[str, str, str]:
+    """The description of a figure, its name, and the runs that it shows, from the metadata of its SVG."""
     tree = ElementTree.parse(svg)
-    found = [tree.find(f".//{DUBLIN_CORE}{key}") for key in ("description", "identifier")]
-    alt, name = [(element.text or "") if element is not None else "" for element in found]
-    return alt, name
+    found = [tree.find(f".//{DUBLIN_CORE}{key}") for key in ("description", "identifier", "source")]
+    alt, name, runs = [(element.text or "") if element is not None else "" for element in found]
+    return alt, name, runs
 
 
 def describe(app: Sphinx, document: nodes.document) -> None:
     """Give each figure the alt text that its run computed, and remember its PDF; ask for a name and a caption."""
     pairs: dict[str, str] = {}
+    playable: dict[str, dict[str, Any]] = {}
     for bundle in document.findall(lambda n: isinstance(n, nodes.container) and n.get("nb_element") == "mime_bundle"):
         images = {Path(i["uri"]).suffix: i for i in bundle.findall(nodes.image)}
         if ".svg" not in images:
             continue
-        alt, name = read_label(Path(app.srcdir, images[".svg"]["uri"].lstrip("/")))
+        alt, name, runs = read_label(Path(app.srcdir, images[".svg"]["uri"].lstrip("/")))
         if not alt:
             logger.warning("a figure without a description: draw it with optim_code.figures", location=bundle)
         for image in images.values():
@@ -54,8 +56,12 @@ def describe(app: Sphinx, document: nodes.document) -> None:
             logger.warning("a figure needs a name and a caption: mystnb: figure: {name, caption}", location=bundle)
         if name and ".pdf" in images:
             pairs[name] = images[".pdf"]["uri"].lstrip("/")
+        if runs and isinstance(figure, nodes.figure):
+            playable |= {label: {"fname": name, "runs": json.loads(runs)} for label in figure["names"]}
     if pairs:
         app.env.metadata[app.env.docname]["figure_files"] = pairs
+    if playable:
+        app.env.metadata[app.env.docname]["playable"] = playable
 
 
 def collect(app: Sphinx, error: Exception | None) -> None:

@@ -1,0 +1,994 @@
+/* The playground: a bowl that can be touched, descended by the update equations of the book.
+
+   The page brings `descentPlayground`: the methods, each with its equation as a function (book/_ext/playground.py), the
+   figures to begin from, and the colours. Nothing here knows a method by name. A setting is a flat table of values
+   by key, such as "noise" or "adam.lr"; the same keys stand in the address of the page. */
+"use strict";
+(() => {
+  const book = window.descentPlayground;
+  const NEAR = 1e-3; // how near to the minimum counts as there
+  const CELLS = 64, PATIENCE = 200; // of the map: its cells a side, and the steps that a run may take
+  const SVG = "http://www.w3.org/2000/svg";
+  const still = window.matchMedia("(prefers-reduced-motion: reduce)");
+
+  // --- the run ------------------------------------------------------------------------------------------------------
+
+  /* Normal numbers, the same that torch draws from a seed two at a time: MT19937, 53 bits, Box and Muller. */
+  function generator(seed) {
+    const words = new Uint32Array(624);
+    let at = 624, spare = null;
+    words[0] = seed;
+    for (let i = 1; i < 624; i++) {
+      const last = words[i - 1] ^ (words[i - 1] >>> 30);
+      words[i] = Math.imul(1812433253, last) + i;
+    }
+    function word() {
+      if (at === 624) {
+        for (let i = 0; i < 624; i++) {
+          const y = (words[i] & 0x80000000) | (words[(i + 1) % 624] & 0x7fffffff);
+          words[i] = words[(i + 397) % 624] ^ (y >>> 1) ^ (y & 1 ? 0x9908b0df : 0);
+        }
+        at = 0;
+      }
+      let y = words[at++];
+      y ^= y >>> 11;
+      y ^= (y << 7) & 0x9d2c5680;
+      y ^= (y << 15) & 0xefc60000;
+      return (y ^ (y >>> 18)) >>> 0;
+    }
+    const uniform = () => {
+      const high = word(), low = word();
+      return ((high & 0x1fffff) * 2 ** 32 + low) / 2 ** 53;
+    };
+    return () => {
+      if (spare !== null) {
+        const value = spare;
+        spare = null;
+        return value;
+      }
+      const angle = 2 * Math.PI * uniform(), radius = Math.sqrt(-2 * Math.log1p(-uniform()));
+      spare = radius * Math.sin(angle);
+      return radius * Math.cos(angle);
+    };
+  }
+
+  const drawn = { seed: null, values: [], next: null };
+  /* The noise of a seed at unit level: two numbers a step, the same for all methods. */
+  function noiseOf(seed, nsteps) {
+    if (drawn.seed !== seed) Object.assign(drawn, { seed, values: [], next: generator(seed) });
+    while (drawn.values.length < 2 * nsteps) drawn.values.push(drawn.next());
+    return drawn.values;
+  }
+
+  /* The matrix of the bowl with curvatures 1 and kappa, its axes turned. */
+  function bowl(kappa, degrees) {
+    const c = Math.cos((degrees * Math.PI) / 180), s = Math.sin((degrees * Math.PI) / 180);
+    return [c * c + kappa * s * s, c * s - kappa * c * s, s * s + kappa * c * c];
+  }
+
+  const lossAt = (A, x, y) => (A[0] * x * x + 2 * A[1] * x * y + A[2] * y * y) / 2;
+
+  /* The state before the first step: the parameter, and buffers of zeros. */
+  function before(names, w) {
+    const state = {};
+    for (const name of names) state[name] = name === "w" ? w : 0;
+    state.t = 0;
+    return state;
+  }
+
+  /* Run a method: on the bowl, or, given `gradients` (two a step), on those. It ends where the numbers end. */
+  function simulate(method, hyper, corrected, { A, start, nsteps, noise = 0, xi = [], gradients = null }) {
+    const step = rule(method, corrected);
+    const xs = new Float64Array(nsteps + 1), ys = new Float64Array(nsteps + 1), losses = new Float64Array(nsteps + 1);
+    let [x, y] = start, one = before(method.state, x), two = before(method.state, y), count = 0;
+    for (;;) {
+      xs[count] = x;
+      ys[count] = y;
+      losses[count] = lossAt(A, x, y);
+      if (count === nsteps) break;
+      const i = 2 * count;
+      const g = gradients ? gradients[i] : A[0] * x + A[1] * y - (noise && noise * xi[i]);
+      const h = gradients ? gradients[i + 1] : A[1] * x + A[2] * y - (noise && noise * xi[i + 1]);
+      one = step(one, g, hyper);
+      two = step(two, h, hyper);
+      x = one.w;
+      y = two.w;
+      if (!(Math.abs(x) + Math.abs(y) < 1e150)) break;
+      count++;
+    }
+    return { xs, ys, losses, count, left: count < nsteps };
+  }
+
+  /* The steps that a run needs to come near; Infinity if it doesn't in time, NaN if it leaves the bowl. */
+  function stepsToNear(step, names, hyper, A, start, noise, xi) {
+    let [x, y] = start, one = before(names, x), two = before(names, y);
+    const far = 1e6 * lossAt(A, x, y) + 1;
+    for (let t = 0; t <= PATIENCE; t++) {
+      if (x * x + y * y <= NEAR * NEAR) return t;
+      const loss = lossAt(A, x, y);
+      if (!(loss < far)) return NaN;
+      const g = A[0] * x + A[1] * y - (noise && noise * xi[2 * t]);
+      const h = A[1] * x + A[2] * y - (noise && noise * xi[2 * t + 1]);
+      one = step(one, g, hyper);
+      two = step(two, h, hyper);
+      x = one.w;
+      y = two.w;
+    }
+    return lossAt(A, x, y) > lossAt(A, start[0], start[1]) ? NaN : Infinity;
+  }
+
+  const rule = (method, corrected) => (corrected || !method.uncorrected ? method.step : method.uncorrected);
+
+  // --- what theory says of it ---------------------------------------------------------------------------------------
+
+  /* The matrix by which a step maps the state of one direction of curvature lambda; null if the rule isn't linear. */
+  function matrixOf(step, names, hyper, lambda) {
+    const put = (values, g, t) => {
+      const state = Object.fromEntries([...names.map((name, i) => [name, values[i]]), ["t", t]]);
+      const after = step(state, g, hyper);
+      return names.map((name) => after[name]);
+    };
+    const one = names.map((_, i) => 0.3 + 0.2 * i), two = names.map((_, i) => 1.1 - 0.4 * i);
+    const sum = put(one.map((value, i) => value + two[i]), 0.7 - 1.9, 0);
+    const parts = [put(one, 0.7, 0), put(two, -1.9, 0)], later = put(one, 0.7, 9);
+    const linear = names.every((_, i) =>
+      Math.abs(sum[i] - parts[0][i] - parts[1][i]) < 1e-9 && Math.abs(later[i] - parts[0][i]) < 1e-9);
+    if (!linear) return null;
+    const columns = names.map((name, j) => put(names.map((_, i) => +(i === j)), name === "w" ? lambda : 0, 0));
+    return names.map((_, i) => columns.map((column) => column[i]));
+  }
+
+  /* The spectral radius, as the growth of high powers: squared again and again. */
+  function spectralRadius(matrix) {
+    let power = matrix, logarithm = 0, count = 1;
+    for (let k = 0; k < 26; k++) {
+      const size = Math.hypot(...power.flat());
+      if (size === 0) return 0;
+      power = power.map((row) => row.map((value) => value / size));
+      logarithm += Math.log(size) / count;
+      power = power.map((row) => power[0].map((_, j) => row.reduce((total, value, i) => total + value * power[i][j], 0)));
+      count *= 2;
+    }
+    return Math.exp(logarithm);
+  }
+
+  const limits = new Map();
+
+  /* The rate of a linear rule on a bowl, and the largest stable learning rate; null of any other. */
+  function theory(method, hyper, corrected, kappa) {
+    const step = rule(method, corrected);
+    const rate = (lr) => {
+      const radii = [1, kappa].map((lambda) => matrixOf(step, method.state, { ...hyper, lr }, lambda));
+      return radii.includes(null) ? null : Math.max(...radii.map(spectralRadius));
+    };
+    const now = rate(hyper.lr);
+    if (now === null) return null;
+    const key = JSON.stringify([method.name, { ...hyper, lr: 0 }, corrected, kappa]);
+    if (limits.size > 500) limits.clear();
+    if (!limits.has(key)) limits.set(key, limitOf(rate));
+    return limits.get(key) === null ? null : { rate: now, limit: limits.get(key) };
+  }
+
+  /* The learning rate at which a rate becomes 1, to ten digits; null if it is no less for the smallest. */
+  function limitOf(rate) {
+    let low = Math.log(1e-6), high = Math.log(1e4);
+    if (!(rate(1e-6) < 1)) return null;
+    for (let k = 0; k < 36; k++) {
+      const middle = (low + high) / 2;
+      if (rate(Math.exp(middle)) < 1) low = middle;
+      else high = middle;
+    }
+    return Math.exp(low);
+  }
+
+  // --- small tools --------------------------------------------------------------------------------------------------
+
+  /* An element; text is always text, never markup. */
+  function make(tag, attributes = {}, ...children) {
+    const vector = ["svg", "g", "path", "ellipse", "circle", "rect", "line", "text", "clipPath", "defs"].includes(tag);
+    const element = vector ? document.createElementNS(SVG, tag) : document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) {
+      if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+      else if (value === true) element.setAttribute(name, "");
+      else if (value !== false && value !== null) element.setAttribute(name, value);
+    }
+    element.append(...children);
+    return element;
+  }
+
+  /* Three digits, without zeros at the end. */
+  const short = (value, digits = 3) => String(Number(value.toPrecision(digits))).replace("-", "−");
+  const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
+  const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
+  const same = (one, two) => JSON.stringify(one) === JSON.stringify(two);
+
+  /* A moment after the last of many calls. */
+  function calm(action, wait) {
+    let timer = 0;
+    return () => {
+      clearTimeout(timer);
+      timer = setTimeout(action, wait);
+    };
+  }
+
+  const LOOKS = ["path", "second", "third", "fourth"];
+  const DASHES = ["", "7 4", "8 3 2 3", "2 3"];
+
+  function paint() {
+    const colours = (look) => Object.entries(look).map(([role, colour]) => `--play-${role}: ${colour};`).join(" ");
+    const style = `.playground { ${colours(book.look.light)} }\n`
+      + `html[data-theme="dark"] .playground { ${colours(book.look.dark)} }`;
+    document.head.append(make("style", {}, style));
+  }
+
+  // --- settings -----------------------------------------------------------------------------------------------------
+
+  const SHARED = {
+    w1: { label: "start, w₁", low: -1.6, high: 1.6 },
+    w2: { label: "start, w₂", low: -1.6, high: 1.6 },
+    nsteps: { label: "steps", low: 1, high: 1000, whole: true, log: true },
+    noise: { label: "noise σ", low: 0, high: 3 },
+    seed: { label: "seed of the noise", low: 0, high: 9999, whole: true },
+    condition_number: { label: "κ", low: 1, high: 1000, log: true },
+    rotation: { label: "rotation in degrees", low: 0, high: 180 },
+  };
+  const PLAIN = { w1: 1, w2: 1, nsteps: 20, noise: 0, seed: 0, condition_number: 5, rotation: 0 };
+
+  /* What can be set: by key, a number with its range, a choice, or a list of choices. */
+  function tableOf(methods) {
+    const table = { ...SHARED };
+    for (const method of methods) {
+      for (const { name, symbol, decay, low, high } of method.hyper) {
+        const range = decay ? { low: 0, high: 0.999 } : { low: low / 10, high: high * 10, log: true };
+        table[`${method.name}.${name}`] = { label: `${symbol} of ${method.title}`, symbol, hyper: name, ...range };
+      }
+      if (method.uncorrected) table[`${method.name}.corrected`] = { label: "bias correction", choices: ["yes", "no"] };
+    }
+    const names = methods.map((method) => method.name);
+    const axes = [...new Set(methods.flatMap((m) => m.hyper.filter((h) => h.decay).map((h) => h.name)))];
+    table.race = { label: "methods", list: names };
+    table.adjust = { label: "adjusted method", choices: names };
+    table.view = { label: "view", choices: ["loss", "map"] };
+    table.axis = { label: "vertical axis", choices: ["", ...axes, "condition_number"] };
+    table.shown = { label: "step shown", low: 0, high: SHARED.nsteps.high, whole: true };
+    return table;
+  }
+
+  /* A value for a key out of a text that anybody may have written; and a word on it, if it could not be taken as it is. */
+  function read(table, key, text, now) {
+    const { label, low, high, whole, choices, list } = table[key];
+    if (choices) return choices.includes(text) ? [text, ""] : [now, `${label}: no such choice, so it stays as it was`];
+    if (list) {
+      const wanted = String(text).split(",").slice(0, 50), known = list.filter((name) => wanted.includes(name));
+      if (!known.length) return [now, `${label}: none of them is here, so they stay as they were`];
+      return [known, wanted.every((name) => list.includes(name)) ? "" : `${label}: not all of them are here`];
+    }
+    const trimmed = String(text).trim().replace("−", "-");
+    const number = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(trimmed) ? Number(trimmed) : NaN;
+    if (Number.isNaN(number)) return [now, `${label} must be a number, so it stays ${short(now, 6)}`];
+    const inside = clamp(number, low, high), value = whole ? Math.round(inside) : inside;
+    const word = `${label} goes from ${short(low)} to ${short(high)}, so it is ${short(value, 6)} now`;
+    return [value, inside === number ? "" : word];
+  }
+
+  /* The setting of runs, as a figure of the book carries them; what they don't say is as it is. */
+  function settingOf(runs, methods, setting) {
+    const found = { ...setting, ...PLAIN }, race = [];
+    for (const run of runs) {
+      const method = methods.find((candidate) => candidate.class === run.optimizer);
+      if (!method) continue;
+      race.push(method.name);
+      for (const { name } of method.hyper) if (name in run) found[`${method.name}.${name}`] = run[name];
+      if (method.uncorrected) found[`${method.name}.corrected`] = "yes";
+      for (const key of Object.keys(PLAIN)) if (key in run) found[key] = run[key];
+      [found.w1, found.w2] = run.start;
+    }
+    found.shown = found.nsteps;
+    return race.length ? { ...found, race, adjust: race[0] } : found;
+  }
+
+  /* Where nobody said otherwise: each method as the first of the book's figures that shows it alone. */
+  function defaults(methods) {
+    let setting = { ...PLAIN, race: [methods[0].name], adjust: methods[0].name, view: "loss", axis: "", shown: 20 };
+    for (const method of methods) {
+      for (const { name, decay, low } of method.hyper) {
+        const given = method.arguments.find(([argument]) => argument === name);
+        setting[`${method.name}.${name}`] = given && given[1] !== null ? given[1] : decay ? 0.9 : Math.max(low, 0.1);
+      }
+      if (method.uncorrected) setting[`${method.name}.corrected`] = "yes";
+      const preset = book.presets.find(({ runs }) => runs[0].optimizer === method.class);
+      if (preset) setting = settingOf(preset.runs, methods, setting);
+    }
+    return setting;
+  }
+
+  // --- one playground -----------------------------------------------------------------------------------------------
+
+  function playground(root) {
+    const begin = JSON.parse(root.dataset.begin);
+    const methods = book.methods.filter(({ name }) => !begin.methods.length || begin.methods.includes(name));
+    const table = tableOf(methods);
+    const byName = Object.fromEntries(methods.map((method) => [method.name, method]));
+    const presets = book.presets.filter(({ runs }) => methods.some((method) => method.class === runs[0].optimizer));
+    const first = { ...settingOf(begin.runs, methods, defaults(methods)), view: begin.view };
+    for (const [key, text] of begin.changes) [first[key]] = read(table, key, text, first[key]);
+    first.shown = first.nsteps;
+    let setting = { ...first };
+    let runs = [], playing = 0, due = false, words = "";
+
+    const hyperOf = (method) => Object.fromEntries(method.hyper.map(({ name }) => [name, setting[`${method.name}.${name}`]]));
+    const correctedOf = (method) => setting[`${method.name}.corrected`] !== "no";
+    const axisOf = (method) => {
+      const decays = method.hyper.filter(({ decay }) => decay).map(({ name }) => name);
+      const wanted = setting.axis || (decays.includes("momentum") ? "momentum" : decays[0]);
+      return decays.includes(wanted) ? `${method.name}.${wanted}` : "condition_number";
+    };
+
+    /* Change some values, as they are or, `loose`, as texts that have to be read first. */
+    function change(values, loose = false) {
+      const said = [];
+      const next = { ...setting };
+      for (const [key, value] of Object.entries(values)) {
+        const [taken, word] = loose ? read(table, key, value, setting[key]) : [value, ""];
+        next[key] = taken;
+        if (word) said.push(word);
+      }
+      if (next.nsteps !== setting.nsteps && !("shown" in values)) next.shown = next.nsteps;
+      next.shown = Math.min(next.shown, next.nsteps);
+      if (!next.race.includes(next.adjust)) next.adjust = next.race[0];
+      setting = next;
+      words = said.slice(0, 3).join("; ") + (said.length > 3 ? `; and ${said.length - 3} more like it` : "");
+      ask();
+    }
+
+    function ask() {
+      if (due) return;
+      due = true;
+      requestAnimationFrame(() => {
+        due = false;
+        render();
+      });
+    }
+
+    // - the address
+
+    function fromAddress() {
+      const [id, query = ""] = window.location.hash.slice(1, 8000).split("?");
+      if (id !== root.id) return false;
+      const wanted = {};
+      let strange = 0;
+      for (const [key, value] of [...new URLSearchParams(query)].slice(0, 200)) {
+        if (Object.hasOwn(table, key)) wanted[key] = value;
+        else strange++;
+      }
+      setting = { ...first };
+      change(wanted, true);
+      if (strange) words = [words, `the address holds ${plural(strange, "setting")} that this playground has not`]
+        .filter(Boolean).join("; ");
+      return true;
+    }
+
+    function address() {
+      const query = new URLSearchParams();
+      for (const key of Object.keys(table)) {
+        if (key in setting && !same(setting[key], first[key])) query.set(key, setting[key]);
+      }
+      return [...query].length ? `#${root.id}?${query.toString().replaceAll("%2C", ",")}` : "";
+    }
+
+    const toAddress = calm(() => {
+      const now = address(), there = window.location.hash;
+      if (now === there || (!now && !there.startsWith(`#${root.id}`))) return;
+      try {
+        window.history.replaceState(null, "", now || `#${root.id}`);
+      } catch { /* a browser that lets no page from disk change its address */ }
+    }, 250);
+
+    // - the same in Python
+
+    function python() {
+      const racing = setting.race.map((name) => byName[name]);
+      const shared = [];
+      if (setting.nsteps !== PLAIN.nsteps) shared.push(`nsteps=${setting.nsteps}`);
+      if (setting.noise !== PLAIN.noise) shared.push(`noise=${setting.noise}`);
+      if (setting.noise && setting.seed !== PLAIN.seed) shared.push(`seed=${setting.seed}`);
+      if (setting.w1 !== PLAIN.w1 || setting.w2 !== PLAIN.w2) shared.push(`start=(${setting.w1}, ${setting.w2})`);
+      const shaped = setting.condition_number !== PLAIN.condition_number || setting.rotation !== PLAIN.rotation;
+      if (shaped) shared.push(`problem=bowl(${setting.condition_number}, ${setting.rotation})`);
+      const call = (method) => {
+        const hyper = hyperOf(method);
+        const given = method.arguments.filter(([name, usual]) => name in hyper && hyper[name] !== usual);
+        const made = `${method.class}([w], ${given.map(([name]) => `${name}=${hyper[name]}`).join(", ")})`;
+        return `output(${[made, ...shared].join(", ")})`;
+      };
+      const classes = racing.map((method) => method.class).sort();
+      const lines = [`from optim_code import ${classes.join(", ")}, output, w`];
+      if (racing.length > 1) lines.push("from optim_code.figures import draw_paths");
+      if (shaped) lines.push("from optim_code.problems import bowl");
+      const off = racing.filter((method) => !correctedOf(method)).map((method) => method.class);
+      if (off.length) lines.push(`# Without its bias correction here; ${off.join(", ")} has it.`);
+      lines.push("");
+      if (racing.length === 1) return [...lines, call(racing[0])].join("\n");
+      const each = racing.map((method) => `    "${method.title}": ${call(method)}.trajectory,`);
+      return [...lines, "draw_paths({", ...each, "})"].join("\n");
+    }
+
+    // - the controls
+
+    const refresh = []; // what brings a control up to date
+
+    function slider(key, label, describe = label) {
+      const id = `${root.id}-${key.replace(".", "-")}`;
+      const { low, high, log, whole } = table[key];
+      const bottom = log ? Math.log(low) : low, top = log ? Math.log(high) : high;
+      const toValue = (position) => {
+        const value = bottom + ((top - bottom) * position) / 1000, plain = log ? Math.exp(value) : value;
+        return whole ? Math.round(plain) : clamp(Number(plain.toPrecision(3)), low, high);
+      };
+      const toPosition = (value) => (1000 * ((log ? Math.log(value) : value) - bottom)) / (top - bottom);
+      const range = make("input", {
+        type: "range", id, min: 0, max: 1000, step: whole && top - bottom > 1 && !log ? 1000 / (top - bottom) : 1,
+        oninput: () => change({ [key]: toValue(Number(range.value)) }),
+      });
+      const typed = make("input", {
+        type: "text", inputmode: "decimal", autocomplete: "off", "aria-label": `${describe}, typed`,
+        onchange: () => change({ [key]: typed.value }, true),
+      });
+      refresh.push(() => {
+        range.value = toPosition(setting[key]);
+        range.setAttribute("aria-valuetext", short(setting[key], 4));
+        if (document.activeElement !== typed || words) typed.value = String(Number(setting[key].toPrecision(6)));
+      });
+      return make("div", { class: "play-slider" }, make("label", { for: id }, label), range, typed);
+    }
+
+    const button = (text, act, extra = {}) => make("button", { type: "button", onclick: act, ...extra }, text);
+
+    function methodBoxes() {
+      const group = make("fieldset", { class: "play-methods" }, make("legend", {}, "Race"));
+      for (const method of methods) {
+        const box = make("input", {
+          type: "checkbox",
+          onchange: () => {
+            const race = methods.map(({ name }) => name)
+              .filter((name) => (name === method.name ? box.checked : setting.race.includes(name)));
+            if (race.length) change({ race, adjust: box.checked ? method.name : setting.adjust });
+            else change({ race: setting.race });
+            if (!race.length) words = "one method at least has to run";
+          },
+        });
+        const swatch = make("svg", { viewBox: "0 0 34 10", width: 34, height: 10, "aria-hidden": "true" },
+          make("path", { d: "M2 5H32", class: "play-line", ...lineOf(method) }));
+        refresh.push(() => (box.checked = setting.race.includes(method.name)));
+        group.append(make("label", {}, box, swatch, method.title));
+      }
+      return group;
+    }
+
+    function lineOf(method) {
+      const place = book.methods.indexOf(method) % LOOKS.length;
+      return { "stroke-dasharray": DASHES[place], style: `stroke: var(--play-${LOOKS[place]})` };
+    }
+
+    function adjustments() {
+      const group = make("fieldset", { class: "play-adjust" });
+      const choice = make("select", { "aria-label": "Method to adjust", onchange: () => change({ adjust: choice.value }) });
+      const place = make("div");
+      group.append(make("legend", {}, "Adjust"), choice, place);
+      const panels = Object.fromEntries(methods.map((method) => {
+        const panel = make("div", {}, ...method.hyper.map(({ name, symbol }) =>
+          slider(`${method.name}.${name}`, `${symbol} (${name})`, `${symbol} of ${method.title}`)));
+        if (method.uncorrected) {
+          const box = make("input", {
+            type: "checkbox",
+            onchange: () => change({ [`${method.name}.corrected`]: box.checked ? "yes" : "no" }),
+          });
+          refresh.push(() => (box.checked = correctedOf(method)));
+          panel.append(make("label", { class: "play-check" }, box, "bias correction"));
+        }
+        return [method.name, panel];
+      }));
+      refresh.push(() => {
+        if (!same([...choice.options].map((option) => option.value), setting.race)) {
+          choice.replaceChildren(...setting.race.map((name) => make("option", { value: name }, byName[name].title)));
+        }
+        choice.value = setting.adjust;
+        choice.hidden = setting.race.length < 2;
+        group.firstChild.textContent = setting.race.length < 2 ? byName[setting.adjust].title : "Adjust";
+        if (place.firstChild !== panels[setting.adjust]) place.replaceChildren(panels[setting.adjust]);
+      });
+      return group;
+    }
+
+    function landscape() {
+      const fresh = button("New noise", () =>
+        change({ seed: (setting.seed + 1) % 10000, noise: setting.noise || 1 }));
+      return make("fieldset", {}, make("legend", {}, "Bowl and noise"),
+        slider("condition_number", "κ", "condition number κ"), slider("rotation", "rotation °", "rotation in degrees"),
+        slider("noise", "noise σ"), slider("seed", "seed"), fresh);
+    }
+
+    function transport() {
+      const play = button("Play", () => (playing ? pause() : begins()), { class: "play-play" });
+      refresh.push(() => (play.textContent = playing ? "Pause" : "Play"));
+      const move = (by) => () => {
+        pause();
+        change({ shown: clamp(setting.shown + by, 0, setting.nsteps) });
+      };
+      const shown = make("output", { class: "play-shown" });
+      refresh.push(() => (shown.textContent = `step ${setting.shown} of ${setting.nsteps}`));
+      return make("div", { class: "play-transport", role: "group", "aria-label": "Steps shown" },
+        play, button("Back", move(-1)), button("Step", move(1)), button("All", move(SHARED.nsteps.high)), shown,
+        slider("nsteps", "steps"));
+    }
+
+    function begins() {
+      if (still.matches) return change({ shown: setting.nsteps }); // who wants no motion sees where it ends
+      const every = clamp(4000 / setting.nsteps, 16, 250);
+      if (setting.shown >= setting.nsteps) change({ shown: 0 });
+      playing = setInterval(() => {
+        if (setting.shown >= setting.nsteps) return pause();
+        change({ shown: setting.shown + 1 });
+      }, every);
+      ask();
+    }
+
+    function pause() {
+      clearInterval(playing);
+      playing = 0;
+      ask();
+    }
+
+    function topRow() {
+      const preset = make("select", {
+        "aria-label": "A figure of the book to begin from",
+        onchange: () => {
+          const chosen = presets[Number(preset.value)];
+          if (chosen) change(settingOf(chosen.runs, methods, setting));
+        },
+      }, make("option", { value: "" }, "Figures of the book"), ...presets.map(({ figure, fname }, i) =>
+        make("option", { value: i }, `${figure}: ${fname}`)));
+      const known = presets.map(({ runs }) => JSON.stringify(essence(settingOf(runs, methods, first))));
+      refresh.push(() => {
+        const place = known.indexOf(JSON.stringify(essence(setting)));
+        preset.value = place < 0 ? "" : String(place);
+      });
+      const reset = button("Reset", () => {
+        pause();
+        change({ ...first });
+      });
+      return make("div", { class: "play-top" }, preset, reset);
+    }
+
+    /* What a picture shows: the setting without what is beside it, or doesn't run. */
+    const essence = (given) => Object.entries(given).filter(([key]) => key in SHARED || key === "race"
+      || given.race.some((name) => key.startsWith(`${name}.`))).sort().flat();
+
+    // - the bowl
+
+    const SIDE = 400, LEFT = 30, BOTTOM = 26, [NORTH] = [book.look.ylim[1]];
+    const scale = (SIDE - LEFT) / (2 * NORTH);
+    const toX = (x) => LEFT + (clamp(x, -50, 50) + NORTH) * scale;
+    const toY = (y) => (NORTH - clamp(y, -50, 50)) * scale;
+
+    function bowlView() {
+      const clip = `${root.id}-clip`, width = SIDE, height = SIDE - LEFT + BOTTOM;
+      const inner = { x: LEFT, y: 0, width: SIDE - LEFT, height: SIDE - LEFT };
+      const contours = make("g"), labels = make("g"), paths = make("g");
+      const handle = make("g", {
+        class: "play-handle", tabindex: 0, role: "slider", "aria-label": "Start of the descent, moved with the arrow keys",
+        "aria-valuemin": SHARED.w1.low, "aria-valuemax": SHARED.w1.high,
+      }, make("circle", { r: 22, class: "play-grip" }), make("circle", { r: 8 }));
+      const svg = make("svg", { viewBox: `0 0 ${width} ${height}`, class: "play-bowl", role: "group", "aria-label": "The bowl" },
+        make("defs", {}, make("clipPath", { id: clip }, make("rect", inner))),
+        make("rect", { ...inner, class: "play-frame" }),
+        make("g", { "clip-path": `url(#${clip})` }, contours, labels, star(), paths), ...ticks(), handle);
+      const at = (event) => {
+        const box = svg.getBoundingClientRect(), pixel = width / box.width;
+        return {
+          w1: ((event.clientX - box.left) * pixel - LEFT) / scale - NORTH,
+          w2: NORTH - ((event.clientY - box.top) * pixel) / scale,
+        };
+      };
+      draggable(handle, (event) => moveStart(at(event)), {
+        ArrowLeft: { w1: -1 }, ArrowRight: { w1: 1 }, ArrowUp: { w2: 1 }, ArrowDown: { w2: -1 },
+      }, (by, factor) => moveStart(Object.fromEntries(Object.entries(by).map(([k, d]) => [k, setting[k] + d * factor * 0.05]))));
+      const drawnPaths = new Map();
+      let shape = null;
+      refresh.push(() => {
+        const { condition_number: kappa, rotation } = setting;
+        if (!same(shape, [kappa, rotation])) {
+          shape = [kappa, rotation];
+          drawContours(contours, labels, kappa, rotation);
+        }
+        for (const method of methods) {
+          if (!drawnPaths.has(method.name)) {
+            const pair = [make("path", { class: "play-line", ...lineOf(method) }), make("path", { class: "play-dots", style: lineOf(method).style })];
+            drawnPaths.set(method.name, pair);
+            paths.append(...pair);
+          }
+          const run = runs.find((candidate) => candidate.method === method), [line, dots] = drawnPaths.get(method.name);
+          const pieces = [];
+          for (let i = 0; run && i <= Math.min(run.count, setting.shown); i++) {
+            pieces.push(`${toX(run.xs[i]).toFixed(1)} ${toY(run.ys[i]).toFixed(1)}`);
+          }
+          line.setAttribute("d", pieces.length ? `M${pieces.join("L")}` : "");
+          dots.setAttribute("d", pieces.map((piece) => `M${piece}h0`).join(""));
+          dots.setAttribute("stroke-width", pieces.length > 120 ? 3 : 5.5);
+        }
+        handle.setAttribute("transform", `translate(${toX(setting.w1)} ${toY(setting.w2)})`);
+        handle.setAttribute("aria-valuenow", setting.w1);
+        handle.setAttribute("aria-valuetext", `w₁ = ${short(setting.w1)}, w₂ = ${short(setting.w2)}`);
+      });
+      return svg;
+    }
+
+    function moveStart(to) {
+      pause();
+      change(Object.fromEntries(Object.entries(to).map(([key, value]) =>
+        [key, clamp(Math.round(value * 100) / 100, SHARED[key].low, SHARED[key].high)])));
+    }
+
+    function drawContours(contours, labels, kappa, rotation) {
+      const angle = (-rotation * Math.PI) / 180;
+      contours.replaceChildren(...book.look.levels.map((level) => make("ellipse", {
+        class: "play-contour", rx: Math.sqrt(2 * level) * scale, ry: Math.sqrt((2 * level) / kappa) * scale,
+        transform: `translate(${toX(0)} ${toY(0)}) rotate(${-rotation})`,
+      })));
+      // On the long axis there is room, whatever kappa is.
+      labels.replaceChildren(...book.look.levels.filter((level) => Math.sqrt(2 * level) < 1.6).map((level, i) => {
+        const far = Math.sqrt(2 * level) * scale * (i % 2 ? 1 : -1); // to both sides in turn
+        return make("text", {
+          class: "play-level", x: toX(0) + far * Math.cos(angle), y: toY(0) + far * Math.sin(angle) + 3.5,
+        }, String(level));
+      }));
+    }
+
+    function star() {
+      const points = [...Array(10)].map((_, i) => {
+        const radius = i % 2 ? 3 : 7.5, angle = (Math.PI * i) / 5 - Math.PI / 2;
+        return `${toX(0) + radius * Math.cos(angle)} ${toY(0) + radius * Math.sin(angle)}`;
+      });
+      return make("path", { d: `M${points.join("L")}Z`, class: "play-minimum" });
+    }
+
+    function ticks() {
+      const floor = SIDE - LEFT;
+      return [-1, 0, 1].flatMap((value) => [
+        make("text", { class: "play-tick", x: toX(value), y: floor + 16, "text-anchor": "middle" }, short(value)),
+        make("text", { class: "play-tick", x: LEFT - 6, y: toY(value) + 4, "text-anchor": "end" }, short(value)),
+      ]).concat(
+        make("text", { class: "play-tick", x: SIDE - 4, y: floor + 16, "text-anchor": "end" }, "w₁"),
+        make("text", { class: "play-tick", x: LEFT - 6, y: 14, "text-anchor": "end" }, "w₂"));
+    }
+
+    /* Something that follows the pointer, mouse, pen or finger, and the arrow keys; with shift they go five times as far. */
+    function draggable(handle, follow, keys, move) {
+      handle.addEventListener("pointerdown", (event) => {
+        handle.setPointerCapture(event.pointerId);
+        handle.focus({ preventScroll: true });
+        event.preventDefault();
+      });
+      handle.addEventListener("pointermove", (event) => {
+        if (handle.hasPointerCapture(event.pointerId)) follow(event);
+      });
+      handle.addEventListener("keydown", (event) => {
+        if (!(event.key in keys) || event.ctrlKey || event.altKey || event.metaKey) return;
+        event.preventDefault();
+        move(keys[event.key], event.shiftKey ? 5 : 1);
+      });
+    }
+
+    // - loss against step
+
+    const WIDE = 400, HIGH = 280, PAD = 44;
+
+    function lossView() {
+      const svg = make("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, class: "play-loss", role: "img" });
+      const grid = make("g"), curves = make("g"), clip = `${root.id}-loss-clip`;
+      let drawnGrid = null;
+      svg.append(make("defs", {}, make("clipPath", { id: clip },
+        make("rect", { x: PAD, y: 4, width: WIDE - PAD - 6, height: HIGH - 40 }))), grid,
+        make("g", { "clip-path": `url(#${clip})` }, curves));
+      refresh.push(() => {
+        if (setting.view !== "loss") return;
+        let least = 1e6, most = 1e-14;
+        for (const run of runs) {
+          for (let i = 0; i <= run.count; i++) {
+            if (run.losses[i] > most) most = run.losses[i];
+            if (run.losses[i] < least) least = run.losses[i];
+          }
+        }
+        const top = Math.ceil(Math.log10(clamp(most, 1e-14, 1e6)) + 1e-9);
+        const bottom = Math.min(Math.floor(Math.log10(clamp(least, 1e-16, 1e6))), top - 1);
+        const x = (step) => PAD + ((WIDE - PAD - 8) * step) / setting.nsteps;
+        const y = (loss) => 4 + ((HIGH - 40) * (top - Math.log10(Math.max(loss, 1e-300)))) / (top - bottom);
+        const key = [bottom, top, setting.nsteps, runs.some((run) => run.theory)];
+        if (!same(key, drawnGrid)) drawGrid(grid, x, y, bottom, top);
+        drawnGrid = key;
+        curves.replaceChildren();
+        for (const run of runs) {
+          if (run.theory) {
+            const end = run.losses[0] * run.theory.rate ** (2 * setting.nsteps);
+            curves.append(make("path", { class: "play-theory", d: `M${x(0)} ${y(run.losses[0])}L${x(setting.nsteps)} ${y(end)}` }));
+          }
+          const pieces = [];
+          for (let i = 0; i <= Math.min(run.count, setting.shown); i++) pieces.push(`${x(i).toFixed(1)} ${y(run.losses[i]).toFixed(1)}`);
+          curves.append(make("path", { class: "play-line", d: `M${pieces.join("L")}`, ...lineOf(run.method) }));
+        }
+        svg.setAttribute("aria-label", `Loss against step: ${runs.map((run) =>
+          `${run.method.title} from ${short(run.losses[0])} to ${short(run.losses[run.count])}`).join("; ")}`);
+      });
+      return svg;
+    }
+
+    function drawGrid(grid, x, y, bottom, top) {
+      const every = Math.ceil((top - bottom) / 5), floor = HIGH - 36, raised = (n) =>
+        String(n).replace(/./g, (digit) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(digit)]);
+      const lines = [];
+      for (let power = bottom; power <= top; power += every) {
+        lines.push(make("line", { class: "play-grid", x1: PAD, x2: WIDE - 8, y1: y(10 ** power), y2: y(10 ** power) }),
+          make("text", { class: "play-tick", x: PAD - 5, y: clamp(y(10 ** power) + 4, 12, floor), "text-anchor": "end" }, `10${raised(power)}`));
+      }
+      const rough = setting.nsteps / 5, ten = 10 ** Math.floor(Math.log10(rough));
+      const between = Math.max(1, [1, 2, 5, 10].find((n) => n * ten >= rough) * ten);
+      for (let step = 0; step <= setting.nsteps; step += between) {
+        lines.push(make("text", { class: "play-tick", x: x(step), y: floor + 16, "text-anchor": "middle" }, String(step)));
+      }
+      lines.push(make("text", { class: "play-tick", x: (PAD + WIDE) / 2, y: HIGH - 4, "text-anchor": "middle" },
+        runs.some((run) => run.theory) ? "loss against step; thin line: the rate of theory" : "loss against step"));
+      grid.replaceChildren(...lines);
+    }
+
+    // - the map
+
+    const map = { key: "", row: CELLS, steps: new Float64Array(CELLS * CELLS), took: 0 };
+
+    function mapView() {
+      const canvas = make("canvas", { width: CELLS, height: CELLS, "aria-hidden": "true" });
+      const pencil = canvas.getContext("2d"), picture = pencil.createImageData(CELLS, CELLS);
+      const dot = make("g", { class: "play-handle", tabindex: 0, role: "slider", "aria-valuemin": 0 },
+        make("circle", { r: 22, class: "play-grip" }), make("circle", { r: 7 }));
+      const marks = make("g");
+      const svg = make("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, role: "group", "aria-label": "Map of settings" }, marks, dot);
+      const axis = make("select", { "aria-label": "Vertical axis of the map", onchange: () => change({ axis: axis.value }) });
+      const wrapper = make("div", { class: "play-map" }, canvas, svg);
+      const ranges = () => {
+        const method = byName[setting.adjust];
+        return [`${method.name}.lr`, axisOf(method)].map((key) => {
+          const { low, high, log } = table[key];
+          return { key, low: log ? Math.log(low) : low, high: log ? Math.log(high) : high, log };
+        });
+      };
+      const place = ({ key, low, high, log }) => ((log ? Math.log(setting[key]) : setting[key]) - low) / (high - low);
+      const value = ({ key, low, high, log }, part) => {
+        const inside = low + (high - low) * clamp(part, 0, 1), plain = log ? Math.exp(inside) : inside;
+        return clamp(Number(plain.toPrecision(3)), table[key].low, table[key].high);
+      };
+      const put = (parts) => change(Object.fromEntries(ranges().map((range, i) => [range.key, value(range, parts[i])])));
+      const box = { left: PAD, top: 4, width: WIDE - PAD - 8, height: HIGH - 40 };
+      const follow = (event) => {
+        const edge = svg.getBoundingClientRect(), pixel = WIDE / edge.width;
+        put([((event.clientX - edge.left) * pixel - box.left) / box.width,
+          1 - ((event.clientY - edge.top) * pixel - box.top) / box.height]);
+      };
+      draggable(dot, follow, { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] },
+        (by, factor) => put(ranges().map((range, i) => place(range) + (by[i] * factor) / CELLS)));
+      svg.addEventListener("click", (event) => event.target === svg && follow(event));
+      const show = () => {
+        map.steps.forEach((steps, i) => picture.data.set(shade(steps), 4 * i));
+        pencil.putImageData(picture, 0, 0);
+      };
+      refresh.push(() => {
+        if (setting.view !== "map") return;
+        const method = byName[setting.adjust], [across, up] = ranges();
+        const decays = method.hyper.filter(({ decay }) => decay);
+        const choices = [...decays.map(({ name, symbol }) => [name, symbol]), ["condition_number", "κ"]];
+        if (!same([...axis.options].map((option) => option.value), choices.map(([name]) => name))) {
+          axis.replaceChildren(...choices.map(([name, symbol]) => make("option", { value: name }, `η and ${symbol}`)));
+        }
+        axis.value = up.key.replace(`${method.name}.`, "");
+        dot.setAttribute("transform",
+          `translate(${box.left + box.width * place(across)} ${box.top + box.height * (1 - place(up))})`);
+        const run = runs.find((candidate) => candidate.method === method);
+        dot.setAttribute("aria-label", `Setting of ${method.title} on the map, moved with the arrow keys`);
+        dot.setAttribute("aria-valuenow", short(setting[across.key], 3));
+        dot.setAttribute("aria-valuemax", table[across.key].high);
+        dot.setAttribute("aria-valuetext", `η = ${short(setting[across.key])}, ${choices.find(([name]) => name === axis.value)[1]} = ${
+          short(setting[up.key])}: ${run ? run.outcome : ""}`);
+        drawMarks(marks, across, up, box, choices.find(([name]) => name === axis.value)[1]);
+        compute(method, across, up, show);
+      });
+      return make("div", { class: "play-map-panel" }, wrapper, make("div", { class: "play-legend" }, axis, legend()));
+    }
+
+    function drawMarks(marks, across, up, box, symbol) {
+      const texts = [], floor = box.top + box.height;
+      const label = (range, part) => short(range.log ? Math.exp(range.low + (range.high - range.low) * part)
+        : range.low + (range.high - range.low) * part, 2);
+      for (const part of [0, 0.25, 0.5, 0.75, 1]) {
+        texts.push(make("text", { class: "play-tick", x: box.left + box.width * part, y: floor + 16,
+          "text-anchor": part === 1 ? "end" : "middle" }, label(across, part)));
+        texts.push(make("text", { class: "play-tick", x: box.left - 5, y: clamp(floor - box.height * part + 4, 12, floor),
+          "text-anchor": "end" }, label(up, part)));
+      }
+      texts.push(make("text", { class: "play-tick", x: box.left + box.width / 2, y: HIGH - 4, "text-anchor": "middle" },
+        `steps to ${NEAR}: η across, ${symbol} up`));
+      marks.replaceChildren(make("rect", { x: box.left, y: box.top, width: box.width, height: box.height, class: "play-frame" }), ...texts);
+    }
+
+    /* Run all settings of the map, some milliseconds at a time, so that whoever drags isn't held up. */
+    function compute(method, across, up, show) {
+      const free = { ...setting, [across.key]: 0, [up.key]: 0 };
+      const key = JSON.stringify([across.key, up.key, essence({ ...free, race: [method.name] }).filter((_, i, all) =>
+        !["nsteps"].includes(all[i - (i % 2)]))]);
+      if (key === map.key) return;
+      const began = performance.now(), start = [setting.w1, setting.w2], step = rule(method, correctedOf(method));
+      const { noise } = setting, xi = noiseOf(setting.seed, PATIENCE + 1), hyper = hyperOf(method);
+      const given = { ...setting }, name = up.key.replace(`${method.name}.`, "");
+      Object.assign(map, { key, row: 0, busy: 0 });
+      map.steps.fill(-1);
+      const channel = new MessageChannel();
+      channel.port1.onmessage = () => {
+        if (map.key !== key || setting.view !== "map") {
+          if (map.key === key) map.key = "";
+          return channel.port1.close();
+        }
+        const slice = performance.now();
+        while (map.row < CELLS && performance.now() - slice < 8) {
+          const part = up.low + ((up.high - up.low) * (map.row + 0.5)) / CELLS, height = up.log ? Math.exp(part) : part;
+          const A = bowl(name === "condition_number" ? height : given.condition_number, given.rotation);
+          for (let column = 0; column < CELLS; column++) {
+            hyper.lr = Math.exp(across.low + ((across.high - across.low) * (column + 0.5)) / CELLS);
+            if (name !== "condition_number") hyper[name] = height;
+            map.steps[(CELLS - 1 - map.row) * CELLS + column] = stepsToNear(step, method.state, hyper, A, start, noise, xi);
+          }
+          map.row++;
+        }
+        show();
+        map.took = performance.now() - began;
+        if (map.row < CELLS) channel.port2.postMessage(0);
+        else channel.port1.close();
+      };
+      channel.port2.postMessage(0);
+    }
+
+    // - all of it
+
+    const statements = make("ul", { class: "play-statements" });
+    const word = make("p", { class: "play-word" });
+    const spoken = make("p", { class: "play-spoken", role: "status", "aria-live": "polite" });
+    const code = make("pre", { class: "play-python", tabindex: 0, "aria-label": "The same in Python" });
+    const say = calm(() => {
+      const now = [words, ...runs.map((run) => run.statement)].filter(Boolean).join(". ");
+      if (spoken.textContent !== now) spoken.textContent = now;
+    }, 600);
+
+    function views() {
+      const panels = { loss: lossView(), map: mapView() };
+      const names = { loss: "Loss", map: "Map of settings" };
+      const tabs = Object.keys(panels).map((view) => {
+        const tab = button(names[view], () => change({ view }), { class: "play-tab" });
+        refresh.push(() => {
+          tab.setAttribute("aria-pressed", String(setting.view === view));
+          panels[view].toggleAttribute("data-off", setting.view !== view);
+        });
+        return tab;
+      });
+      return make("div", { class: "play-views" }, make("div", { class: "play-tabs", role: "group", "aria-label": "View" }, ...tabs),
+        panels.loss, panels.map);
+    }
+
+    function takeAway() {
+      const copy = (what, text) => button(what, async (event) => {
+        const here = event.currentTarget, worked = await toClipboard(text());
+        here.textContent = worked ? "Copied" : "Select it and copy";
+        setTimeout(() => (here.textContent = what), 2000);
+      });
+      const link = () => window.location.href.split("#")[0] + (address() || `#${root.id}`);
+      const details = make("details", { class: "play-take", ontoggle: () => ask() },
+        make("summary", {}, "Take it with you: Python, link"), code, copy("Copy as Python", python), copy("Copy link", link));
+      refresh.push(() => {
+        const now = details.open ? python() : "";
+        if (code.textContent !== now) code.textContent = now;
+      });
+      return details;
+    }
+
+    async function toClipboard(text) {
+      try {
+        await window.navigator.clipboard.writeText(text);
+        return true;
+      } catch {
+        window.getSelection().selectAllChildren(code); // no leave to copy: then it is ready to be copied
+        return false;
+      }
+    }
+
+    function outcomeOf(run) {
+      const distances = (i) => Math.hypot(run.xs[i], run.ys[i]);
+      let last = 0, reached = -1;
+      for (let i = 0; i <= run.count; i++) {
+        if (run.losses[i] <= run.losses[0]) last = i;
+        if (reached < 0 && distances(i) <= NEAR) reached = i;
+      }
+      if (run.left || run.losses[run.count] > run.losses[0]) return `diverged at step ${last + 1}`;
+      if (reached >= 0) return `reached ${NEAR} in ${plural(reached, "step")}`;
+      return `${short(distances(run.count))} from the minimum after ${plural(run.count, "step")}`;
+    }
+
+    function stability(run) {
+      if (!run.theory) return "";
+      const { limit } = run.theory, L = setting.condition_number, lr = setting[`${run.method.name}.lr`];
+      const bound = `${short(limit * L, 4)}/L = ${short(limit, 4)}`;
+      return lr < limit ? `stable: η < ${bound}; rate ${short(run.theory.rate, 4)}` : `unstable: η ≥ ${bound}`;
+    }
+
+    function render() {
+      const A = bowl(setting.condition_number, setting.rotation), start = [setting.w1, setting.w2];
+      const { nsteps, noise } = setting, xi = noise ? noiseOf(setting.seed, nsteps) : [];
+      runs = setting.race.map((name) => {
+        const method = byName[name], hyper = hyperOf(method), corrected = correctedOf(method);
+        const run = { method, ...simulate(method, hyper, corrected, { A, start, nsteps, noise, xi }) };
+        run.theory = theory(method, hyper, corrected, setting.condition_number);
+        run.outcome = outcomeOf(run);
+        run.statement = [`${method.title}: ${run.outcome}`, stability(run)].filter(Boolean).join("; ");
+        return run;
+      });
+      for (const update of refresh) update();
+      const now = runs.map((run) => run.statement);
+      if (!same([...statements.children].map((item) => item.textContent), now)) {
+        statements.replaceChildren(...now.map((text) => make("li", {}, text)));
+      }
+      word.textContent = words;
+      say();
+      toAddress();
+    }
+
+    const title = make("p", { class: "play-title", id: `${root.id}-title` },
+      begin.figure ? `Play with Figure ${begin.figure}` : "Play with it");
+    root.setAttribute("role", "region");
+    root.setAttribute("aria-labelledby", title.id);
+    root.replaceChildren(
+      make("div", { class: "play-head" }, title, topRow()),
+      methodBoxes(),
+      make("div", { class: "play-grid-2" },
+        make("div", {}, bowlView(), transport()),
+        make("div", { class: "play-side" }, adjustments(), landscape())),
+      statements, word, spoken, views(), takeAway());
+    fromAddress();
+    window.addEventListener("hashchange", () => fromAddress() && root.scrollIntoView());
+    render();
+    if (window.location.hash.slice(1).split("?")[0] === root.id) {
+      root.scrollIntoView();
+      window.MathJax?.startup?.promise?.then(() => root.scrollIntoView());
+    }
+    return { change, render, map, get setting() { return setting; }, get runs() { return runs; }, python, address };
+  }
+
+  /* The colour of a number of steps: bright is fast, dark is slow, blank is lost. */
+  const STOPS = [[253, 231, 37], [94, 201, 98], [33, 145, 140], [59, 82, 139], [68, 1, 84]];
+  function shade(steps) {
+    if (Number.isNaN(steps) || steps < 0) return [0, 0, 0, 0];
+    if (steps === Infinity) return [36, 10, 46, 255];
+    const at = (4 * Math.log(Math.max(steps, 1))) / Math.log(PATIENCE), low = Math.min(Math.floor(at), 3);
+    return [0, 1, 2].map((i) => STOPS[low][i] + (STOPS[low + 1][i] - STOPS[low][i]) * (at - low)).concat(255);
+  }
+
+  function legend() {
+    const key = (steps, text) => {
+      const box = make("span", { class: "play-key" });
+      const [r, g, b, a] = shade(steps);
+      box.style.backgroundColor = a ? `rgb(${r} ${g} ${b})` : "transparent";
+      return make("span", {}, box, text);
+    };
+    return make("span", { class: "play-keys" }, key(3, "3"), key(10, "10"), key(40, "40"), key(PATIENCE, `${PATIENCE} steps`),
+      key(Infinity, "longer"), key(NaN, "diverges"));
+  }
+
+  paint();
+  book.simulate = simulate;
+  book.generator = generator;
+  book.bowl = bowl;
+  book.open = Object.fromEntries([...document.querySelectorAll(".playground")].map((root) => [root.id, playground(root)]));
+})();
