@@ -17,7 +17,6 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from small_book import NOTEBOOK, TOC, Copy, copy_book
-from test_browser import browser  # noqa: F401  # a fixture
 from test_warm_kernels import helpers_of, wait_until
 
 pytestmark = pytest.mark.needs("chromium")
@@ -81,7 +80,7 @@ class Desk:
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[Desk]:  # noqa: F811
+def desk(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[Desk]:
     copy = copy_book(tmp_path_factory.mktemp("serve") / "book")
     copy.write("_toc.yml", TOC + "  - file: book/long\n")
     copy.write("book/long.md", LONG)
@@ -202,7 +201,7 @@ def test_a_taken_port_is_one_line(desk: Desk) -> None:
     assert done.stderr.splitlines() == [expected]
 
 
-def test_without_a_book_the_preview_says_why_and_shows_it_when_it_is_there(desk: Desk, browser: Browser) -> None:  # noqa: F811
+def test_without_a_book_the_preview_says_why_and_shows_it_when_it_is_there(desk: Desk, browser: Browser) -> None:
     root = desk.copy.root.parent / "broken"
     shutil.copytree(desk.copy.root, root, ignore=shutil.ignore_patterns("_build"))
     copy, port = Copy(root), free_port()

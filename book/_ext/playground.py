@@ -165,8 +165,7 @@ def visit_html(self: Any, node: playground) -> None:
         self.descent_has_playground = True
         self.body.append(f"<script>var descentPlayground = {script(shared)};</script>\n")
     self.body.append(self.starttag(node, "div", CLASS="playground", **{"data-begin": json.dumps(own)}))
-    self.body.append(f"<noscript><p>With JavaScript, you can play with Figure {figure['number']} here.</p></noscript>")
-    self.body.append("</div>\n")
+    self.body.append(f"<p>With JavaScript, you can play with Figure {figure['number']} here.</p></div>\n")
     raise nodes.SkipNode
 
 

@@ -267,8 +267,8 @@
     const number = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(trimmed) ? Number(trimmed) : NaN;
     if (Number.isNaN(number)) return [now, `${label} must be a number, so it stays ${short(now, 6)}`];
     const inside = clamp(number, low, high), value = whole ? Math.round(inside) : inside;
-    const word = `${label} goes from ${short(low)} to ${short(high)}, so it is ${short(value, 6)} now`;
-    return [value, inside === number ? "" : word];
+    const range = `${whole ? "in whole numbers " : ""}from ${short(low)} to ${short(high)}`;
+    return [value, value === number ? "" : `${label} goes ${range}, so it is ${short(value, 6)} now`];
   }
 
   /* The setting of runs, as a figure of the book carries them; what they don't say is as it is. */
@@ -515,7 +515,7 @@
         pause();
         change({ shown: clamp(setting.shown + by, 0, setting.nsteps) });
       };
-      const shown = make("output", { class: "play-shown" });
+      const shown = make("span", { class: "play-shown" });
       refresh.push(() => (shown.textContent = `step ${setting.shown} of ${setting.nsteps}`));
       return make("div", { class: "play-transport", role: "group", "aria-label": "Steps shown" },
         play, button("Back", move(-1)), button("Step", move(1)), button("All", move(SHARED.nsteps.high)), shown,
@@ -702,7 +702,7 @@
         const top = Math.ceil(Math.log10(clamp(most, 1e-14, 1e6)) + 1e-9);
         const bottom = Math.min(Math.floor(Math.log10(clamp(least, 1e-16, 1e6))), top - 1);
         const x = (step) => PAD + ((WIDE - PAD - 8) * step) / setting.nsteps;
-        const y = (loss) => 4 + ((HIGH - 40) * (top - Math.log10(Math.max(loss, 1e-300)))) / (top - bottom);
+        const y = (loss) => 4 + ((HIGH - 40) * (top - Math.log10(clamp(loss, 1e-300, 1e300)))) / (top - bottom);
         const key = [bottom, top, setting.nsteps, runs.some((run) => run.theory)];
         if (!same(key, drawnGrid)) drawGrid(grid, x, y, bottom, top);
         drawnGrid = key;
