@@ -70,10 +70,14 @@ class Play:
 
     def change(self, **values: Any) -> None:
         self.ask("(play, values) => play.change(values)", {k.replace("__", "."): v for k, v in values.items()})
-        self.page.wait_for_timeout(60)
+        self.drawn()
+
+    def drawn(self) -> None:
+        """Wait until what was asked for is on the screen."""
+        self.page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
     def settle(self) -> None:
-        """Wait until what was asked for is drawn, and the address and the announcement have followed."""
+        """Wait until the address and the announcement have followed, too."""
         self.page.wait_for_timeout(750)
 
     def button(self, name: str) -> Locator:
@@ -293,21 +297,22 @@ def test_every_slider_goes_by_keyboard_by_mouse_and_by_typing(play: Play) -> Non
             slider.focus()
             play.page.keyboard.press("ArrowRight")
             play.page.keyboard.press("PageUp")
-            play.page.wait_for_timeout(50)
+            play.drawn()
             moved = play.setting
             assert moved != before, row.inner_text()
-            slider.scroll_into_view_if_needed()
+            slider.evaluate("e => e.scrollIntoView({ block: 'center' })")
             box = slider.bounding_box()
             assert box is not None
-            play.page.mouse.click(box["x"] + 0.3 * box["width"], box["y"] + box["height"] / 2)
-            play.page.wait_for_timeout(50)
+            aside = 0.85 if float(slider.input_value()) < 500 else 0.15  # a click on the thumb moves nothing
+            play.page.mouse.click(box["x"] + aside * box["width"], box["y"] + box["height"] / 2)
+            play.drawn()
             clicked = play.setting
             assert clicked != moved, row.inner_text()
             value = "0.0123" if "eps" in row.inner_text() else "7" if "seed" in row.inner_text() else "0.9"
             value = "37" if re.search("steps|κ|rotation", row.inner_text()) else value
             typed.fill(value)
             typed.press("Enter")
-            play.page.wait_for_timeout(50)
+            play.drawn()
             (changed,) = [key for key, now in play.setting.items() if now != clicked[key] and key != "shown"]
             assert play.setting[changed] == float(value)
             assert typed.input_value() == value
@@ -322,7 +327,7 @@ def press(play: Play, target: Locator, by: str) -> None:
         play.page.keyboard.press("Space" if target.get_attribute("type") == "checkbox" else "Enter")
     else:
         target.click()
-    play.page.wait_for_timeout(60)
+    play.drawn()
 
 
 @pytest.mark.parametrize("by", ["keyboard", "mouse"])
@@ -365,7 +370,7 @@ def test_every_named_figure_can_be_begun_from(play: Play) -> None:
     for fname, (cls, hyper, nsteps, noise) in NAMED.items():
         (label,) = [text for text in offered if text.endswith(f": {fname}")]
         choice.select_option(label=label)
-        play.page.wait_for_timeout(60)
+        play.drawn()
         name = next(name for name in UPDATES if class_for(name) is cls)
         now = play.setting
         assert (now["race"], now["nsteps"], now["noise"]) == ([name], nsteps, noise)
@@ -395,7 +400,7 @@ def drag(play: Play, handle: Locator, dx: float, dy: float, by: str) -> None:
             at = [{"x": x + part * dx, "y": y + part * dy}]
             finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": at})
         finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-    play.page.wait_for_timeout(100)
+    play.drawn()
 
 
 @pytest.fixture(params=["mouse", "touch"])
@@ -462,7 +467,7 @@ def test_start_and_dot_move_with_the_arrow_keys_and_show_the_focus(play: Play) -
     assert handle.evaluate(ring) != "none"
     play.page.keyboard.press("ArrowDown")
     play.page.keyboard.press("Shift+ArrowDown")
-    play.page.wait_for_timeout(60)
+    play.drawn()
     assert (play.setting["w1"], play.setting["w2"]) == (0.95, 0.7)
     assert handle.get_attribute("aria-valuetext") == "w₁ = 0.95, w₂ = 0.7"
     play.change(view="map")
@@ -471,7 +476,7 @@ def test_start_and_dot_move_with_the_arrow_keys_and_show_the_focus(play: Play) -
     dot.focus()
     play.page.keyboard.press("ArrowRight")
     play.page.keyboard.press("ArrowUp")
-    play.page.wait_for_timeout(60)
+    play.drawn()
     assert play.setting["adam.lr"] > before["adam.lr"]
     assert play.setting["adam.momentum"] > before["adam.momentum"]
     assert "steps" in str(dot.get_attribute("aria-valuetext"))
@@ -574,6 +579,14 @@ def test_the_copied_python_draws_the_same(play: Play) -> None:
         expect(play.button("Copy as Python")).to_be_visible(timeout=5000)
 
 
+def picture(play: Play) -> bytes:
+    """What the playground looks like, without what floats over the page."""
+    play.page.mouse.move(0, 0)
+    play.page.add_style_tag(content="header, [class^=bd-header], #pst-back-to-top, #pst-skip-link { display: none }")
+    play.root.evaluate("e => e.scrollIntoView()")
+    return play.root.screenshot(animations="disabled")
+
+
 @pytest.mark.parametrize("width", [1280, 375])
 @pytest.mark.parametrize("theme", THEMES)
 def test_an_address_brings_back_the_same_picture(browser: Browser, site: str, theme: str, width: int) -> None:
@@ -584,7 +597,7 @@ def test_an_address_brings_back_the_same_picture(browser: Browser, site: str, th
         opened.show(theme, width)
         play = Play(opened)
         if turn == 0:
-            first = play.root.screenshot(animations="disabled")
+            first = picture(play)
             play.change(
                 race=["sgd", "adam"], seed=3, condition_number=9, rotation=40, w1=-0.7, adam__corrected="no", shown=12
             )
@@ -593,8 +606,7 @@ def test_an_address_brings_back_the_same_picture(browser: Browser, site: str, th
             assert address.startswith("book/adam.html#play-fig-adam-noise?")
         play.settle()
         settings.append(play.setting)
-        play.page.mouse.move(0, 0)
-        pictures.append(play.root.screenshot(animations="disabled"))
+        pictures.append(picture(play))
         opened.page.context.close()
     assert settings[0] == settings[1]
     assert pictures[0] == pictures[1]
