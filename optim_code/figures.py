@@ -347,6 +347,8 @@ def draw_bars(
         axes.grid(axis="y", visible=False)
         if log:
             axes.set_xscale("log")
+        else:
+            axes.xaxis.set_major_locator(MaxNLocator(5))
     if alt is None:
         predicted = {label: f" (theory {theory[label]:.3g})" if label in theory else "" for label in bars}
         alt = f"Bars of {xlabel}: " + "; ".join(f"{k} {v:.3g}{predicted[k]}" for k, v in bars.items()) + "."

@@ -124,6 +124,20 @@ def test_the_bookmarks_are_the_sections(pdf: Path, html: Path) -> None:
 
 
 @printed
+def test_in_print_a_playground_is_a_link_to_it(pdf: Path, html: Path) -> None:
+    for section in numbered_sections():
+        page = (html / "book" / f"{section}.html").read_text(encoding="utf-8")
+        for name in re.findall(r'id="(play-fig-[^"]+)"', page):
+            number = re.search(r"you can play with Figure ([\d.]+) here", page)
+            assert number is not None
+            for path in (pdf / f"{section}.pdf", pdf / "descent.pdf"):
+                text = " ".join(run("pdftotext", path, "-").split())
+                assert f"Figure {number[1]} is alive in the HTML edition" in text, path.name
+                assert f"{section}.html#{name}" in text, path.name
+                assert f"../html/book/{section}.html#{name}\n" in run("pdfinfo", "-url", path), path.name
+
+
+@printed
 def test_the_logs_of_tex_are_clean(pdf: Path) -> None:
     for path in pdf.iterdir():
         log = BUILD / ".work" / "latex" / "latex" / f"{path.stem}.log"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,7 @@ class Playground(SphinxDirective):
         node = playground(
             "",
             figure=figure,
+            docname=self.env.docname,
             methods=self.options.get("methods", []),
             view=self.options.get("view", VIEWS[0]),
             changes=self.options.get("set", []),
@@ -196,14 +198,15 @@ class PrintPlace(SphinxPostTransform):
     def run(self, **kwargs: Any) -> None:
         for node in list(self.document.findall(playground)):
             _, figures = self.env.descent_playground  # type: ignore[attr-defined]
-            docname = self.env.docname
+            docname = node["docname"]  # of several in one document
             base = self.config.html_baseurl.rstrip("/") or "../html"
             address = f"{base}/{docname}.html#{node['ids'][0]}"
             shown = address.removeprefix("../html/")
             number = figures.get(node["figure"], {"number": ""})["number"]
-            escaped, plain = (text.replace("%", r"\%").replace("#", r"\#") for text in (address, shown))
-            plain = plain.replace("_", r"\_").replace("/", r"/\allowbreak ")
-            text = rf"\playplace{{{number}}}{{{escaped}}}{{{plain}}}"
+            target = address.replace("%", r"\playpercent ").replace("#", r"\playhash ")
+            # It may be broken after a slash; after a hyphen a reader would not know that it belongs there.
+            written = re.sub(r"([_%#])", r"\\\1", shown).replace("/", r"/\allowbreak ").replace("-", r"\mbox{-}")
+            text = rf"\playplace{{{number}}}{{{target}}}{{{written}}}"
             node.replace_self(nodes.raw("", text, format="latex"))
 
 
