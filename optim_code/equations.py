@@ -11,7 +11,7 @@ import inspect
 import math
 import random
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,6 @@ from sympy.core.function import AppliedUndef
 from sympy.parsing.latex import LaTeXParsingError, parse_latex
 from sympy.printing.jscode import JavascriptCodePrinter
 
-from . import optimizers
 from .descent import descend
 from .optim import Optim
 from .problems import Quadratic, lecture_bowl
@@ -230,20 +229,12 @@ class UpdateRule:
         # Exponents count steps from 1 where the left-hand side has the index t.
         shift = sympy.Symbol("t", real=True) - int(now or 0)
         shifted = tuple((name, right.subs(sympy.Symbol("t", real=True), shift)) for name, right in lines)
-        return cls.of_lines(latex, shifted, buffers, hyper)
+        return cls(latex, shifted, buffers, hyper, _compiled(shifted, buffers, hyper))
 
-    @classmethod
-    def of_lines(
-        cls, latex: str, lines: Iterable[tuple[str, sympy.Expr]], state: tuple[str, ...], hyper: tuple[str, ...]
-    ) -> UpdateRule:
-        """A rule of lines that are read already."""
-        lines = tuple(lines)
-        arguments = [*state, "g", "t", *hyper]
-        functions = []
-        for name, right in lines:
-            functions.append(sympy.lambdify([sympy.Symbol(a, real=True) for a in arguments], right, modules="numpy"))
-            arguments.append(name)
-        return cls(latex, lines, state, hyper, tuple(functions))
+    def rewritten(self, lines: Mapping[str, sympy.Expr]) -> UpdateRule:
+        """The same rule with other right-hand sides for the lines that are given by name."""
+        new = tuple((name, lines.get(name, right)) for name, right in self.lines)
+        return UpdateRule(self.latex, new, self.state, self.hyper, _compiled(new, self.state, self.hyper))
 
     def start(self, w: Vector) -> dict[str, Any]:
         """The state before the first step: the parameter, buffers of zeros, and ``t = 0``."""
@@ -279,8 +270,8 @@ class UpdateRule:
         """
         means = {symbol.name for symbol in NOTATION if symbol.role == "mean"}
         t = sympy.Symbol("t", real=True)
-        lines = [(name, _faded(right, t) if name in means else right) for name, right in self.lines]
-        return None if tuple(lines) == self.lines else UpdateRule.of_lines(self.latex, lines, self.state, self.hyper)
+        lasting = self.rewritten({name: _faded(right, t) for name, right in self.lines if name in means})
+        return None if lasting.lines == self.lines else lasting
 
     def to_js(self) -> str:
         """The same step as a JavaScript function ``(state, g, hyper) => state`` of one coordinate."""
@@ -295,6 +286,21 @@ class UpdateRule:
 def _faded(expression: sympy.Expr, t: sympy.Symbol) -> sympy.Expr:
     """What an expression tends to as the powers of ``t`` go to zero."""
     return expression.replace(lambda part: part.is_Pow and t in part.exp.free_symbols, lambda part: sympy.S.Zero)
+
+
+def _compiled(
+    lines: tuple[tuple[str, sympy.Expr], ...], state: tuple[str, ...], hyper: tuple[str, ...]
+) -> tuple[Callable[..., Any], ...]:
+    """Each line as a function of the state, the gradient, the step, the hyper-parameters and the lines before it."""
+    arguments = [*state, "g", "t", *hyper]
+    names = [name for name, _ in lines]
+    return tuple(_function((*arguments, *names[:n]), right) for n, (_, right) in enumerate(lines))
+
+
+@functools.cache
+def _function(arguments: tuple[str, ...], right: sympy.Expr) -> Callable[..., Any]:
+    function: Callable[..., Any] = sympy.lambdify([sympy.Symbol(a, real=True) for a in arguments], right, "numpy")
+    return function
 
 
 def _new_name(symbol: Symbol) -> str:
@@ -372,6 +378,9 @@ def class_for(name: str, classes: Mapping[str, type[Optim]] | None = None) -> ty
 
 def optimizer_classes() -> dict[str, type[Optim]]:
     """The optimizers of the book by their names in small letters."""
+    # Only here, for a student's kit has no optimizers, and compiles its equations all the same.
+    from . import optimizers
+
     members = inspect.getmembers(optimizers, inspect.isclass)
     return {name.lower(): cls for name, cls in members if issubclass(cls, Optim) and cls is not Optim}
 

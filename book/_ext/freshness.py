@@ -126,12 +126,18 @@ class Code:
             for node in without_docstrings(tree).body:
                 self.take(path.stem, node)
 
-    def take(self, module: str, node: ast.stmt) -> None:
+    def take(self, module: str, node: ast.AST) -> None:
         """Sort a statement of a module: a definition by its name, or what importing it runs."""
         piece = Piece(module, hashlib.sha256(ast.dump(node).encode()).hexdigest(), frozenset(names(node)))
         self.pieces[module].append(piece)
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             self.define(node.name, piece)
+        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            pass  # never run
+        elif isinstance(node, ast.Try) and all(isinstance(n, ast.ImportFrom) and n.level for n in node.body):
+            # An import of what may be left out: the package is the same, whoever names nothing of it.
+            for statement in (*node.body, *node.handlers, *node.orelse, *node.finalbody):
+                self.take(module, statement)
         elif isinstance(node, ast.ImportFrom) and node.level:
             self.imports[module].add((node.module or "__init__").partition(".")[0])
             for alias in node.names:
@@ -175,14 +181,19 @@ class Code:
                 waiting |= set(names(ast.parse(re.sub(r"^\s*[%!].*$", "pass", source, flags=re.M))))
             except SyntaxError:  # it will fail when it runs
                 return self.whole
-        imported = self.imported(waiting)
-        run = [piece for module in sorted(imported) for piece in self.always[module]]
-        parts = {piece.hash for piece in run}
-        waiting |= {name for piece in run for name in piece.names}
+        imported: set[str] = set()
+        parts: set[str] = set()
         seen: set[str] = set()
+        waiting.add("__init__")
         while waiting:
             name = waiting.pop()
             seen.add(name)
+            for module in self.imported(name) - imported:
+                imported.add(module)
+                parts |= {piece.hash for piece in self.always[module]}
+                waiting |= {named for piece in self.always[module] for named in piece.names} - seen
+                # What was named before may be defined in it.
+                waiting |= seen
             for piece in self.definitions.get(name, ()):
                 if piece.module in imported:
                     parts.add(f"{piece.module}.{name}: {piece.hash}")
@@ -191,9 +202,9 @@ class Code:
             return self.whole
         return hashlib.sha256("\n".join(sorted(parts)).encode()).hexdigest()
 
-    def imported(self, named: set[str]) -> set[str]:
-        """The modules that are imported with the package, or because they are named."""
-        waiting, imported = {"__init__", *named} & set(self.imports), set()
+    def imported(self, name: str) -> set[str]:
+        """The modules that are imported if this one is named, be it by an import inside a function."""
+        waiting, imported = {name} & set(self.imports), set()
         while waiting:
             module = waiting.pop()
             imported.add(module)
@@ -229,6 +240,8 @@ def names(tree: ast.AST) -> Iterator[str]:
             yield node.attr
         elif isinstance(node, ast.alias):
             yield from node.name.split(".")
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from node.module.split(".")
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.isidentifier():
             yield node.value
 
