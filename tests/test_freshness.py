@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from book._ext.freshness import Code
+from conftest import ROOT
 from small_book import NOTEBOOK, TOC, Copy, copy_book
 
 WALK = f"""{NOTEBOOK}
@@ -138,3 +140,28 @@ def test_a_section_that_left_the_contents_leaves_the_book(walk: Copy, tmp_path: 
     copy.replace("_toc.yml", "  - file: book/walk\n", "")
     build(copy)
     assert {name for name in state(copy) if "walk" in name or "_images" in name} == set()
+
+
+CHECKS = "from optim_code import check\n\ncheck('sgd', Mine)"
+WALKS = "from optim_code import SGDOptimizer, output, w\n\noutput(SGDOptimizer([w], lr=0.1))"
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new", "reaches"),
+    [
+        ("mistakes", 'replaced(rule, {symbol("lr")', 'replaced(rule, {symbol("eps")', {CHECKS}),
+        ("trials", "NSTEPS = 50", "NSTEPS = 51", {CHECKS}),
+        ("checking", "TOLERANCE = 1e-5", "TOLERANCE = 1e-6", {CHECKS}),
+        ("optimizers", 'p.data.add_(p.grad.data, alpha=-group["lr"])', "pass", {WALKS}),
+    ],
+)
+def test_code_reaches_a_module_that_a_function_imports_if_it_reaches_the_function(
+    tmp_path: Path, module: str, old: str, new: str, reaches: set[str]
+) -> None:
+    shutil.copytree(ROOT / "optim_code", tmp_path / "optim_code")
+    before = {cell: Code(tmp_path).reached([cell]) for cell in (CHECKS, WALKS)}
+    path = tmp_path / "optim_code" / f"{module}.py"
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    assert {cell for cell in before if Code(tmp_path).reached([cell]) != before[cell]} == reaches

@@ -1,0 +1,445 @@
+"""Answers as students write them: right ones in many ways, and wrong ones with the name of what is wrong.
+
+Each is a method, the mistake (empty for a right answer), and the class: either the whole of it, or the body of its
+`my_step` under the constructor of `CONSTRUCTORS`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import linecache
+import textwrap
+from typing import NamedTuple
+
+CONSTRUCTORS = {
+    "sgd": "params, lr",
+    "momentum": "params, lr, momentum",
+    "rmsprop": "params, lr, alpha, eps=1e-8",
+    "adam": "params, lr, alpha, momentum, eps=1e-8",
+    "adagrad": "params, lr, eps=1e-8",
+}
+
+
+class Answer(NamedTuple):
+    """A student's answer: the method, the name of what is wrong with it, and the source of the class."""
+
+    method: str
+    mistake: str
+    source: str
+
+    def cls(self) -> type:
+        """The class, from a file of its own, as a notebook's cell has one."""
+        name = f"/notebook/{next(COUNT)}.py"
+        linecache.cache[name] = (len(self.source), None, self.source.splitlines(keepends=True), name)
+        namespace: dict[str, object] = {"__name__": "__main__"}
+        exec(compile(self.source, name, "exec"), namespace)
+        return namespace["Mine"]
+
+
+COUNT = itertools.count()
+
+
+def answer(method: str, mistake: str, body: str) -> Answer:
+    body = textwrap.dedent(body).strip("\n")
+    if "class Mine" not in body:
+        takes = CONSTRUCTORS[method]
+        names = [part.split("=")[0].strip() for part in takes.split(",")][1:]
+        head = (
+            "class Mine(Optim):\n"
+            f"    def __init__(self, {takes}):\n"
+            f"        super().__init__(params, dict({', '.join(f'{name}={name}' for name in names)}))\n\n"
+            "    def my_step(self, p, state, group):\n"
+        )
+        body = head + textwrap.indent(body, "        ")
+    return Answer(method, mistake, f"import math\nimport torch\nfrom optim_code import Optim\n\n{body}\n")
+
+
+# --- right ---------------------------------------------------------------------------------------------------------
+
+RIGHT = {
+    "sgd in place": answer("sgd", "", """
+        p.data -= group["lr"] * p.grad.data
+    """),
+    "sgd in torch's old order of arguments": answer("sgd", "", """
+        p.data.add_(-group["lr"], p.grad.data)
+    """),
+    "sgd under no_grad": answer("sgd", "", """
+        with torch.no_grad():
+            p -= group["lr"] * p.grad
+    """),
+    "sgd with new data": answer("sgd", "", """
+        p.data = p.data - group["lr"] * p.grad.data
+    """),
+    "sgd into a slice": answer("sgd", "", """
+        p.data[:] = p.data - p.grad * group["lr"]
+    """),
+    "sgd number by number": answer("sgd", "", """
+        values, slopes = p.data.view(-1), p.grad.view(-1)
+        for i in range(p.numel()):
+            values[i] -= group["lr"] * slopes[i].item()
+    """),
+    "sgd with numpy": answer("sgd", "", """
+        p.detach().numpy()[...] -= group["lr"] * p.grad.numpy()
+    """),
+    "sgd that overrides step": answer("sgd", "", """
+        class Mine(Optim):
+            def __init__(self, params, lr=0.1, **more):
+                super().__init__(params, {"lr": lr, **more})
+
+            @torch.no_grad()
+            def step(self, closure=None):
+                for group in self.param_groups:
+                    for p in group["params"]:
+                        p.copy_(p - group["lr"] * p.grad)
+    """),
+    "momentum in place": answer("momentum", "", """
+        if "speed" not in state:
+            state["speed"] = torch.zeros_like(p)
+        state["speed"].mul_(group["momentum"]).add_(p.grad)
+        p.data.sub_(group["lr"] * state["speed"])
+    """),
+    "momentum as torch begins it": answer("momentum", "", """
+        if not state:
+            state["buf"] = p.grad.clone()
+        else:
+            state["buf"].mul_(group["momentum"]).add_(p.grad)
+        p.data.add_(state["buf"], alpha=-group["lr"])
+    """),
+    "momentum as a heavy ball": answer("momentum", "", """
+        now, before = p.data.clone(), state.get("before", p.data)
+        p.data += group["momentum"] * (now - before) - group["lr"] * p.grad.data
+        state["before"] = now
+    """),
+    "momentum with the rate in the velocity": answer("momentum", "", """
+        state["v"] = group["momentum"] * state.get("v", 0) - group["lr"] * p.grad.data
+        p.data += state["v"]
+    """),
+    "momentum with a float32 buffer": answer("momentum", "", """
+        v = state.setdefault("v", torch.zeros(p.shape))
+        v.mul_(group["momentum"]).add_(p.grad)
+        p.data -= group["lr"] * v
+    """),
+    "momentum kept beside the state": answer("momentum", "", """
+        class Mine(Optim):
+            def __init__(self, params, lr, momentum=0.9):
+                super().__init__(params, dict(lr=lr, beta=momentum))
+                self.v = {}
+
+            def my_step(self, p, state, group):
+                self.v[p] = group["beta"] * self.v.get(p, 0.0) + p.grad
+                p.data -= group["lr"] * self.v[p]
+    """),
+    "rmsprop in torch's old order of arguments": answer("rmsprop", "", """
+        g, alpha = p.grad.data, group["alpha"]
+        if len(state) == 0:
+            state["square_avg"] = torch.zeros_like(g)
+        state["square_avg"].mul_(alpha).addcmul_(1 - alpha, g, g)
+        p.data.addcdiv_(-group["lr"], g, state["square_avg"].sqrt().add_(group["eps"]))
+    """),
+    "rmsprop with keywords": answer("rmsprop", "", """
+        v = state.setdefault("v", torch.zeros_like(p))
+        v.mul_(group["alpha"]).addcmul_(p.grad, p.grad, value=1 - group["alpha"])
+        p.addcdiv_(p.grad, v.sqrt() + group["eps"], value=-group["lr"])
+    """),
+    "rmsprop with an epsilon of its own": answer("rmsprop", "", """
+        class Mine(Optim):
+            def __init__(self, params, lr, alpha):
+                super().__init__(params, dict(lr=lr, alpha=alpha))
+
+            def my_step(self, p, state, group):
+                v = state["v"] if "v" in state else torch.zeros_like(p.data)
+                v = v + (1 - group["alpha"]) * (p.grad.data.pow(2) - v)
+                state["v"] = v
+                p.data = p.data - p.grad.data / (torch.sqrt(v) + 1e-8) * group["lr"]
+    """),
+    "rmsprop by interpolation": answer("rmsprop", "", """
+        if not state:
+            state.update(v=torch.zeros_like(p))
+        state["v"].lerp_(p.grad.square(), 1 - group["alpha"])
+        p.sub_(group["lr"] / (group["eps"] + state["v"] ** 0.5) * p.grad)
+    """),
+    "adam as torch computes it": answer("adam", "", """
+        if not state:
+            state["step"] = torch.tensor(0.0)
+            state["exp_avg"] = torch.zeros_like(p)
+            state["exp_avg_sq"] = torch.zeros_like(p)
+        state["step"] += 1
+        t, beta1, beta2 = state["step"].item(), group["momentum"], group["alpha"]
+        state["exp_avg"].lerp_(p.grad, 1 - beta1)
+        state["exp_avg_sq"].mul_(beta2).addcmul_(p.grad, p.grad, value=1 - beta2)
+        denom = (state["exp_avg_sq"].sqrt() / math.sqrt(1 - beta2**t)).add_(group["eps"])
+        p.addcdiv_(state["exp_avg"], denom, value=-group["lr"] / (1 - beta1**t))
+    """),
+    "adam with a counter in a tensor": answer("adam", "", """
+        g = p.grad.data
+        t = state["t"] = state.get("t", torch.tensor(0)) + 1
+        m = state["m"] = group["momentum"] * state.get("m", 0.0) + (1 - group["momentum"]) * g
+        v = state["v"] = group["alpha"] * state.get("v", 0.0) + (1 - group["alpha"]) * g * g
+        p.data -= group["lr"] * (m / (1 - group["momentum"] ** t)) / (
+            torch.sqrt(v / (1 - group["alpha"] ** t)) + group["eps"])
+    """),
+    "adam with the hats carried": answer("adam", "", """
+        t = state["n"] = state.get("n", 0) + 1
+        for name, decay, new in (("a", group["momentum"], p.grad), ("b", group["alpha"], p.grad**2)):
+            old = state.get(name, torch.zeros_like(p))
+            state[name] = old + (1 - decay) / (1 - decay**t) * (new - old)
+        p.data.sub_(group["lr"] * state["a"] / (state["b"].sqrt() + group["eps"]))
+    """),
+    "adam with the powers carried": answer("adam", "", """
+        a, b = group["alpha"], group["momentum"]
+        if not state:
+            state.update(a=1.0, b=1.0, m=torch.zeros_like(p), v=torch.zeros_like(p))
+        state["a"] *= a
+        state["b"] *= b
+        state["m"] = b * state["m"] + (1 - b) * p.grad
+        state["v"] = a * state["v"] + (1 - a) * p.grad**2
+        p -= group["lr"] * state["m"] / (1 - state["b"]) / (group["eps"] + (state["v"] / (1 - state["a"])).sqrt())
+    """),
+    "adam with betas and one counter for all": answer("adam", "", """
+        class Mine(Optim):
+            def __init__(self, params, lr, alpha, momentum, eps=1e-8):
+                super().__init__(params, {"lr": lr, "betas": (momentum, alpha), "eps": eps})
+                self.t = 0
+
+            def step(self, closure=None):
+                self.t += 1
+                return super().step(closure)
+
+            def my_step(self, p, state, group):
+                b1, b2 = group["betas"]
+                if not state:
+                    state["m"], state["v"] = torch.zeros_like(p), torch.zeros_like(p)
+                state["m"] += (1 - b1) * (p.grad - state["m"])
+                state["v"] += (1 - b2) * (p.grad.pow(2) - state["v"])
+                m, v = state["m"] / (1 - b1**self.t), state["v"] / (1 - b2**self.t)
+                p.data -= group["lr"] * m / (v.sqrt() + group["eps"])
+    """),
+    "adam in lists": answer("adam", "", """
+        lr, a, b, eps = (group[name] for name in ("lr", "alpha", "momentum", "eps"))
+        n = p.numel()
+        if "rows" not in state:
+            state["rows"], state["t"] = [[0.0, 0.0] for _ in range(n)], 0
+        state["t"] += 1
+        for i, (row, g) in enumerate(zip(state["rows"], p.grad.flatten().tolist())):
+            row[0] = b * row[0] + (1 - b) * g
+            row[1] = a * row[1] + (1 - a) * g * g
+            hat = row[0] / (1 - b ** state["t"]), row[1] / (1 - a ** state["t"])
+            p.data.view(-1)[i] -= lr * hat[0] / (math.sqrt(hat[1]) + eps)
+    """),
+}  # fmt: skip
+
+# --- wrong ---------------------------------------------------------------------------------------------------------
+
+ADAM = """
+    alpha, beta, g = group["alpha"], group["momentum"], p.grad.data
+    if not state:
+        state["t"] = 0
+        state["m"] = torch.zeros_like(p.data)
+        state["v"] = torch.zeros_like(p.data)
+    state["t"] += 1
+    state["m"] = beta * state["m"] + (1 - beta) * g
+    state["v"] = alpha * state["v"] + (1 - alpha) * g**2
+    m_hat = state["m"] / (1 - beta ** state["t"])
+    v_hat = state["v"] / (1 - alpha ** state["t"])
+    p.data -= group["lr"] * m_hat / (v_hat.sqrt() + group["eps"])
+"""
+RMSPROP = """
+    if not state:
+        state["v"] = torch.zeros_like(p.data)
+    state["v"] = group["alpha"] * state["v"] + (1 - group["alpha"]) * p.grad.data**2
+    p.data -= group["lr"] * p.grad.data / (state["v"].sqrt() + group["eps"])
+"""
+MOMENTUM = """
+    if not state:
+        state["v"] = torch.zeros_like(p.data)
+    state["v"] = group["momentum"] * state["v"] + p.grad.data
+    p.data -= group["lr"] * state["v"]
+"""
+
+
+def slip(method: str, mistake: str, body: str, *changes: tuple[str, str]) -> Answer:
+    """A right answer with something else in a line or two of it."""
+    for old, new in changes:
+        assert old in body, old
+        body = body.replace(old, new)
+    return answer(method, mistake, body)
+
+
+REBOUND = "p rebound instead of updated in place"
+CHANGED = "p.grad changed in place"
+SHARED = "state shared between parameters"
+FORGOTTEN = "state never stored"
+COPIED = "first gradient copied instead of zeros"
+FLOAT = "python float state"
+SHAPE = "works only for one shape"
+
+WRONG = {
+    # sgd
+    "sgd uphill": answer("sgd", "step uphill", 'p.data += group["lr"] * p.grad.data'),
+    "sgd uphill by add_": answer("sgd", "step uphill", 'p.data.add_(p.grad, alpha=group["lr"])'),
+    "sgd without a rate": answer("sgd", "lr forgotten", "p.data -= p.grad.data"),
+    "sgd rebinding p": answer("sgd", REBOUND, 'p = p - group["lr"] * p.grad'),
+    "sgd on a copy": answer("sgd", REBOUND, 'w = p.data.clone()\nw -= group["lr"] * p.grad'),
+    "sgd scaling the gradient in place": answer("sgd", CHANGED, 'p.data -= p.grad.data.mul_(group["lr"])'),
+    "sgd wiping the gradient": answer("sgd", CHANGED, 'p.data -= group["lr"] * p.grad\np.grad.zero_()'),
+    "sgd with half a gradient": answer("sgd", "steps of the wrong length", 'p.data -= 0.5 * group["lr"] * p.grad'),
+    "sgd for two coordinates": answer("sgd", SHAPE, """
+        p.data[0] -= group["lr"] * p.grad[0]
+        p.data[1] -= group["lr"] * p.grad[1]
+    """),
+    "sgd reading the constructor's rate": answer("sgd", "hyper-parameters not read from the group", """
+        class Mine(Optim):
+            def __init__(self, params, lr):
+                super().__init__(params, dict(lr=lr))
+                self.lr = lr
+
+            def my_step(self, p, state, group):
+                p.data -= self.lr * p.grad
+    """),
+    "sgd with a rate of its own": answer("sgd", "lr is a fixed number", "p.data -= 0.1 * p.grad"),
+    "sgd by the sign": answer("sgd", "the sign of the gradient", 'p.data -= group["lr"] * p.grad.sign()'),
+    # momentum
+    "momentum uphill": slip("momentum", "step uphill", MOMENTUM, ("p.data -=", "p.data +=")),
+    "momentum without a rate": slip("momentum", "lr forgotten", MOMENTUM, ('group["lr"] * ', "")),
+    "momentum with the rate twice": slip(
+        "momentum", "lr used twice", MOMENTUM, ("+ p.grad.data", '+ group["lr"] * p.grad.data')),
+    "momentum as a mean": slip("momentum", "extra one minus decay", MOMENTUM,
+                               ("+ p.grad.data", '+ (1 - group["momentum"]) * p.grad.data')),
+    "momentum with a minus": slip("momentum", "wrong sign of decay", MOMENTUM, ('= group["m', '= -group["m')),
+    "momentum minus the gradient": slip("momentum", "step uphill", MOMENTUM, ("+ p.grad", "- p.grad")),
+    "momentum into a local name": slip(
+        "momentum", FORGOTTEN, MOMENTUM, ('state["v"] = group', "v = group"), ('* state["v"]\n', "* v\n")),
+    "momentum in a local dictionary": slip("momentum", FORGOTTEN, MOMENTUM, ("if not state:", "state = {}\n    if 1:")),
+    "momentum never used": slip(
+        "momentum", "buffer not used", MOMENTUM, ('group["lr"] * state["v"]', 'group["lr"] * p.grad')),
+    "momentum used too early": answer("momentum", "buffer used before its update", """
+        v = state.get("v", torch.zeros_like(p))
+        p.data -= group["lr"] * v
+        state["v"] = group["momentum"] * v + p.grad
+    """),
+    "momentum beginning with a gradient": slip(
+        "momentum", COPIED, MOMENTUM, ("torch.zeros_like(p.data)", "p.grad.clone()")),
+    "momentum beginning with the gradient itself": answer("momentum", CHANGED, """
+        if not state:
+            state["v"] = p.grad
+        else:
+            state["v"].mul_(group["momentum"]).add_(p.grad)
+        state["v"].mul_(1.0).add_(0.0 * p)
+        p.data -= group["lr"] * state["v"]
+        state["v"] *= 1.5
+    """),
+    "momentum on the optimizer": answer("momentum", SHARED, """
+        class Mine(Optim):
+            v = 0
+
+            def __init__(self, params, lr, momentum):
+                super().__init__(params, dict(lr=lr, momentum=momentum))
+
+            def my_step(self, p, state, group):
+                self.v = group["momentum"] * self.v + p.grad
+                p.data -= group["lr"] * self.v
+    """),
+    "momentum in the group": slip(
+        "momentum", SHARED, MOMENTUM, ("if not state:", "state = group\n    if 'v' not in state:")),
+    "momentum in a dictionary of the class": answer("momentum", SHARED, """
+        class Mine(Optim):
+            memory = {}
+
+            def __init__(self, params, lr, momentum):
+                super().__init__(params, dict(lr=lr, momentum=momentum))
+
+            def my_step(self, p, state, group):
+                v = group["momentum"] * self.memory.get("v", torch.zeros(2)) + p.grad
+                self.memory["v"] = v
+                p.data -= group["lr"] * v
+    """),
+    "momentum summing all": slip("momentum", "decay forgotten", MOMENTUM, ('group["momentum"] * state', "state")),
+    "momentum that is 0.9": slip("momentum", "momentum is a fixed number", MOMENTUM, ('group["momentum"]', "0.9")),
+    "momentum with its letters swapped": slip(
+        "momentum", "lr and momentum swapped", MOMENTUM, ("momentum", "beta"), ("lr", "momentum"), ("beta", "lr")),
+    "momentum in one number": answer("momentum", FLOAT, """
+        state["v"] = group["momentum"] * state.get("v", 0.0) + p.grad.mean().item()
+        p.data -= group["lr"] * state["v"]
+    """),
+    "momentum by item": answer("momentum", FLOAT, """
+        state["v"] = group["momentum"] * state.get("v", 0.0) + p.grad.item()
+        p.data -= group["lr"] * state["v"]
+    """),
+    "momentum in a buffer of two": slip("momentum", SHAPE, MOMENTUM, ("torch.zeros_like(p.data)", "torch.zeros(2)")),
+    "momentum of Nesterov": slip(
+        "momentum", "Nesterov's step", MOMENTUM, ('* state["v"]\n', '* (p.grad + group["momentum"] * state["v"])\n')),
+    # rmsprop
+    "rmsprop with epsilon inside": slip(
+        "rmsprop", "eps inside the root", RMSPROP,
+        ('(state["v"].sqrt() + group["eps"])', '(state["v"] + group["eps"]).sqrt()')),
+    "rmsprop with an epsilon of its own, inside": answer("rmsprop", "eps inside the root", """
+        class Mine(Optim):
+            def __init__(self, params, lr, alpha):
+                super().__init__(params, dict(lr=lr, alpha=alpha))
+
+            def my_step(self, p, state, group):
+                state["v"] = group["alpha"] * state.get("v", 0) + (1 - group["alpha"]) * p.grad**2
+                p.data -= group["lr"] * p.grad / torch.sqrt(state["v"] + 1e-8)
+    """),
+    "rmsprop without epsilon": slip("rmsprop", "eps forgotten", RMSPROP, (' + group["eps"]', "")),
+    "rmsprop without a square": slip("rmsprop", "square forgotten", RMSPROP, ("p.grad.data**2", "p.grad.data")),
+    "rmsprop without a root": slip("rmsprop", "root forgotten", RMSPROP, (".sqrt()", "")),
+    "rmsprop without the gradient": slip(
+        "rmsprop", "gradient missing from the step", RMSPROP, ("* p.grad.data /", "/")),
+    "rmsprop without dividing": slip(
+        "rmsprop", "division forgotten", RMSPROP, (' / (state["v"].sqrt() + group["eps"])', "")),
+    "rmsprop weighing the wrong way": slip(
+        "rmsprop", "decay and one minus decay swapped", RMSPROP, ('(1 - group["alpha"])', "ALPHA"),
+        ('= group["alpha"]', '= (1 - group["alpha"])'), ("ALPHA", 'group["alpha"]')),
+    "rmsprop summing squares": slip("rmsprop", "one minus decay forgotten", RMSPROP, ('(1 - group["alpha"]) * ', "")),
+    "rmsprop with one plus": slip("rmsprop", "wrong sign of decay", RMSPROP, ("(1 - group", "(1 + group")),
+    "rmsprop minus the square": slip("rmsprop", "wrong sign of decay", RMSPROP, ("+ (1 - group", "- (1 - group")),
+    "rmsprop beginning with a square": slip(
+        "rmsprop", COPIED, RMSPROP, ("torch.zeros_like(p.data)", "p.grad.data**2")),
+    "rmsprop beginning with one": slip("rmsprop", "buffer begins at one", RMSPROP, ("zeros_like", "ones_like")),
+    "rmsprop squaring in place": slip("rmsprop", CHANGED, RMSPROP, ("p.grad.data**2", "p.grad.data.pow_(2)")),
+    "rmsprop with the norm": slip("rmsprop", FLOAT, RMSPROP, ("p.grad.data**2", "p.grad.norm().item() ** 2"),
+                                  ("torch.zeros_like(p.data)", "0.0"), ('state["v"].sqrt()', 'math.sqrt(state["v"])')),
+    "rmsprop forgetting": slip("rmsprop", FORGOTTEN, RMSPROP, ("if not state:", "if True:")),
+    "rmsprop with a fixed epsilon": slip("rmsprop", "eps is a fixed number", RMSPROP, ('group["eps"]', "1e-8")),
+    # adam
+    "adam uphill": slip("adam", "step uphill", ADAM, ("p.data -=", "p.data +=")),
+    "adam without the first hat": slip("adam", "hat forgotten on one of two", ADAM, ("* m_hat", '* state["m"]')),
+    "adam without the second hat": slip(
+        "adam", "hat forgotten on one of two", ADAM, ("v_hat.sqrt()", 'state["v"].sqrt()')),
+    "adam without correction": slip("adam", "bias correction forgotten", ADAM, ("* m_hat", '* state["m"]'),
+                                    ("v_hat.sqrt()", 'state["v"].sqrt()')),
+    "adam with the power outside": slip("adam", "one minus, then the power", ADAM,
+                                        ('(1 - beta ** state["t"])', '(1 - beta) ** state["t"]'),
+                                        ('(1 - alpha ** state["t"])', '(1 - alpha) ** state["t"]')),
+    "adam with one power outside": slip("adam", "one minus, then the power", ADAM,
+                                        ('(1 - alpha ** state["t"])', '(1 - alpha) ** state["t"]')),
+    "adam counting from zero": slip("adam", "counter off by one", ADAM, ('    state["t"] += 1\n', ""),
+                                    ('v_hat = ', 'state["t"] += 1\n    v_hat = ')),
+    "adam counting from two": slip("adam", "counter off by one", ADAM, ('state["t"] = 0', 'state["t"] = 1')),
+    "adam not counting": slip("adam", "counter never advances", ADAM, ('state["t"] += 1', 'state["t"] = 1')),
+    "adam staying at zero": slip("adam", "counter never advances", ADAM, ('    state["t"] += 1\n', "")),
+    "adam counting twice": slip("adam", "counter advances twice", ADAM, ('state["t"] += 1', 'state["t"] += 2')),
+    "adam with one counter": slip("adam", SHARED, ADAM, ('state["t"] = 0', "pass"),
+                                  ('state["t"] += 1', 'group["t"] = group.get("t", 0) + 1'),
+                                  ('state["t"]', 'group["t"]')),
+    "adam with its letters swapped": slip(
+        "adam", "momentum and alpha swapped", ADAM, ('alpha, beta, g', 'beta, alpha, g')),
+    "adam with one letter": slip(
+        "adam", "alpha in the place of momentum", ADAM, ("beta", "alpha"), ("alpha, alpha,", "alpha, beta,")),
+    "adam with epsilon inside": slip("adam", "eps inside the root", ADAM, (
+        '(v_hat.sqrt() + group["eps"])', '(v_hat + group["eps"]).sqrt()')),
+    "adam with epsilon too early": slip("adam", "eps added before the correction", ADAM, (
+        '(v_hat.sqrt() + group["eps"])',
+        '((state["v"].sqrt() + group["eps"]) / math.sqrt(1 - alpha ** state["t"]))')),
+    "adam storing the hat": slip("adam", "corrected mean stored", ADAM, ("m_hat = ", 'm_hat = state["m"] = ')),
+    "adam without a square": slip("adam", "square forgotten", ADAM, ("g**2", "g")),
+    "adam with the gradient on top": slip("adam", "buffer not used", ADAM, ("* m_hat", "* g")),
+    "adam forgetting all but the counter": slip(
+        "adam", FORGOTTEN, ADAM, ("+= 1\n", '+= 1\n    state["m"] = state["v"] = 0\n')),
+    "adam beginning with gradients": slip(
+        "adam", COPIED, ADAM, ('state["m"] = torch.zeros_like(p.data)', 'state["m"] = g.clone()'),
+        ('state["v"] = torch.zeros_like(p.data)', 'state["v"] = g**2')),
+    "adam with a product for a power": slip(
+        "adam", "a product for a power", ADAM, ('beta ** state["t"]', 'beta * state["t"]')),
+}  # fmt: skip
