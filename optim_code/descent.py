@@ -142,10 +142,9 @@ def descend(
     try:
         for _ in range(nsteps):
             # One draw a step: a longer run then begins with the draws of a shorter one.
-            xi = noise * torch.randn(p.shape, generator=generator, dtype=torch.float64)
-            optimizer.zero_grad()
-            torch.autograd.backward(problem(p, xi))
-            gradients.append(p.grad.detach().clone())
+            xi = noise * torch.randn(p.shape, generator=generator, dtype=torch.float64) if noise else 0.0
+            (p.grad,) = torch.autograd.grad(problem(p, xi), p)
+            gradients.append(p.grad.clone())
             optimizer.step()
             points.append(p.detach().clone())
     finally:

@@ -26,6 +26,7 @@ from matplotlib.transforms import Bbox
 from torch import Tensor
 
 from .descent import Trajectory, descend
+from .fonts import embedded_sparingly
 from .problems import START, Quadratic, start
 
 LIGHT = {
@@ -136,7 +137,7 @@ class Drawing:
         """The figure in a format, drawn once: it is saved and shown, and drawing takes most of a cell's time."""
         if format not in self._files:
             data = io.BytesIO()
-            with matplotlib.rc_context(STYLE):
+            with matplotlib.rc_context(STYLE), embedded_sparingly():
                 self.figure.savefig(data, format=format, bbox_inches=self._box, metadata=metadata)
             self._files[format] = data.getvalue()
         return self._files[format]
@@ -149,8 +150,11 @@ class Drawing:
     def _box(self) -> Bbox:
         """What is drawn, in inches, and a little margin; laid out once, not again for each format."""
         with matplotlib.rc_context(STYLE):
-            self.figure.draw_without_rendering()
-            self.figure.set_layout_engine("none")
+            engine = self.figure.get_layout_engine()
+            if engine is not None:
+                engine.execute(self.figure)
+            # What is laid out stays so; with any engine, each format would be drawn twice.
+            self.figure.set_layout_engine(None)
             return self.figure.get_tightbbox().padded(MARGIN)
 
     def save(self, path: str | Path) -> None:

@@ -29,6 +29,9 @@ class Quadratic:
         if self.A.ndim != 2 or self.A.shape[0] != self.A.shape[1] or not torch.allclose(self.A, self.A.T):
             raise ValueError(f"A must be a symmetric matrix, got {self.A.tolist()}")
         self.curvatures = torch.linalg.eigvalsh(self.A)
+        # Bowls side by side have a matrix of zeros around its diagonal, and to multiply by it is most of a long run.
+        diagonal = self.A.diagonal()
+        self._diagonal = diagonal if torch.equal(self.A, torch.diag(diagonal)) else None
         if not self.curvatures[0] > 0:
             raise ValueError(f"A must be positive definite, got eigenvalues {self.curvatures.tolist()}")
         self.b = torch.zeros(len(self.A), dtype=torch.float64) if b is None else torch.as_tensor(b, dtype=torch.float64)
@@ -46,7 +49,8 @@ class Quadratic:
         Returns:
             The cost, shape ``(...)``.
         """
-        cost: Tensor = ((w @ self.A) * w).sum(-1) / 2 - ((self.b + xi) * w).sum(-1)
+        Aw = w @ self.A if self._diagonal is None else w * self._diagonal
+        cost: Tensor = (Aw * w).sum(-1) / 2 - ((self.b + xi) * w).sum(-1)
         return cost
 
     @property

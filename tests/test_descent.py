@@ -168,3 +168,11 @@ def test_a_parameter_that_does_not_fit_is_refused():
         descend(SGDOptimizer([torch.ones(2, requires_grad=True)], lr=0.1))
     with pytest.raises(ValueError, match="requires_grad=True"):
         descend(SGDOptimizer([torch.ones(2, dtype=torch.float64)], lr=0.1))
+
+
+def test_bowls_side_by_side_are_the_same_sums_as_any_quadratic():
+    A, b = torch.diag(CURVATURES.repeat(3)), torch.linspace(-1, 1, 6, dtype=torch.float64)
+    turn = torch.linalg.qr(torch.arange(36, dtype=torch.float64).reshape(6, 6).sin()).Q
+    points = torch.linspace(-2, 2, 24, dtype=torch.float64).reshape(4, 6)
+    plain, turned = Quadratic(A, b), Quadratic(turn @ A @ turn.T, turn @ b)
+    assert torch.allclose(plain(points), turned(points @ turn.T), rtol=1e-12)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import re
 from xml.etree import ElementTree
 
 import pytest
 import torch
+from fontTools.pens.recordingPen import DecomposingRecordingPen
+from fontTools.ttLib import TTFont
+from matplotlib import font_manager
 
-from optim_code import AdamOptimizer, SGDOptimizer, output, w
+from optim_code import AdamOptimizer, SGDOptimizer, fonts, output, w
 from optim_code.descent import descend
 from optim_code.figures import DARK, LIGHT, LINES, dark, draw_bars, draw_lines, draw_paths
 
@@ -58,6 +62,25 @@ def test_a_figure_is_the_same_each_time():
     first, second = (output(SGDOptimizer([w], lr=0.1)) for _ in range(2))
     assert first.svg() == second.svg()
     assert first.pdf() == second.pdf()
+
+
+@pytest.mark.parametrize("letters", ["w = −0.5, η²", "Ж≤"])
+def test_a_figure_embeds_its_letters_and_no_others_unchanged(letters):
+    path = font_manager.findfont("DejaVu Sans")
+    with TTFont(path) as whole, TTFont(io.BytesIO(fonts.subset(path, letters))) as part:
+        assert set(part.getBestCmap()) == {ord(letter) for letter in letters}
+        for code, name in part.getBestCmap().items():
+            drawn = []
+            for font, glyph in ((whole, whole.getBestCmap()[code]), (part, name)):
+                pen = DecomposingRecordingPen(font.getGlyphSet())
+                font.getGlyphSet()[glyph].draw(pen)
+                drawn.append((pen.value, font["hmtx"][glyph]))
+            assert drawn[0] == drawn[1]
+
+
+def test_what_is_embedded_does_not_depend_on_what_was_drawn_before():
+    path = font_manager.findfont("DejaVu Sans:italic")
+    assert fonts.subset(path, "lr") == fonts.with_letters(path, frozenset("lr")) == fonts.subset(path, "rl")
 
 
 def test_the_dark_figure_differs_in_colour_alone():
