@@ -14,6 +14,7 @@ import pytest
 
 from book._ext import warm_kernels
 from book._ext.freshness import settle_environment
+from conftest import run_build
 from small_book import NOTEBOOK, TOC, Copy, copy_book
 
 RAN = """
@@ -201,6 +202,14 @@ def before(books: Books) -> dict[str, bytes]:
     # From nothing, in another folder.
     assert_same(built, books.from_nothing())
     return built
+
+
+def test_a_forked_build_makes_what_the_command_makes(books: Books, before: dict[str, bytes]) -> None:
+    root = books.clean.parent / "alone"
+    shutil.copytree(books.rebuilt.root, root, ignore=shutil.ignore_patterns("_build"))
+    done = run_build("html", root, RAN=str(books.log))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert_same(everything(root), before)
 
 
 @pytest.mark.parametrize("name", EDITS)

@@ -36,6 +36,8 @@ def preload(others: list[str]) -> None:
             figure.savefig(io.BytesIO(), format=format)
     for module in [*others, *(importlib.import_module("sphinx.application").builtin_extensions if others else ())]:
         importlib.import_module(module)
+    if others:
+        runpy.run_path(os.path.join(os.path.dirname(__file__), "rehearsal.py"))
 
 
 def serve(path: str, others: list[str], parent: int) -> None:

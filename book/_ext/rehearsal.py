@@ -1,0 +1,105 @@
+"""A build of one page, in a temporary folder, for what a process does only once: the live preview forks its builds
+from a process that has compiled the patterns, schemas and queries, and read the tables, that every build needs.
+
+Run by the kernel server, by its path. It knows Jupyter Book and its parts, but nothing of this book, which changes.
+"""
+
+import contextlib
+import io
+import mimetypes
+import tempfile
+import warnings
+from pathlib import Path
+
+import nbformat
+from jupyter_book.config import get_final_config
+from jupyter_cache import get_cache
+from jupyter_cache.base import CacheBundleIn
+from sphinx.application import Sphinx
+from sphinx.util.docutils import docutils_namespace, patch_docutils
+
+CONFIG = """
+title: Rehearsal
+execute: {execute_notebooks: "off"}
+parse: {myst_enable_extensions: [colon_fence, deflist, dollarmath, substitution]}
+bibtex_bibfiles: [page.bib]
+sphinx:
+  extra_extensions: [sphinx.ext.autodoc, sphinx.ext.napoleon, sphinx_exercise]
+  config: {bibtex_default_style: unsrt, bibtex_reference_style: author_year, numfig: true}
+"""
+PAGE = r"""---
+file_format: mystnb
+kernelspec: {name: python3}
+language_info: {name: python, pygments_lexer: ipython3}
+---
+# Page
+
+As {cite:t}`work` say in {eq}`one`, **bold**, $x$, `code`.
+
+$$
+f(x) = x
+$$ (one)
+
+```{code-cell} ipython3
+:tags: [hide-input]
+def f(x): return [x, 1.0, "text"]
+```
+
+```{exercise} Title
+:label: ask
+Why?
+```
+
+```{solution} ask
+So.
+```
+
+| a | b |
+| - | - |
+| 1 | 2 |
+
+```bash
+make html
+```
+
+```{bibliography}
+```
+"""
+WORK = r"""
+@article{work, author = {Some One and An{\"o}ther, A. B.}, title = {A {Title}}, journal = {J}, volume = {1},
+         number = {2}, pages = {1--2}, year = {1999}, doi = {10.1/1}, url = {https://example.org}}
+@inproceedings{talk, author = {One, Some}, title = {A}, booktitle = {B}, year = {2000}, url = {https://example.org}}
+@book{book, author = {One, Some}, title = {A}, publisher = {B}, year = {2000}}
+@misc{note, author = {One, Some}, title = {A}, howpublished = {B}, year = {2000}, eprint = {1}, note = {C}}
+"""
+CELL = {"id": "one", "cell_type": "code", "execution_count": 1, "metadata": {}, "outputs": [], "source": "1"}
+
+
+def rehearse(folder: Path) -> None:
+    mimetypes.init()
+    aside = folder.parent
+    notebook = nbformat.from_dict({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [CELL]})  # type: ignore[no-untyped-call]
+    bundle = CacheBundleIn(notebook, str(folder / "page.md"), data={"execution_seconds": 0.0})
+    cache = get_cache(str(aside / "cache"))
+    cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+    cache.merge_match_into_notebook(notebook)
+    (folder / "_config.yml").write_text(CONFIG)
+    (folder / "_toc.yml").write_text("format: jb-book\nroot: page\n")
+    (folder / "page.md").write_text(PAGE)
+    (folder / "page.bib").write_text(WORK)
+    settings = {"external_toc_path": str(folder / "_toc.yml"), "latex_individualpages": False}
+    with contextlib.redirect_stdout(io.StringIO()):
+        config, _ = get_final_config(user_yaml=folder / "_config.yml", cli_config=settings, sourcedir=folder)
+    # It looks through all objects of the process, some of which are deprecated.
+    warnings.simplefilter("ignore")
+    with patch_docutils(None), docutils_namespace():
+        Sphinx(
+            srcdir=str(folder), confdir=None, outdir=str(aside / "html"), doctreedir=str(aside / "doctrees"),
+            buildername="html", confoverrides=config, status=None, warning=io.StringIO(),
+        ).build()  # fmt: skip
+
+
+with tempfile.TemporaryDirectory() as name, warnings.catch_warnings():
+    source = Path(name, "source")
+    source.mkdir()
+    rehearse(source)
