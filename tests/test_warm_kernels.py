@@ -13,7 +13,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from small_book import NOTEBOOK, ONE, Copy, copy_book
+from book._ext import warm_kernels
+from book._ext.freshness import settle_environment
+from conftest import ROOT
+from small_book import NOTEBOOK, ONE, Copy, copy_book, run
 
 CELL = "\n```{{code-cell}} ipython3\n{code}\n```\n"
 MARKS = """\
@@ -120,3 +123,30 @@ def test_where_forking_is_not_to_be_had_ordinary_kernels_run_after_one_line(copy
     assert done.stdout.count("kernels start one by one here") == 1
     assert "book/one … executed" in done.stdout
     copy.write("book/one.md", ONE)
+
+
+def test_the_rehearsal_of_a_build_comes_to_its_end(tmp_path: Path) -> None:
+    # A server whose rehearsal fails says nothing, and is slower.
+    script = ROOT / "book" / "_ext" / "rehearsal.py"
+    command = [sys.executable, "-I", "-W", "error::FutureWarning", str(script)]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_kernel_of_the_preview_finds_nothing_of_the_rehearsal(copy: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Jupyter's cache has everything logged, for one.
+    code = "import logging\nassert not logging.getLogger().isEnabledFor(logging.INFO)"
+    copy.write("book/one.md", ONE + CELL.format(code=code))
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    settle_environment(copy.root)
+    warm_kernels.start(builds=True)
+    try:
+        command = [*warm_kernels.python(), "-m", "book._ext.build", "html"]
+        done = run(command, copy.root, **{**warm_kernels.environment(), "PYTHONPATH": str(copy.root)})
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "book/one … executed" in done.stdout
+    finally:
+        warm_kernels.end()
+        copy.write("book/one.md", ONE)

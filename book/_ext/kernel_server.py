@@ -1,9 +1,12 @@
 """One process that has imported what every section imports, and forks a Python whenever a stub asks: mostly a kernel.
 
-Run as ``python -I kernel_server.py SOCKET [MODULE …]``, the modules to import besides. It ends with the build that
-started it. Each fork is a process of its own: what one section sets, seeds or patches, no other sees.
+Run as ``python -I kernel_server.py SOCKET [MODULE …]``. With modules to import besides, builds are forked too: from a
+fork of this process that has rehearsed one, for a kernel must find nothing that was done before it. They are asked for
+at SOCKET-builds. It ends with the build that started it. Each fork is a process of its own: what one section sets,
+seeds or patches, no other sees.
 """
 
+import contextlib
 import gc
 import importlib
 import io
@@ -36,20 +39,26 @@ def preload(others: list[str]) -> None:
             figure.savefig(io.BytesIO(), format=format)
     for module in [*others, *(importlib.import_module("sphinx.application").builtin_extensions if others else ())]:
         importlib.import_module(module)
-    if others:
-        runpy.run_path(os.path.join(os.path.dirname(__file__), "rehearsal.py"))
 
 
 def serve(path: str, others: list[str], parent: int) -> None:
     """Answer requests until the build is gone."""
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    listener.bind(path)
-    listener.listen()
+    builds = listen(f"{path}-builds") if others else None
+    listener = listen(path)
     # Kernels that have ended need nobody to wait for them.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     # Ctrl-C is for the build; this process ends when that has ended.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     preload(others)
+    if builds is not None:
+        server = os.getpid()
+        if os.fork() == 0:
+            listener, parent = builds, server
+            # Without it, on a full disk perhaps, the first builds are slower, and no worse.
+            with contextlib.suppress(Exception):
+                runpy.run_path(os.path.join(os.path.dirname(__file__), "rehearsal.py"))
+        else:
+            builds.close()
     # What is here stays; no kernel need go through it, and have it copied, whenever it collects its garbage.
     gc.freeze()
     listener.settimeout(0.5)
@@ -70,6 +79,13 @@ def serve(path: str, others: list[str], parent: int) -> None:
             os.close(file)
     # The build was killed before it could clean up.
     shutil.rmtree(os.path.dirname(path), ignore_errors=True)
+
+
+def listen(path: str) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(path)
+    listener.listen()
+    return listener
 
 
 def become(request: dict[str, Any], stub: socket.socket, files: list[int]) -> None:

@@ -1,7 +1,8 @@
 """A build of one page, in a temporary folder, for what a process does only once: the live preview forks its builds
 from a process that has compiled the patterns, schemas and queries, and read the tables, that every build needs.
 
-Run by the kernel server, by its path. It knows Jupyter Book and its parts, but nothing of this book, which changes.
+Run by the kernel server, by its path, in the fork that builds come from. It knows Jupyter Book and its parts, but
+nothing of this book, which changes.
 """
 
 import contextlib

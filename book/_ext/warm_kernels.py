@@ -75,8 +75,8 @@ class WarmKernels:
     def __init__(self, builds: bool = False) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="descent-"))
         socket = self.folder / "socket"
-        self.stub = stub(self.folder)
-        kernel = [*self.stub, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        self.stub = stub(self.folder, "socket-builds" if builds else "socket")
+        kernel = [*stub(self.folder), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
         spec = self.folder / "kernels" / "python3" / "kernel.json"
         spec.parent.mkdir(parents=True)
         spec.write_text(json.dumps({"argv": kernel, "display_name": "Python 3", "language": "python"}))
@@ -104,8 +104,8 @@ class WarmKernels:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def stub(folder: Path) -> list[str]:
-    return [sys.executable, "-I", "-S", str(HERE / "kernel_stub.py"), str(folder / "socket")]
+def stub(folder: Path, socket: str = "socket") -> list[str]:
+    return [sys.executable, "-I", "-S", str(HERE / "kernel_stub.py"), str(folder / socket)]
 
 
 running: WarmKernels | None = None
