@@ -30,9 +30,11 @@ COMMON = frozenset(
 @contextmanager
 def embedded_sparingly() -> Iterator[None]:
     """While this lasts, matplotlib embeds fonts as this module subsets them."""
-    with patch.object(
-        _backend_pdf_ps, "get_glyphs_subset", lambda path, letters: TTFont(io.BytesIO(subset(path, letters)))
-    ):
+
+    def part(path: str, letters: str) -> TTFont:
+        return TTFont(io.BytesIO(subset(path, letters)), recalcTimestamp=False)
+
+    with patch.object(_backend_pdf_ps, "get_glyphs_subset", part):
         yield
 
 

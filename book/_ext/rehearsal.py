@@ -67,7 +67,7 @@ make html
 ```
 """
 WORK = r"""
-@article{work, author = {Some One and An{\"o}ther, A. B.}, title = {A {Title}}, journal = {J}, volume = {1},
+@article{work, author = {Some One and M{\"u}ller, A. B.}, title = {A {Title}}, journal = {J}, volume = {1},
          number = {2}, pages = {1--2}, year = {1999}, doi = {10.1/1}, url = {https://example.org}}
 @inproceedings{talk, author = {One, Some}, title = {A}, booktitle = {B}, year = {2000}, url = {https://example.org}}
 @book{book, author = {One, Some}, title = {A}, publisher = {B}, year = {2000}}
