@@ -21,8 +21,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
+from playwright.sync_api import sync_playwright
 
 from book._ext.equations import KINDS, read_section
+from tests.conftest import FLAGS
 
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "_build" / "bench"
@@ -69,6 +71,28 @@ for path in sorted((root / "book").glob("*.md")):
                 with contextlib.redirect_stdout(io.StringIO()):
                     assert shell.run_cell(cell.source).success
 """
+
+
+# What the playground is timed by, in the page: milliseconds a frame, and for the map of each method.
+FRAMES = """() => {
+    const play = Object.values(descentPlayground.open)[0], times = [];
+    play.change({ nsteps: 200, noise: 0.5, race: descentPlayground.methods.map((method) => method.name) });
+    for (let i = 0; i < 300; i++) {
+        play.change({ "sgd.lr": 0.1 + 1e-4 * i, "adam.lr": 0.05 + 1e-4 * i });
+        const began = performance.now();
+        play.render();
+        times.push(performance.now() - began);
+    }
+    return times.slice(100);
+}"""
+MAP = """async ([name, w1]) => {
+    const play = Object.values(descentPlayground.open)[0];
+    play.change({ race: [name], adjust: name, view: "map", noise: 0, w1 });
+    await new Promise((done) => setTimeout(done, 50));
+    while (play.map.row < 64) await new Promise((done) => setTimeout(done, 10));
+    return play.map.took;
+}"""
+MILLISECONDS = {"a frame of the playground: four methods, 200 steps": 4, "the map of the slowest method": 300}
 
 
 @dataclass
@@ -295,6 +319,21 @@ def plot(medians: dict[str, dict[str, float]]) -> None:
         figure.savefig(OUT / "sections.svg")
 
 
+def playground(html: Path) -> dict[str, float]:
+    """Milliseconds that the playground takes, by what for: medians."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        page = browser.new_page()
+        page.goto((html / "book" / "intro.html").as_uri())
+        page.wait_for_function("window.descentPlayground?.open")
+        names = page.evaluate("descentPlayground.methods.map((method) => method.name)")
+        frame = statistics.median(page.evaluate(FRAMES))
+        # Another start each time, or the map would be there already.
+        maps = [statistics.median(page.evaluate(MAP, [name, 1 - 0.1 * n]) for n in range(RUNS)) for name in names]
+        browser.close()
+    return dict(zip(MILLISECONDS, (frame, max(maps)), strict=True))
+
+
 def sizes() -> dict[str, str]:
     """How much of a book there is."""
     pages = sorted((ROOT / "book").glob("*.md"))
@@ -308,6 +347,7 @@ def main() -> None:
     OUT.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         seconds = measure(Path(folder))
+        milliseconds = playground(Path(folder) / "ours" / "_build" / "html") if shutil.which("chromium") else {}
     medians = {what: {who: statistics.median(all_) for who, all_ in by.items()} for what, by in seconds.items()}
     found = ratios(medians)
     print(f"\nMedians of {RUNS} runs on {os.cpu_count()} cores.\n")
@@ -323,9 +363,12 @@ def main() -> None:
         print(f"| for each section more | {line} | {LIMITS['slope']} |")
         plot(medians)
     print(f"| cold, as a part of the floor | | | {found['cold to the floor']:.2f} | 1.6 |")
+    for what, took in milliseconds.items():
+        print(f"| {what} | {took:.1f} ms | | | {MILLISECONDS[what]} ms |")
     for what, number in sizes().items():
         print(f"| {what} | {number} | | | |")
     report = {"runs": RUNS, "cores": os.cpu_count(), "seconds": seconds, "medians": medians, "ratios": found}
+    report["playground, ms"] = milliseconds
     (OUT / "bench.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 
