@@ -73,6 +73,9 @@ class Playground(SphinxDirective):
 
 def gather(app: Sphinx, env: BuildEnvironment) -> list[str]:
     """Put together what the playgrounds run and offer; the pages whose playgrounds begin otherwise now."""
+    where = [docname for docname in sorted(env.found_docs) if env.metadata[docname].get("playgrounds")]
+    if not where:
+        return []
     methods = [
         {"title": env.titles[docname].astext(), **verdict.program}
         for verdict in await_verdicts(app)
@@ -91,7 +94,6 @@ def gather(app: Sphinx, env: BuildEnvironment) -> list[str]:
     shared = {"methods": methods, "presets": begin_with(presets), "look": look(Path(app.srcdir))}
     before = getattr(env, "descent_playground", None)
     env.descent_playground = (shared, figures)  # type: ignore[attr-defined]
-    where = [docname for docname in sorted(env.found_docs) if env.metadata[docname].get("playgrounds")]
     for docname in where:
         for found in env.metadata[docname]["playgrounds"]:
             fault = fault_of(found["node"], figures, methods)
