@@ -101,7 +101,7 @@ EDITS = {
     "a caption": Edit("book/walk.md", "The path ends", "It comes to its end"),
     "the format of a number": Edit("book/walk.md", "end:.6f", "end:.3f"),
     "an option of a cell": Edit("book/walk.md", "[remove-input]", "[hide-input]"),
-    "the name of a figure": Edit("book/race.md", "fig-race", "fig-run", times=2),
+    "the name of a figure": Edit("book/race.md", "fig-race", "fig-run", times=3),
     "a heading that another page names": Edit("book/race.md", "# Race", "# Against time"),
     "a label": Edit("book/two.md", "(sec-two)=", "(sec-two)=\n(sec-again)="),
     "an equation before another": Edit("book/two.md", "# Two\n", "# Two\n\n$$\nh = h\n$$ (def-before)\n"),

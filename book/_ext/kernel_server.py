@@ -69,9 +69,10 @@ def serve(path: str, others: list[str], parent: int) -> None:
             continue
         stub.settimeout(None)
         data, files, _, _ = socket.recv_fds(stub, 1 << 20, 2)
-        while not data.endswith(b"\n"):
-            data += stub.recv(1 << 20)
-        if os.fork() == 0:
+        while not data.endswith(b"\n") and (more := stub.recv(1 << 20)):
+            data += more
+        # A stub that was killed before it had asked wants nothing any more.
+        if data.endswith(b"\n") and os.fork() == 0:
             listener.close()
             become(json.loads(data), stub, files)
         stub.close()

@@ -31,17 +31,16 @@ def write_what_others_see(app: Sphinx, env: BuildEnvironment) -> list[str]:
     shared = [canonical(getattr(env, name)) for name in SHARED]
     shared += [f"{name}: {canonical(data)}" for name, data in sorted(env.domaindata.items()) if name not in OWN]
     seen = hashlib.sha256("\n".join(shared).encode()).hexdigest()
-    look = app.config.descent_look_digest
-    entries = canonical(env.domaindata["index"])
-    before, env.descent_shared = getattr(env, "descent_shared", ()), (seen, look, entries)  # type: ignore[attr-defined]
+    before, env.descent_shared = getattr(env, "descent_shared", ""), seen  # type: ignore[attr-defined]
     builder: Any = app.builder
-    around = (listing(app), Path(app.outdir, "genindex.html"), Path(app.outdir, "_static"))
-    same = before == env.descent_shared  # type: ignore[attr-defined]
-    builder.descent_keeps = same and all(path.exists() for path in around)
+    state = "\n".join([seen, app.config.descent_look_digest, canonical(env.domaindata["index"])])
+    builder.descent_state = hashlib.sha256(state.encode()).hexdigest()
+    around = (Path(app.outdir, "genindex.html"), Path(app.outdir, "_static"))
+    builder.descent_keeps = laid_out(app)["state"] == builder.descent_state and all(path.exists() for path in around)
     if builder.descent_keeps:
         # Nor would the pages around these change.
         builder.gen_indices = builder.gen_additional_pages = lambda: None
-    return sorted(env.found_docs) if before[:1] != (seen,) else []
+    return sorted(env.found_docs) if before != seen else []
 
 
 def leave_contents_alone(app: Sphinx, env: BuildEnvironment) -> None:
@@ -75,8 +74,16 @@ def canonical(value: Any) -> str:
 
 
 def listing(app: Sphinx) -> Path:
-    """Where the list of the files is that were laid out before the first page."""
+    """Where it is noted which files were laid out before the first page, and for which state of the book."""
     return Path(app.doctreedir, "static.json")
+
+
+def laid_out(app: Sphinx) -> dict[str, Any]:
+    try:
+        noted: dict[str, Any] = json.loads(listing(app).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {"state": "", "files": []}
+    return noted
 
 
 def scripts(static: Path) -> list[str]:
@@ -92,12 +99,13 @@ def begin(app: Sphinx, pagename: str, *_: Any) -> None:
     static = Path(app.outdir, "_static")
     if builder.descent_keeps:
         # Some extensions lay theirs out only after the pages, which then did not name their sums.
-        for late in set(scripts(static)) - set(json.loads(listing(app).read_text(encoding="utf-8"))):
+        for late in set(scripts(static)) - set(laid_out(app)["files"]):
             (static / late).unlink()
     else:
         shutil.rmtree(static, ignore_errors=True)
         builder.copy_assets()
-        listing(app).write_text(json.dumps(scripts(static)), encoding="utf-8")
+        note = {"state": builder.descent_state, "files": scripts(static)}
+        listing(app).write_text(json.dumps(note), encoding="utf-8")
     builder.copy_assets = lambda: None
     index = builder.indexer
     for mapping in (index._mapping, index._title_mapping):
