@@ -669,6 +669,8 @@
         handle.focus({ preventScroll: true });
         event.preventDefault();
       });
+      // A style that says so is not heeded inside a picture: without this, the page scrolls away under the finger.
+      handle.addEventListener("touchstart", (event) => event.preventDefault(), { passive: false });
       handle.addEventListener("pointermove", (event) => {
         if (handle.hasPointerCapture(event.pointerId)) follow(event);
       });
