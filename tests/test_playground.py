@@ -513,6 +513,7 @@ def test_axe_finds_nothing_with_all_opened(play: Play, theme: str) -> None:
     play.change(race=list(UPDATES), view="map")
     play.root.locator("summary").click()
     play.seen.show(theme, 1280)
+    play.settle()
     found = Axe().run(play.page, context=".playground").response["violations"]
     assert [(one["id"], [node["target"] for node in one["nodes"]]) for one in found] == []
 
