@@ -860,7 +860,8 @@
     const statements = make("ul", { class: "play-statements" });
     const word = make("p", { class: "play-word" });
     const spoken = make("p", { class: "play-spoken", role: "status", "aria-live": "polite" });
-    const code = make("pre", { class: "play-python", tabindex: 0, "aria-label": "The same in Python" });
+    // Not a pre: the theme takes those that do not scroll yet out of the keyboard's way.
+    const code = make("div", { class: "play-python", tabindex: 0, role: "group", "aria-label": "The same in Python" });
     const say = calm(() => {
       const now = [words, ...runs.map((run) => run.statement)].filter(Boolean).join(". ");
       if (spoken.textContent !== now) spoken.textContent = now;
