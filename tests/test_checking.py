@@ -162,8 +162,11 @@ ENDLESS = {
 }
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="a sleep is only ended where a process can be forked")
-@pytest.mark.parametrize("name", ENDLESS)
+LOOPS = ("a loop", "a loop that catches all")
+"""What is ended everywhere; the rest, where a process can be forked."""
+
+
+@pytest.mark.parametrize("name", ENDLESS if sys.platform == "linux" else LOOPS)
 def test_a_class_that_does_not_end_is_ended(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trials, "LIMIT", 1.0)
     begun = time.monotonic()
@@ -188,7 +191,7 @@ def test_where_nothing_can_be_forked_a_loop_ends_too_and_a_right_answer_passes(
     assert verdict(answer("sgd", "", f"print(1)\n{RATE}")).note
     assert capsys.readouterr() == ("", "")
     monkeypatch.setattr(trials, "LIMIT", 1.0)
-    for name in ("a loop", "a loop that catches all"):
+    for name in LOOPS:
         assert verdict(answer("sgd", "", ENDLESS[name])).mistake == "it does not end"
     assert verdict(answer("sgd", "", "raise SystemExit")).mistake == "SystemExit"
     assert threading.active_count() == before

@@ -26,7 +26,7 @@ from book._ext.equations import await_verdicts, toc_order
 logger = logging.getLogger(__name__)
 
 VIEWS = ("loss", "map")
-LOOK = ("LIGHT", "DARK", "LEVELS", "XLIM", "YLIM")
+LOOK = ("LIGHT", "DARK", "LEVELS", "YLIM")
 RUN = ("nsteps", "noise", "seed", "w1", "w2", "condition_number", "rotation")
 """What all methods of a race share; the rest of a setting is a method's own."""
 

@@ -566,7 +566,7 @@
 
     // - the bowl
 
-    const SIDE = 400, LEFT = 30, BOTTOM = 26, [NORTH] = [book.look.ylim[1]];
+    const SIDE = 400, LEFT = 30, BOTTOM = 26, NORTH = book.look.ylim[1];
     const scale = (SIDE - LEFT) / (2 * NORTH);
     const toX = (x) => LEFT + (clamp(x, -50, 50) + NORTH) * scale;
     const toY = (y) => (NORTH - clamp(y, -50, 50)) * scale;
@@ -821,14 +821,14 @@
 
     /* Run all settings of the map, some milliseconds at a time, so that whoever drags isn't held up. */
     function compute(method, across, up, show) {
-      const free = { ...setting, [across.key]: 0, [up.key]: 0 };
-      const key = JSON.stringify([across.key, up.key, essence({ ...free, race: [method.name] }).filter((_, i, all) =>
-        !["nsteps"].includes(all[i - (i % 2)]))]);
+      // The map is the same wherever its dot stands, and however many steps are drawn.
+      const free = { ...setting, nsteps: 0, race: [method.name], [across.key]: 0, [up.key]: 0 };
+      const key = JSON.stringify([across.key, up.key, essence(free)]);
       if (key === map.key) return;
       const began = performance.now(), start = [setting.w1, setting.w2], step = rule(method, correctedOf(method));
       const { noise } = setting, xi = noiseOf(setting.seed, PATIENCE + 1), hyper = hyperOf(method);
       const given = { ...setting }, name = up.key.replace(`${method.name}.`, "");
-      Object.assign(map, { key, row: 0, busy: 0 });
+      Object.assign(map, { key, row: 0 });
       map.steps.fill(-1);
       const channel = new MessageChannel();
       channel.port1.onmessage = () => {
