@@ -1,7 +1,7 @@
-"""Marking somebody's optimizer: `check` runs it beside the update equation of the book, and names what is wrong.
+"""Marking somebody's optimizer: ``check`` runs it beside the update equation of the book, and names what is wrong.
 
 The reference is the equation that the section prints, compiled. In the book's own tree it is read from the section; a
-kit that travels without the sections has a file of equations instead, `UPDATES`, which holds what `updates` gives.
+kit that travels without the sections has a file of equations instead, ``UPDATES``, which holds what ``updates`` gives.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ FAILED = ("#5c1a00", "#fdeade", "#c4561b")
 
 
 class CheckError(ValueError):
-    """`check` was asked for something that it cannot do: what, and what to do instead, in one line."""
+    """``check`` was asked for something that it cannot do: what, and what to do instead, in one line."""
 
     def _render_traceback_(self) -> list[str]:
         """What a notebook shows: the line, and nothing of the way to it."""
@@ -64,7 +64,7 @@ class CheckError(ValueError):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What `check` found. It is true if the class passed, so it can be asserted.
+    """What ``check`` found. It is true if the class passed, so it can be asserted.
 
     Attributes:
         method: the method, such as ``adam``.

@@ -112,7 +112,7 @@ class Drawing:
         alt: what it shows, computed from the runs it draws.
         fname: the name of its file, or None.
         trajectory: the run it shows, where it shows one.
-        runs: the settings of the runs whose paths it shows, by label, if they can be played with: runs in a `bowl`.
+        runs: the settings of the runs whose paths it shows, by label, if they can be played with: runs in a ``bowl``.
     """
 
     figure: Figure
