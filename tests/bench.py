@@ -24,7 +24,6 @@ import psutil
 from playwright.sync_api import sync_playwright
 
 from book._ext.equations import KINDS, read_section
-from tests.conftest import FLAGS
 
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "_build" / "bench"
@@ -321,6 +320,10 @@ def plot(medians: dict[str, dict[str, float]]) -> None:
 
 def playground(html: Path) -> dict[str, float]:
     """Milliseconds that the playground takes, by what for: medians."""
+    # Run as a module of the tree, this file does not have the tests beside it on its path.
+    sys.path.insert(0, str(ROOT / "tests"))
+    from conftest import FLAGS
+
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
         page = browser.new_page()
