@@ -8,6 +8,7 @@ if TYPE_CHECKING:  # a build that finds nothing changed does not import Sphinx
     from sphinx.application import Sphinx
 
 IDEAS = (
+    "editions",
     "freshness",
     "equations",
     "execution",

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from . import warm_kernels
+from .editions import EDITIONS
 from .faults import ROOT as ROOT
 from .faults import Fault as Fault
 from .faults import cell_fault, one_line
@@ -48,8 +49,13 @@ class Changed(Fault):
     """A file was changed during the build."""
 
 
-def run_sphinx(builder: str) -> Any:
-    """Run one Sphinx builder over the book and return the application.
+def work_of(builder: str, edition: str) -> str:
+    """The name of the folder, below `WORK`, in which a builder makes an edition."""
+    return builder if edition == EDITIONS[0] else f"{edition}-{builder}"
+
+
+def run_sphinx(builder: str, edition: str = EDITIONS[0]) -> Any:
+    """Run one Sphinx builder over an edition of the book and return the application.
 
     Raises:
         Fault: whatever goes wrong, in one line.
@@ -66,7 +72,8 @@ def run_sphinx(builder: str) -> Any:
     from .execution import SectionFails
     from .settings import read_settings
 
-    config = read_settings()
+    folder = WORK / work_of(builder, edition)
+    config = read_settings(edition, folder)
     if not sys.stderr.isatty():
         nocolor()
     console = Console()
@@ -75,8 +82,8 @@ def run_sphinx(builder: str) -> Any:
             app = Sphinx(
                 srcdir=str(ROOT),
                 confdir=None,
-                outdir=str(WORK / builder / builder),
-                doctreedir=str(WORK / builder / ".doctrees"),
+                outdir=str(folder / builder),
+                doctreedir=str(folder / ".doctrees"),
                 buildername=builder,
                 confoverrides=config,
                 status=None,
@@ -108,23 +115,23 @@ def check_writable() -> None:
         raise Fault(f"_build: {error.strerror}; the build writes there: make it writable, or remove it") from error
 
 
-def build(builder: str) -> Any:
-    """Build on what is there and can be trusted, and note that what is there now can be; return the application.
+def build(builder: str, edition: str = EDITIONS[0]) -> Any:
+    """Build an edition on what is there and can be trusted, and note that what is there now can be; return the application.
 
     Raises:
         Fault: whatever goes wrong, in one line.
         Changed: if a file was changed meanwhile, so that the book may be half of the old and half of the new.
     """
-    before = inputs()
-    clear_what_cannot_be_trusted(builder)
+    before, work = inputs(), work_of(builder, edition)
+    clear_what_cannot_be_trusted(work)
     start_kernels_early()
-    app = run_sphinx(builder)
+    app = run_sphinx(builder, edition)
     if builder == "html":
         front_page(app)
     if inputs() != before:
-        shutil.rmtree(WORK / builder)
+        shutil.rmtree(WORK / work)
         raise Changed("a file was changed during the build; build again")
-    write_note(**{f"{builder} inputs": before, f"{builder} ground": ground(), f"{builder} work": worked(builder)})
+    write_note(**{f"{work} inputs": before, f"{work} ground": ground(), f"{work} work": worked(work)})
     return app
 
 

@@ -7,25 +7,37 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from .editions import EDITIONS, contents_of
 from .faults import ROOT, Fault, one_line
 
 
-def read_settings() -> dict[str, Any]:
-    """Check `_config.yml` and `_toc.yml`, and make Sphinx's configuration of them.
+def read_settings(edition: str, folder: Path) -> dict[str, Any]:
+    """Check `_config.yml` and `_toc.yml`, and make Sphinx's configuration for an edition of them.
+
+    Args:
+        edition: one of `EDITIONS`.
+        folder: where the edition is made; a table of contents that is not the book's is written there.
 
     Raises:
         Fault: naming the file, and where it can the line, that is wrong.
     """
+    import yaml
     from jupyter_book.config import get_final_config
 
     check_config(read_yaml(ROOT / "_config.yml"))
-    read_yaml(ROOT / "_toc.yml")
-    check_contents(ROOT / "_toc.yml")
-    overrides = {"external_toc_path": (ROOT / "_toc.yml").as_posix(), "latex_individualpages": False}
+    toc = ROOT / "_toc.yml"
+    contents = read_yaml(toc)
+    check_contents(toc)
+    if edition != EDITIONS[0]:
+        toc = folder / toc.name
+        folder.mkdir(parents=True, exist_ok=True)
+        toc.write_text(yaml.safe_dump(contents_of(contents, ROOT), sort_keys=False), encoding="utf-8")
+    overrides = {"external_toc_path": toc.as_posix(), "latex_individualpages": False}
     with contextlib.redirect_stdout(sys.stderr):
         config, _ = get_final_config(user_yaml=ROOT / "_config.yml", cli_config=overrides, sourcedir=ROOT)
     # A failing cell is reported by ourselves, with its place.
-    return {**config, "suppress_warnings": [*config.get("suppress_warnings", []), "mystnb.exec"]}
+    suppressed = [*config.get("suppress_warnings", []), "mystnb.exec"]
+    return {**config, "suppress_warnings": suppressed, "edition": edition}
 
 
 def read_yaml(path: Path) -> Any:
