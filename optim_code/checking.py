@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from .optim import Optim
 
 if TYPE_CHECKING:  # both need SymPy, which takes a second; `from optim_code import output` must not wait for it
-    from .equations import Vector
+    from .equations import UpdateRule, Vector
     from .mistakes import Version
     from .trials import Run, Trial
 
@@ -171,22 +173,21 @@ def check(name: str, cls: type[Optim]) -> Verdict:
 
     Source: the equation ``update-…`` of the section.
     """
-    known = updates()
-    if not isinstance(name, str) or f"update-{name}" not in known:
-        names = ", ".join(json.dumps(label.removeprefix("update-")) for label in sorted(known))
-        raise CheckError(f"check knows no method {name!r}; it knows {names}")
+    latex = _latex(name)
     if isinstance(cls, Optim):
         own = type(cls).__name__
         raise CheckError(f'check takes the class itself, got one made of it: write check("{name}", {own})')
     if not (isinstance(cls, type) and issubclass(cls, Optim)):
         what = cls.__name__ if isinstance(cls, type) else f"{cls!r:.60}"
         raise CheckError(f"check takes a class made from Optim, got {what}; begin it with: class MyOptimizer(Optim):")
+    if issubclass(cls, Compiled):
+        raise CheckError(f"{cls.__name__} is made from the compiled equation itself; write a class made from Optim")
 
     # Only here, for SymPy takes a second.
     from . import mistakes, trials
     from .equations import UpdateRule
 
-    rule = UpdateRule.from_latex(known[f"update-{name}"])
+    rule = UpdateRule.from_latex(latex)
     takes, defaults, lacks = _arguments(cls, rule.hyper, trials.UNASKED)
     if lacks:
         wanted = ", ".join(("params", *rule.hyper))
@@ -197,6 +198,55 @@ def check(name: str, cls: type[Optim]) -> Verdict:
     note = f"It prints, {lines} lines in all, beginning with “{printed}”; take that out." if lines else ""
     verdict = _judge(pairs, mistakes.Version(rule), mistakes.mistakes(rule, defaults))
     return Verdict(name, cls.__name__, note=note, **verdict)
+
+
+def _latex(name: str) -> str:
+    known = updates()
+    if not isinstance(name, str) or f"update-{name}" not in known:
+        names = ", ".join(json.dumps(label.removeprefix("update-")) for label in sorted(known))
+        raise CheckError(f"check knows no method {name!r}; it knows {names}")
+    return known[f"update-{name}"]
+
+
+class Compiled(Optim):
+    """An optimizer whose step is an update equation of the book, compiled; made by :func:`compiled`."""
+
+    rule: UpdateRule
+
+    def __init__(self, params: Any, **hyper: float) -> None:
+        from .trials import UNASKED
+
+        takes = self.rule.hyper
+        given = {name: value for name, value in UNASKED.items() if name in takes} | hyper
+        if {*given} != {*takes}:
+            raise TypeError(f"{type(self).__name__} takes params, and by name {', '.join(takes)}; got {', '.join(hyper)}")
+        super().__init__(params, given)
+
+    def my_step(self, p: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
+        w, g = p.double().numpy(), p.grad.double().numpy()  # type: ignore[union-attr]
+        after = self.rule.step({**(state or self.rule.start(w)), "w": w}, g, group)
+        p.copy_(torch.from_numpy(after.pop("w")))
+        state.update(after)
+
+
+def compiled(name: str) -> type[Optim]:
+    """The method of that name as a class that runs its update equation, to race against one that you wrote.
+
+    Args:
+        name: the method, as the label of its equation says it: ``"sgd"`` for ``update-sgd``.
+
+    Returns:
+        A class made from :class:`~optim_code.optim.Optim`. Its constructor takes ``params``, and by name the
+        hyper-parameters of the equation; ``eps`` may be missing. What it keeps from step to step are arrays of numpy.
+
+    Raises:
+        CheckError: for a name that no section has.
+
+    Source: the equation ``update-…`` of the section.
+    """
+    from .equations import UpdateRule
+
+    return type(f"Compiled{name.capitalize()}", (Compiled,), {"rule": UpdateRule.from_latex(_latex(name))})
 
 
 def _arguments(

@@ -116,7 +116,7 @@ def check_writable() -> None:
 
 
 def build(builder: str, edition: str = EDITIONS[0]) -> Any:
-    """Build an edition on what is there and can be trusted, and note that what is there now can be; return the application.
+    """Build an edition on what is there and can be trusted, and note that this now can be; return the application.
 
     Raises:
         Fault: whatever goes wrong, in one line.
