@@ -219,7 +219,8 @@ class Compiled(Optim):
         takes = self.rule.hyper
         given = {name: value for name, value in UNASKED.items() if name in takes} | hyper
         if {*given} != {*takes}:
-            raise TypeError(f"{type(self).__name__} takes params, and by name {', '.join(takes)}; got {', '.join(hyper)}")
+            names, got = ", ".join(takes), ", ".join(hyper)
+            raise TypeError(f"{type(self).__name__} takes params, and by name {names}; got {got}")
         super().__init__(params, given)
 
     def my_step(self, p: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:

@@ -1,0 +1,193 @@
+"""Two editions of one source, and the search for what the student's must not tell."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+from matplotlib.figure import Figure
+
+from book._ext.editions import WRITTEN, contents_of, text_of
+from book._ext.leaks import Secrets, leaks
+from conftest import PAGES, ROOT
+
+SOURCE = """\
+Before.
+
+```{literalinclude} ../optim_code/optimizers.py
+:pyobject: SGDOptimizer
+:class: listing
+```
+
+:::{only} teacher
+For teachers.
+
+```{note}
+With a fence.
+```
+:::
+
+:::{only} student
+For students.
+:::
+
+````{exercise} Write my_step
+:label: ex-sgd-my-step
+Do it.
+````
+
+````{solution} ex-sgd-my-step
+Like this:
+
+```{literalinclude} ../optim_code/optimizers.py
+:pyobject: SGDOptimizer
+```
+````
+
+```python
+# a fence that is only shown: ```{solution}
+```
+After.
+"""
+
+
+def said(text: str) -> list[str]:
+    return [line for line in text.split("\n") if line]
+
+
+def test_the_teachers_edition_is_the_source_without_what_is_said_to_students() -> None:
+    lines = said(text_of(SOURCE, "teacher"))
+    assert "For teachers." in lines
+    assert "```{note}" in lines
+    assert "For students." not in lines
+    assert "````{solution} ex-sgd-my-step" in lines
+    assert lines.count("```{literalinclude} ../optim_code/optimizers.py") == 2
+
+
+def test_the_students_edition_has_no_solution_and_no_class_but_says_who_writes_it() -> None:
+    text = text_of(SOURCE, "student")
+    lines = said(text)
+    assert "For students." in lines
+    assert "For teachers." not in lines
+    assert "With a fence." not in lines
+    assert "Like this:" not in lines
+    assert "Do it." in lines
+    assert "literalinclude" not in text
+    assert "The class `SGDOptimizer` you write yourself, in {ref}`ex-sgd-my-step`." in lines
+    assert WRITTEN.findall(text) == ["SGDOptimizer"]
+    assert lines[-1] == "After."
+
+
+@pytest.mark.parametrize("edition", ["teacher", "student"])
+@pytest.mark.parametrize("page", PAGES)
+def test_a_line_keeps_its_number_in_every_edition(page: str, edition: str) -> None:
+    source = (ROOT / f"{page}.md").read_text(encoding="utf-8").split("\n")
+    edited = text_of("\n".join(source), edition).split("\n")
+    assert len(edited) == len(source)
+    kept = [number for number, line in enumerate(source) if line.startswith(("#", "```{code-cell}", "$$ ("))]
+    allowed = {number for number in kept if edited[number] == source[number]}
+    # What is gone is a heading that only teachers read.
+    assert all(edited[number] == "" and source[number].startswith("## The optimizers") for number in {*kept} - allowed)
+
+
+def test_an_edition_that_nobody_knows_is_an_error() -> None:
+    with pytest.raises(ValueError, match="there are two editions, teacher and student"):
+        text_of(":::{only} reader\nText.\n:::\n", "teacher")
+
+
+def test_a_page_for_teachers_is_not_in_the_students_contents(tmp_path: Path) -> None:
+    (tmp_path / "one.md").write_text("---\nedition: teacher\n---\n# One\n", encoding="utf-8")
+    (tmp_path / "two.md").write_text("# Two\n\nedition: teacher\n", encoding="utf-8")
+    contents = {"root": "two", "parts": [{"caption": "C", "chapters": [{"file": "one"}, {"file": "two"}]}]}
+    assert contents_of(contents, tmp_path)["parts"] == [{"caption": "C", "chapters": [{"file": "two"}]}]
+
+
+# --- the search for leaks ------------------------------------------------------------------------------------------
+
+SOLUTION = "All squares are 1, so $\\hat v = 1$. The mean tends to an alternating sequence $\\pm a$."
+ADAM = """
+class Mine(Optim):
+    def my_step(self, param, memory, options):
+        a, b, grad = options["alpha"], options["momentum"], param.grad.data
+        if not memory:
+            memory["n"] = 0
+            memory["first"] = torch.zeros_like(param.data)
+            memory["second"] = torch.zeros_like(param.data)
+        memory["n"] += 1
+        memory["first"] = b * memory["first"] + (1 - b) * grad  # the mean
+        memory["second"] = a * memory["second"] + (1 - a) * grad**2
+
+        x = memory["first"] / (1 - b ** memory["n"])
+        y = memory["second"] / (1 - a ** memory["n"])
+        param.data -= options["lr"] * x / (y.sqrt() + options["eps"])
+"""
+
+
+@pytest.fixture(scope="module")
+def secrets() -> Secrets:
+    return Secrets.of(ROOT)
+
+
+def plant(folder: Path, name: str, text: str) -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_every_solution_and_every_class_is_a_secret(secrets: Secrets) -> None:
+    sources = [(ROOT / f"{page}.md").read_text(encoding="utf-8") for page in PAGES]
+    assert len(secrets.solutions) == sum(text.count("\n````{solution}") for text in sources) > 15
+    assert all(secrets.solutions.values())
+    assert {*secrets.code} == {"SGDOptimizer", "SGDMomentumOptimizer", "RMSPropOptimizer", "AdamOptimizer"}
+
+
+def test_the_words_of_a_solution_are_found_in_a_page_whatever_its_marks(secrets: Secrets, tmp_path: Path) -> None:
+    page = "<p>The <em>mean</em> tends\nto an <b>ALTERNATING</b> sequence</p>"
+    assert leaks(plant(tmp_path, "a/page.html", page), secrets) == ["a/page.html tells adam.md: ex-adam-alternating"]
+
+
+def test_code_is_found_when_it_is_renamed_and_laid_out_anew(secrets: Secrets, tmp_path: Path) -> None:
+    assert leaks(plant(tmp_path, "mine.py", ADAM), secrets) == ["mine.py tells AdamOptimizer"]
+
+
+def test_code_that_differs_is_not_the_same(secrets: Secrets, tmp_path: Path) -> None:
+    for number, (old, new) in enumerate(
+        [
+            ("grad**2", "grad"),
+            ("(1 - b)", "(1 - a)"),
+            ("y.sqrt()", "y"),
+            ('memory["second"] / (1', 'memory["first"] / (1'),
+        ]
+    ):
+        plant(tmp_path, f"{number}.py", ADAM.replace(old, new, 1))
+    assert leaks(tmp_path, secrets) == []
+
+
+def test_a_notebooks_metadata_are_searched(secrets: Secrets, tmp_path: Path) -> None:
+    lines = ADAM.splitlines(keepends=True)
+    notebook = {"cells": [{"cell_type": "code", "source": ["pass"], "metadata": {"was": lines}}], "metadata": {}}
+    assert leaks(plant(tmp_path, "n.ipynb", json.dumps(notebook)), secrets) == ["n.ipynb tells AdamOptimizer"]
+
+
+def test_an_archive_is_searched(secrets: Secrets, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "kit.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("sub/solution.md", SOLUTION)
+    assert leaks(tmp_path, secrets) == ["kit.zip: sub/solution.md tells adam.md: ex-adam-alternating"]
+
+
+@pytest.mark.needs("poppler")
+def test_a_pdf_is_searched(secrets: Secrets, tmp_path: Path) -> None:
+    page = Figure(figsize=(8, 4))
+    page.text(0.1, 0.8, "The mean tends to an alter-\nnating sequence.")
+    page.text(0.1, 0.2, ADAM, family="monospace", fontsize=6)
+    page.savefig(tmp_path / "page.pdf")
+    assert leaks(tmp_path, secrets) == ["page.pdf tells adam.md: ex-adam-alternating", "page.pdf tells AdamOptimizer"]
+
+
+def test_what_students_may_read_is_no_leak(secrets: Secrets, tmp_path: Path) -> None:
+    for page in PAGES:
+        plant(tmp_path, f"{page}.md", text_of((ROOT / f"{page}.md").read_text(encoding="utf-8"), "student"))
+    assert leaks(tmp_path, secrets) == []
