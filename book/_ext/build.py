@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -31,6 +31,7 @@ from .keeping import (
     WORK,
     alone,
     clear_what_cannot_be_trusted,
+    current_pdfs,
     ground,
     inputs,
     publish,
@@ -54,7 +55,7 @@ def work_of(builder: str, edition: str) -> str:
     return builder if edition == EDITIONS[0] else f"{edition}-{builder}"
 
 
-def run_sphinx(builder: str, edition: str = EDITIONS[0]) -> Any:
+def run_sphinx(builder: str, edition: str, pdfs: Iterable[str]) -> Any:
     """Run one Sphinx builder over an edition of the book and return the application.
 
     Raises:
@@ -73,7 +74,7 @@ def run_sphinx(builder: str, edition: str = EDITIONS[0]) -> Any:
     from .settings import read_settings
 
     folder = WORK / work_of(builder, edition)
-    config = read_settings(edition, folder)
+    config = {**read_settings(edition, folder), "handouts": sorted(pdfs)}
     if not sys.stderr.isatty():
         nocolor()
     console = Console()
@@ -115,8 +116,13 @@ def check_writable() -> None:
         raise Fault(f"_build: {error.strerror}; the build writes there: make it writable, or remove it") from error
 
 
-def build(builder: str, edition: str = EDITIONS[0]) -> Any:
+def build(builder: str, edition: str = EDITIONS[0], pdfs: Mapping[str, Path] | None = None) -> Any:
     """Build an edition on what is there and can be trusted, and note that this now can be; return the application.
+
+    Args:
+        builder: ``html`` or ``latex``.
+        edition: one of `EDITIONS`.
+        pdfs: the PDFs by the names of their sections that pages are to offer.
 
     Raises:
         Fault: whatever goes wrong, in one line.
@@ -125,9 +131,10 @@ def build(builder: str, edition: str = EDITIONS[0]) -> Any:
     before, work = inputs(), work_of(builder, edition)
     clear_what_cannot_be_trusted(work)
     start_kernels_early()
-    app = run_sphinx(builder, edition)
+    app = run_sphinx(builder, edition, pdfs or {})
     if builder == "html":
         front_page(app)
+        lay_out_pdfs(app, pdfs or {})
     if inputs() != before:
         shutil.rmtree(WORK / work)
         raise Changed("a file was changed during the build; build again")
@@ -137,18 +144,18 @@ def build(builder: str, edition: str = EDITIONS[0]) -> Any:
 
 def make_html() -> str:
     """The book in `_build/html`, or the word that it is there already."""
-    note = read_note()
-    if note.get("inputs") == inputs() and note.get("published") == published():
+    note, pdfs = read_note(), current_pdfs()
+    if note.get("inputs") == " ".join([inputs(), *pdfs]) and note.get("published") == published():
         shutil.rmtree(BUILD / "changes", ignore_errors=True)
         return "nothing has changed since the last build: _build/html/index.html"
-    app = build("html")
+    app = build("html", pdfs=pdfs)
     from .changes import facts, publish_report, write_report
 
     after = facts(app)
     moved = write_report(after, Path(app.outdir))
     publish("html", *PUBLISHED)
     publish_report(after, moved)
-    write_note(inputs=read_note()["html inputs"], published=published())
+    write_note(inputs=" ".join([read_note()["html inputs"], *pdfs]), published=published())
     if moved:
         print(f"changed: {moved}: _build/changes/index.html", flush=True)
     return "_build/html/index.html"
@@ -181,6 +188,14 @@ def front_page(app: Any) -> None:
         f'<body><p><a href="{front}.html">{app.config.html_title}</a></p></body></html>\n',
         encoding="utf-8",
     )
+
+
+def lay_out_pdfs(app: Any, pdfs: Mapping[str, Path]) -> None:
+    folder = Path(app.outdir, "_handouts")
+    shutil.rmtree(folder, ignore_errors=True)
+    for name, path in pdfs.items():
+        folder.mkdir(exist_ok=True)
+        shutil.copy2(path, folder / f"{name}.pdf")
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from .faults import ROOT
@@ -85,6 +85,19 @@ def everything(*folders: Path) -> str:
 
 def published() -> str:
     return everything(*(BUILD / name for name in PUBLISHED))
+
+
+def note_pdfs(work: str, names: Iterable[str]) -> None:
+    """Note of these PDFs, by their names below `_build/pdf`, of which state of the book they are."""
+    made_from = read_note()[f"{work} inputs"]
+    write_note(**{f"pdf {name}": f"{made_from} {digest(BUILD / 'pdf' / f'{name}.pdf')}" for name in names})
+
+
+def current_pdfs() -> dict[str, Path]:
+    """The PDFs in `_build/pdf` that are of the book as it stands now, by name."""
+    note, now = read_note(), inputs()
+    found = {path.stem: path for path in sorted((BUILD / "pdf").glob("*.pdf"))}
+    return {name: path for name, path in found.items() if note.get(f"pdf {name}") == f"{now} {digest(path)}"}
 
 
 def worked(builder: str) -> str:

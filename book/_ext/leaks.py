@@ -98,7 +98,8 @@ class Secrets:
     @classmethod
     def of(cls, root: Path) -> Secrets:
         """The secrets of a book: all that its teacher's edition says and its student's does not."""
-        solutions, code = {}, {}
+        solutions: dict[str, set[tuple[str, ...]]] = {}
+        code: dict[str, Tokens] = {}
         texts = {path: path.read_text(encoding="utf-8") for path in sorted((root / "book").glob("*.md"))}
         allowed = {row for text in texts.values() for row in rows(text_of(text, "student"))}
         for path, text in texts.items():
