@@ -49,6 +49,15 @@ class Trajectory:
         hits = torch.nonzero(self.distances <= distance)
         return int(hits[0]) if len(hits) else None
 
+    def rows(self) -> list[list[float | None]]:
+        """The run step by step: the step, the point, its true cost, and the gradient that the update from there saw.
+
+        There is no update from the last point, and for its gradient stand Nones.
+        """
+        unseen: list[float | None] = [None] * self.points.shape[1]
+        seen = zip(self.points.tolist(), self.losses.tolist(), [*self.gradients.tolist(), unseen], strict=True)
+        return [[step, *point, loss, *gradient] for step, (point, loss, gradient) in enumerate(seen)]
+
     @property
     def crossings(self) -> int:
         """How often the path changes sides of the valley floor, the axis of smallest curvature through the minimum."""

@@ -7,9 +7,11 @@ A figure is a :class:`Drawing`: the picture, what it shows in words, and the nam
 from __future__ import annotations
 
 import base64
+import csv
 import io
 import json
 import math
+import platform
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+import numpy
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -96,6 +99,14 @@ STYLE: dict[str, Any] = {
 
 MARGIN = 0.03  # inches around a figure
 
+VERSIONS = {
+    "Python": platform.python_version(),
+    "torch": str(torch.__version__),
+    "matplotlib": matplotlib.__version__,
+    "numpy": numpy.__version__,
+}
+"""What a figure is drawn with."""
+
 LEVELS = (0.05, 0.1, 0.5, 1, 2, 3, 4, 5, 6)
 XLIM, YLIM, WIDEST = (-0.6, 1.1), (-1.69, 1.69), 3.0
 
@@ -113,6 +124,7 @@ class Drawing:
         fname: the name of its file, or None.
         trajectory: the run it shows, where it shows one.
         runs: the settings of the runs whose paths it shows, by label, if they can be played with: runs in a ``bowl``.
+        table: the numbers that it shows, row by row, the first row their names.
     """
 
     figure: Figure
@@ -120,6 +132,7 @@ class Drawing:
     fname: str | None = None
     trajectory: Trajectory | None = None
     runs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    table: list[list[Any]] = field(default_factory=list)
 
     def svg(self) -> str:
         """The figure as SVG, with ``alt`` as its description and the file's name as its identifier."""
@@ -132,6 +145,12 @@ class Drawing:
         """The figure as PDF, its fonts embedded."""
         metadata = {"CreationDate": None, "Title": Path(self.fname or "").stem or None, "Subject": self.alt}
         return self._drawn("pdf", metadata)
+
+    def csv(self) -> str:
+        """The numbers that the figure shows, as CSV, in full: read back, each is the same to the last bit."""
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(self.table)
+        return text.getvalue()
 
     def _drawn(self, format: str, metadata: dict[str, Any]) -> bytes:
         """The figure in a format, drawn once: it is saved and shown, and drawing takes most of a cell's time."""
@@ -169,12 +188,17 @@ class Drawing:
             raise ValueError(f"a figure is saved as .pdf or .svg, got {str(path)!r}")
         path.write_bytes(self.pdf() if path.suffix == ".pdf" else self.svg().encode())
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        return {
+    def _repr_mimebundle_(
+        self, include: Any = None, exclude: Any = None
+    ) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
+        shown = {
             "image/svg+xml": self.svg(),
             "application/pdf": base64.b64encode(self.pdf()).decode("ascii"),
             "text/plain": self.alt,
         }
+        # Nobody shows these; as a kind of output of its own, text/csv would be one that MyST-NB warns of.
+        beside = {"name": Path(self.fname or "").stem, "csv": self.csv(), "versions": VERSIONS}
+        return shown, {"drawing": beside}
 
     def __repr__(self) -> str:
         return f"Drawing: {self.alt}"
@@ -247,7 +271,9 @@ def draw_paths(runs: Mapping[str, Trajectory], fname: str | Path | None = None, 
         alt = f"Paths over the contours of the bowl, all from {_where(first.points[0].tolist())}: {each}."
     playable = {label: setting for label, run in runs.items() if (setting := _setting(run))}
     trajectory = first if len(runs) == 1 else None
-    return _finish(figure, alt, fname, trajectory, playable if len(playable) == len(runs) else {})
+    table: list[list[Any]] = [["run", "step", "w1", "w2", "loss", "g1", "g2"]]
+    table += [[label or run.optimizer, *row] for label, run in runs.items() for row in run.rows()]
+    return _finish(figure, alt, fname, table, trajectory, playable if len(playable) == len(runs) else {})
 
 
 def draw_lines(
@@ -307,7 +333,11 @@ def draw_lines(
     if alt is None:
         named = "; ".join(f"{label} {_course(values)}" for label, values in {**lines, **theory}.items())
         alt = f"{ylabel[0].upper()}{ylabel[1:]} against {xlabel}: {named}."
-    return _finish(figure, alt.replace("$", ""), fname)
+    table: list[list[Any]] = [["line", "x", "y"]]
+    for label, values in [*lines.items(), *theory.items()]:
+        along = range(len(values)) if x is None else _numbers(x)
+        table += [[label, *point] for point in zip(along, _numbers(values), strict=True)]
+    return _finish(figure, alt.replace("$", ""), fname, table)
 
 
 def draw_bars(
@@ -356,7 +386,9 @@ def draw_bars(
     if alt is None:
         predicted = {label: f" (theory {theory[label]:.3g})" if label in theory else "" for label in bars}
         alt = f"Bars of {xlabel}: " + "; ".join(f"{k} {v:.3g}{predicted[k]}" for k, v in bars.items()) + "."
-    return _finish(figure, alt.replace("$", ""), fname)
+    table: list[list[Any]] = [["bar", "value", "theory"]]
+    table += [[label, float(value), float(theory[label]) if label in theory else None] for label, value in bars.items()]
+    return _finish(figure, alt.replace("$", ""), fname, table)
 
 
 def dark(svg: str) -> str:
@@ -412,6 +444,11 @@ def _clean(values: Sequence[float] | Tensor) -> Tensor:
     return torch.where(values.isfinite(), values, torch.nan)
 
 
+def _numbers(values: Sequence[float] | Tensor) -> list[float]:
+    numbers: list[float] = torch.as_tensor(values, dtype=torch.float64).tolist()
+    return numbers
+
+
 def _power_of_ten(value: float, position: float = 0) -> str:
     """A decade as plain text; as a formula, each would take matplotlib ten milliseconds to read, thrice a figure."""
     return "10" + f"{math.log10(value):.0f}".translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
@@ -456,10 +493,11 @@ def _finish(
     figure: Figure,
     alt: str,
     fname: str | Path | None,
+    table: list[list[Any]],
     trajectory: Trajectory | None = None,
     runs: dict[str, dict[str, Any]] | None = None,
 ) -> Drawing:
-    drawing = Drawing(figure, alt, None if fname is None else str(fname), trajectory, runs or {})
+    drawing = Drawing(figure, alt, None if fname is None else str(fname), trajectory, runs or {}, table)
     if fname is not None:
         drawing.save(fname)
     return drawing

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import io
+import platform
 import re
+from importlib.metadata import version
 from xml.etree import ElementTree
 
 import pytest
@@ -14,7 +17,7 @@ from matplotlib import font_manager
 
 from optim_code import AdamOptimizer, SGDOptimizer, fonts, output, w
 from optim_code.descent import descend
-from optim_code.figures import DARK, LIGHT, LINES, dark, draw_bars, draw_lines, draw_paths
+from optim_code.figures import DARK, LIGHT, LINES, Drawing, dark, draw_bars, draw_lines, draw_paths
 
 
 def test_output_writes_the_pdf_where_fname_says(tmp_path):
@@ -138,3 +141,61 @@ def test_a_diverging_path_stays_in_a_window_of_its_own():
     assert axes.get_ylim()[1] < 10
     assert "diverges" in drawing.alt
     drawing.svg()
+
+
+# --- its numbers
+
+
+def table(drawing: Drawing) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(drawing.csv())))
+
+
+def test_the_csv_of_a_path_holds_the_run_to_the_last_bit():
+    drawing = output(AdamOptimizer([w], lr=0.1, alpha=0.7, momentum=0.7), nsteps=30, noise=1.0)
+    names, *rows = table(drawing)
+    run = drawing.trajectory
+    assert names == ["run", "step", "w1", "w2", "loss", "g1", "g2"]
+    assert {row[0] for row in rows} == {"AdamOptimizer lr=0.1 alpha=0.7 momentum=0.7"}
+    assert [int(row[1]) for row in rows] == list(range(31))
+    assert [[float(x) for x in row[2:4]] for row in rows] == run.points.tolist()
+    assert [float(row[4]) for row in rows] == run.losses.tolist()
+    # The gradient of a row is the one that leads to the next.
+    assert [[float(x) for x in row[5:]] for row in rows[:-1]] == run.gradients.tolist()
+    assert rows[-1][5:] == ["", ""]
+
+
+def test_the_csv_of_several_paths_holds_them_all_one_after_the_other():
+    runs = {"short": descend(SGDOptimizer([w], lr=0.1), nsteps=1), "": descend(SGDOptimizer([w], lr=0.9), nsteps=600)}
+    _, *rows = table(draw_paths(runs))
+    assert [row[0] for row in rows] == ["short"] * 2 + ["SGDOptimizer lr=0.9"] * 601
+    # What no axes can hold is in the numbers.
+    assert {"inf", "nan"} & {*rows[-1]}
+
+
+def test_the_csv_of_lines_holds_what_was_measured_and_what_theory_says():
+    drawing = draw_lines({"one": [3.0, 0.1 + 0.2]}, {"theory, $x$": torch.tensor([3.0, torch.inf])}, ylabel="y")
+    assert table(drawing) == [
+        ["line", "x", "y"],
+        ["one", "0", "3.0"],
+        ["one", "1", "0.30000000000000004"],
+        ["theory, $x$", "0", "3.0"],
+        ["theory, $x$", "1", "inf"],
+    ]
+    drawing = draw_lines({"one": [1.0, 2.0]}, x=torch.tensor([0.5, 1.5]), ylabel="y")
+    assert [row[1] for row in table(drawing)] == ["x", "0.5", "1.5"]
+
+
+def test_the_csv_of_bars_holds_each_with_its_theory_where_there_is_one():
+    drawing = draw_bars({"a": 1.0, "b": 2}, xlabel="size")
+    assert table(drawing) == [["bar", "value", "theory"], ["a", "1.0", ""], ["b", "2.0", ""]]
+    drawing = draw_bars({"a": 1.0}, {"a": torch.tensor(1.5)}, xlabel="size")
+    assert table(drawing) == [["bar", "value", "theory"], ["a", "1.0", "1.5"]]
+
+
+def test_a_notebook_shows_the_picture_and_keeps_its_numbers_and_versions_beside_it():
+    drawing = output(SGDOptimizer([w], lr=0.1), nsteps=2)
+    shown, beside = drawing._repr_mimebundle_()
+    assert list(shown) == ["image/svg+xml", "application/pdf", "text/plain"]
+    assert beside["drawing"]["csv"] == drawing.csv()
+    installed = {name: version(name) for name in ("torch", "matplotlib", "numpy")}
+    assert beside["drawing"]["versions"] == {"Python": platform.python_version(), **installed}

@@ -114,6 +114,8 @@ EDITS = {
     "a class": Edit("optim_code/optimizers.py", 'state["t"] += 1', 'state["t"] = state["t"] + 1', frozenset({"race"})),
     "what all runs use": Edit("optim_code/figures.py", "nsteps: int = 20", "nsteps: int = 19", frozenset(EVERYTHING)),
     "a colour": Edit("optim_code/figures.py", '"path": "#c8102e"', '"path": "#b00020"', frozenset(EVERYTHING)),
+    "a colour of dark pages": Edit("optim_code/figures.py", '"path": "#ff6b78"', '"path": "#ff8a94"'),
+    "a figure that goes": Edit("book/walk.md", ANOTHER, "", frozenset({"walk"})),
     "a comment in the module": Edit("optim_code/optimizers.py", "import torch\n", "import torch  # the tensors\n"),
     "a docstring": Edit("optim_code/problems.py", '"""', '"""In short: '),
     "a class that no section runs": Edit(

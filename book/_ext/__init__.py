@@ -13,6 +13,7 @@ IDEAS = (
     "equations",
     "execution",
     "figure_files",
+    "downloads",
     "playground",
     "changes",
     "listings",

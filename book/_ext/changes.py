@@ -15,6 +15,7 @@ from typing import Any
 from docutils import nodes
 from sphinx.application import Sphinx
 
+from book._ext.execution import as_run
 from book._ext.figure_files import drawn
 
 from .keeping import BUILD, places
@@ -51,12 +52,11 @@ def note_figures(app: Sphinx, document: nodes.document) -> None:
         if figure is not None and figure["names"]:
             figures[figure["names"][0]] = Path(image["uri"]).name
     numbers = {}
-    for path in (Path(app.outdir).parent / "jupyter_cache" / app.env.docname).glob("executed/*/base.ipynb"):
-        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
-            for output in cell.get("outputs", ()):
-                name = output.get("metadata", {}).get("scrapbook", {}).get("name")
-                if name:
-                    numbers[name] = str(output["data"].get(f"{GLUED}text/plain", ""))
+    for cell in as_run(app, app.env.docname):
+        for output in cell["outputs"]:
+            name = output.get("metadata", {}).get("scrapbook", {}).get("name")
+            if name:
+                numbers[name] = str(output["data"].get(f"{GLUED}text/plain", ""))
     app.env.metadata[app.env.docname]["changes"] = {"figures": figures, "numbers": numbers}
 
 

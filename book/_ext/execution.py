@@ -84,6 +84,13 @@ def cache_of(app: Sphinx, docname: str) -> Path:
     return Path(app.config.nb_execution_cache_path, app.env.descent_keys[docname])  # type: ignore[attr-defined]
 
 
+def as_run(app: Sphinx, docname: str) -> list[dict[str, Any]]:
+    """The code cells of a section that has just been read, with their outputs."""
+    stored = (Path(app.outdir).parent / "jupyter_cache" / docname).glob("executed/*/base.ipynb")
+    cells = [cell for path in stored for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]]
+    return [cell for cell in cells if cell["cell_type"] == "code"]
+
+
 def begin(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
     """Begin to run what has to run, the longest first; read first what has nothing to run, the rest as it ends."""
     keys: dict[str, str] = env.descent_keys  # type: ignore[attr-defined]

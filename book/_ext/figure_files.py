@@ -1,15 +1,14 @@
-"""What becomes of a figure that a cell draws: its alt text, its dark twin, and its PDF in `_build/figures`.
+"""What becomes of a figure that a cell draws: its alt text, its dark twin, and the files that it is made of.
 
-All of it is read from the figure's own SVG, which carries its description and its name (`optim_code.figures`), so it
-is the same whether the cell ran just now or came from the cache.
+All of it comes with the output of the cell: the SVG carries its description and its name, and beside it travel its
+numbers and what drew it (`optim_code.figures`). So it is the same whether the cell ran just now or came from the cache.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
 from docutils import nodes
@@ -18,11 +17,34 @@ from sphinx.environment import BuildEnvironment
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
 
-from book._ext.freshness import digest
+from book._ext.execution import as_run
+from book._ext.programs import Program, program, read
 
 logger = logging.getLogger(__name__)
 
 DUBLIN_CORE = "{http://purl.org/dc/elements/1.1/}"
+
+
+class Figure(NamedTuple):
+    """A figure that has files.
+
+    Attributes:
+        label: its name in the text.
+        name: the name of its files, without their endings.
+        alt: what it shows.
+        runs: the settings of the runs that it shows, by label, where it knows them.
+        made: its PDF, SVG and CSV, by their endings, as the cell's output left them.
+        versions: of what it was drawn with.
+        program: what draws it.
+    """
+
+    label: str
+    name: str
+    alt: str
+    runs: dict[str, dict[str, Any]]
+    made: dict[str, str]
+    versions: dict[str, str]
+    program: Program
 
 
 def drawn(document: nodes.document, suffix: str) -> list[nodes.image]:
@@ -39,14 +61,16 @@ def read_label(svg: Path) -> tuple[str, str, str]:
 
 
 def describe(app: Sphinx, document: nodes.document) -> None:
-    """Give each figure the alt text that its run computed, and remember its PDF; ask for a name and a caption."""
-    pairs: dict[str, str] = {}
+    """Give each figure the alt text that its run computed, and remember its files; ask for a name and a caption."""
+    figures: list[Figure] = []
     playable: dict[str, dict[str, Any]] = {}
+    beside = drawings(as_run(app, app.env.docname))
     for bundle in document.findall(lambda n: isinstance(n, nodes.container) and n.get("nb_element") == "mime_bundle"):
         images = {Path(i["uri"]).suffix: i for i in bundle.findall(nodes.image)}
         if ".svg" not in images:
             continue
-        alt, name, runs = read_label(Path(app.srcdir, images[".svg"]["uri"].lstrip("/")))
+        svg = Path(app.srcdir, images[".svg"]["uri"].lstrip("/"))
+        alt, name, runs = read_label(svg)
         if not alt:
             logger.warning("a figure without a description: draw it with optim_code.figures", location=bundle)
         for image in images.values():
@@ -54,38 +78,48 @@ def describe(app: Sphinx, document: nodes.document) -> None:
         figure = bundle.parent
         if not isinstance(figure, nodes.figure) or not figure["names"] or not figure.next_node(nodes.caption):
             logger.warning("a figure needs a name and a caption: mystnb: figure: {name, caption}", location=bundle)
-        if name and ".pdf" in images:
-            pairs[name] = images[".pdf"]["uri"].lstrip("/")
-        if runs and isinstance(figure, nodes.figure):
-            playable |= {label: {"fname": name, "runs": json.loads(runs)} for label in figure["names"]}
-    if pairs:
-        app.env.metadata[app.env.docname]["figure_files"] = pairs
+            continue
+        settings = json.loads(runs or "{}")
+        if settings:
+            playable |= {label: {"fname": name, "runs": settings} for label in figure["names"]}
+        if name in beside:
+            made = {suffix: image["uri"].lstrip("/") for suffix, image in images.items()}
+            made[".csv"] = svg.with_suffix(".csv").relative_to(app.srcdir).as_posix()
+            drawing, code = beside[name]
+            Path(app.srcdir, made[".csv"]).write_text(drawing["csv"], encoding="utf-8", newline="")
+            figures.append(Figure(figure["names"][0], name, alt, settings, made, drawing["versions"], code))
+    if figures:
+        app.env.metadata[app.env.docname]["figures"] = figures
     if playable:
         app.env.metadata[app.env.docname]["playable"] = playable
 
 
-def collect(app: Sphinx, error: Exception | None) -> None:
-    """Lay the figures' PDFs, under their own names, into the folder `figures` beside the HTML."""
-    if error is not None or app.builder.name != "html":
-        return
-    folder = Path(app.outdir).parent / "figures"
-    wanted = named(app.env)
-    folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.iterdir():
-        if old.name not in wanted:
-            old.unlink()
-    for name, source in wanted.items():
-        shutil.copyfile(Path(app.srcdir, source), folder / name)
+def drawings(cells: list[dict[str, Any]]) -> dict[str, tuple[dict[str, Any], Program]]:
+    """What travels beside the named figures of a section, and what draws them."""
+    found = {}
+    sources = ["".join(cell["source"]) for cell in cells]  # on disk, line by line
+    for number, cell in enumerate(cells):
+        for output in cell["outputs"]:
+            drawing = output.get("metadata", {}).get("drawing", {})
+            if drawing.get("name"):
+                found[drawing["name"]] = (drawing, number)
+    if not found:
+        return {}
+    try:
+        statements = read(sources)
+    except SyntaxError:
+        return {name: (drawing, Program("", sources[at])) for name, (drawing, at) in found.items()}
+    return {name: (drawing, program(statements, at)) for name, (drawing, at) in found.items()}
 
 
-def named(env: BuildEnvironment) -> dict[str, str]:
-    """The PDF of every named figure of the book; a name that two figures share is a warning."""
-    wanted: dict[str, str] = {}
-    for docname in sorted(env.found_docs):
-        for name, source in env.metadata[docname].get("figure_files", {}).items():
-            if wanted.setdefault(f"{name}.pdf", source) != source:
-                logger.warning("two figures are saved as %s.pdf: give one another fname", name, location=docname)
-    return wanted
+def figures_of(env: BuildEnvironment, docname: str) -> list[Figure]:
+    """The figures of a page that have files, in its order."""
+    found: list[Figure] = env.metadata[docname].get("figures", [])
+    return found
+
+
+def figure_number(env: BuildEnvironment, docname: str, label: str) -> str:
+    return ".".join(map(str, env.toc_fignumbers.get(docname, {}).get("figure", {}).get(label, ())))
 
 
 class LightAndDark(SphinxPostTransform):
@@ -97,28 +131,40 @@ class LightAndDark(SphinxPostTransform):
     def run(self, **kwargs: Any) -> None:
         for image in drawn(self.document, ".svg"):
             twin = image.deepcopy()
-            twin["uri"] = self.night(image["uri"].lstrip("/"))
+            twin["uri"] = night(self.app, image["uri"].lstrip("/"))
             twin["candidates"] = {"*": twin["uri"]}
             self.env.images.add_file(self.env.docname, twin["uri"])
             image["classes"].append("for-light")
             twin["classes"].append("for-dark")
             image.parent.insert(image.parent.index(image) + 1, twin)
 
-    def night(self, uri: str) -> str:
-        """The figure for a dark page, made once for each state of its maker, for importing that takes seconds."""
-        light = Path(self.app.srcdir, uri)
-        maker = digest(Path(self.app.srcdir, "optim_code", "figures.py"))
-        twin = light.parent / maker / f"{light.stem}-dark.svg"
-        if not twin.exists():
-            from optim_code.figures import dark
 
-            twin.parent.mkdir(parents=True, exist_ok=True)
-            twin.write_text(dark(light.read_text()))
-        return twin.relative_to(self.app.srcdir).as_posix()
+def night(app: Sphinx, uri: str) -> str:
+    """The figure for a dark page, made once for each state of its maker, for importing that takes seconds."""
+    light = Path(app.srcdir, uri)
+    twin = light.parent / maker(app.env) / f"{light.stem}-dark.svg"
+    if not twin.exists():
+        from optim_code.figures import dark
+
+        twin.parent.mkdir(parents=True, exist_ok=True)
+        twin.write_text(dark(light.read_text()))
+    return twin.relative_to(app.srcdir).as_posix()
+
+
+def maker(env: BuildEnvironment) -> str:
+    """A hash of the code that makes a figure dark."""
+    return str(env.descent_code.reached(["from optim_code.figures import dark"]))[:16]  # type: ignore[attr-defined]
+
+
+def darken_again(app: Sphinx, env: BuildEnvironment) -> list[str]:
+    """The pages with figures, if those would be made dark otherwise now: no cell depends on that."""
+    before, now = getattr(env, "descent_dark", ""), maker(env)
+    env.descent_dark = now  # type: ignore[attr-defined]
+    return [docname for docname in sorted(env.found_docs) if figures_of(env, docname)] if before != now else []
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("doctree-read", describe)
-    app.connect("build-finished", collect, priority=400)
+    app.connect("env-get-updated", darken_again)
     app.add_post_transform(LightAndDark)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

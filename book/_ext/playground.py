@@ -22,6 +22,7 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 from book._ext.equations import await_verdicts, toc_order
+from book._ext.figure_files import figure_number
 
 logger = logging.getLogger(__name__)
 
@@ -108,10 +109,6 @@ def begin_with(figures: dict[str, Any]) -> list[dict[str, Any]]:
         for figure in figures.values()
         if figure["runs"]
     ]
-
-
-def figure_number(env: BuildEnvironment, docname: str, name: str) -> str:
-    return ".".join(map(str, env.toc_fignumbers.get(docname, {}).get("figure", {}).get(name, ())))
 
 
 def fault_of(node: dict[str, Any], figures: dict[str, Any], methods: list[dict[str, Any]]) -> str:
