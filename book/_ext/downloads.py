@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 FOLDER = "_figures"  # in the book
 KINDS = {".pdf": "PDF", ".svg": "SVG", "-dark.svg": "SVG for dark", ".csv": "CSV"}
-DARK_GROUND = "#14181e"  # the theme's
+DARK_GROUND = "#121212"  # of the book's dark pages
 
 
 class downloads(nodes.General, nodes.Element):  # type: ignore[misc]  # docutils has no types

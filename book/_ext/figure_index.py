@@ -23,7 +23,7 @@ PAGE = """<!DOCTYPE html>
 <style>
 :root {{ --ground: #fff; --box: #f5f6f8; --ink: #1a1c20; --muted: #5c6470; --line: #d9dce1; --link: #0b53b8; }}
 @media (prefers-color-scheme: dark) {{
-  :root {{ --ground: #14181e; --box: #1f252d; --ink: #e8eaee; --muted: #a9b1bd; --line: #3a3f47; --link: #82b4ff; }}
+  :root {{ --ground: #121212; --box: #1e2126; --ink: #e8eaee; --muted: #a9b1bd; --line: #3a3f47; --link: #82b4ff; }}
 }}
 body {{ background: var(--ground); color: var(--ink); font: 1rem/1.5 system-ui, -apple-system, "Segoe UI", sans-serif;
        margin: 2rem auto; max-width: 76rem; overflow-wrap: break-word; padding: 0 1rem; }}
@@ -42,7 +42,7 @@ dl {{ color: var(--muted); display: grid; font-size: 0.8rem; gap: 0 0.75rem; gri
 dd {{ margin: 0; }}
 dd a {{ margin-right: 0.75rem; }}
 pre {{ background: var(--box); font: 0.75rem/1.5 ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace;
-      margin: 0.5rem 0; overflow-x: auto; padding: 0.6rem 0.75rem; }}
+      margin: 0.5rem 0; overflow-wrap: anywhere; padding: 0.6rem 0.75rem; white-space: pre-wrap; }}
 summary {{ color: var(--muted); cursor: pointer; font-size: 0.8rem; }}
 </style></head><body><main>
 <h1>Figures of {book}</h1>
@@ -142,8 +142,8 @@ def code_of(figure: Figure) -> str:
     whole, own = figure.program
     before = whole.removesuffix(own).split("\n")
     if all(line.startswith(("import ", "from ")) for line in before if line):
-        return f'<pre tabindex="0">{escape(whole or own)}</pre>'
+        return f"<pre>{escape(whole or own)}</pre>"
     return (
-        f'<pre tabindex="0">{escape(own)}</pre>\n<details><summary>with all that it needs</summary>\n'
-        f'<pre tabindex="0">{escape(whole)}</pre></details>'
+        f"<pre>{escape(own)}</pre>\n<details><summary>with all that it needs</summary>\n"
+        f"<pre>{escape(whole)}</pre></details>"
     )
