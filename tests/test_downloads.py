@@ -21,7 +21,7 @@ from bs4 import BeautifulSoup, Tag
 from playwright.sync_api import Browser, Page
 
 import optim_code
-from book._ext.downloads import DARK_GROUND
+from book._ext.figure_downloads import DARK_GROUND
 from book._ext.figure_files import read_label
 from conftest import BUILD, PAGES
 from optim_code.descent import descend

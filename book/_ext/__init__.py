@@ -13,7 +13,7 @@ IDEAS = (
     "equations",
     "execution",
     "figure_files",
-    "downloads",
+    "figure_downloads",
     "playground",
     "changes",
     "listings",
