@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 PY     := $(VENV)/bin/python
 
-.PHONY: html pdf serve equations test bench clean
+.PHONY: html pdf serve assignment equations test bench clean
 
 html: $(VENV)/installed
 	@$(PY) -m book._ext.build html
@@ -13,6 +13,9 @@ pdf: $(VENV)/installed
 
 serve: $(VENV)/installed
 	@$(PY) -m book._ext.serve $(if $(PORT),--port $(PORT))
+
+assignment: $(VENV)/installed
+	@$(PY) -m book._ext.assignment $(SECTION)
 
 equations: $(VENV)/installed
 	@$(PY) -m book._ext.equations

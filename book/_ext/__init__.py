@@ -25,6 +25,8 @@ IDEAS = (
     "warm_kernels",
     "writing",
     "handouts",
+    "notebooks",
+    "downloads",
 )
 
 

@@ -30,6 +30,7 @@ BUILDS = [
     "jinja2.ext",
     "jupyter_book.config",
     "jupyter_cache.readers",
+    "jupytext",
     "latexcodec.codec",
     "matplotlib.figure",
     "myst_nb.ext.glue.domain",

@@ -1,0 +1,183 @@
+"""`make assignment`: the sections' exercises as a course that nbgrader takes as it is, in `_build/assignment`.
+
+A section's assignment is the student's notebook. The class to write is marked by `check`, in a cell that students can't
+change; the answers to the other exercises are marked by hand. nbgrader takes the solutions out when it releases it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import json
+import shutil
+import sys
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+import nbformat
+
+from . import warm_kernels
+from .build import build, check_writable, faults_in_one_line
+from .editions import CLASSES
+from .faults import ROOT, Fault
+from .freshness import source_files
+from .keeping import BUILD, WORK, alone, publish
+
+if TYPE_CHECKING:
+    from .notebooks import Part
+
+POINTS = {"check": 10, "answer": 5}
+"""What each exercise is worth: the class that `check` marks, and an answer that is marked by hand."""
+
+NAME = "descent"
+CONFIG = f'''\
+"""Read by nbgrader, which is to be run in this folder."""
+
+c = get_config()
+c.CourseDirectory.course_id = "{NAME}"
+# What stands where a student is to answer.
+c.ClearSolutions.text_stub = "*Your answer:*"
+# A class that never ends is stopped, and so marked as one that doesn't pass.
+c.Execute.timeout = 120
+c.Execute.interrupt_on_timeout = True
+'''
+README = f"""\
+# {{title}}: the exercises, for nbgrader
+
+Copy this folder to where you keep your courses, and run these there:
+
+    nbgrader generate_assignment {NAME}    # what students get: release/{NAME}
+    nbgrader autograde {NAME}              # marks submitted/STUDENT/{NAME}
+    nbgrader formgrader                    # the answers that are marked by hand: jupyter lab, then Nbgrader
+    nbgrader generate_feedback {NAME}      # feedback/STUDENT/{NAME}
+"""
+ASSERT = """
+display(verdict)
+assert verdict, f"\\n{verdict}\""""
+"""What follows the check in its cell: the verdict, for the student to see, and for nbgrader to count."""
+
+
+def make_assignment(section: str) -> str:
+    """The course in `_build/assignment`, of one section or of all that have exercises."""
+    place, work = BUILD / "assignment", WORK / "assignment"
+    used = [name for name in ("gradebook.db", "submitted") if (place / name).exists()]
+    if used:
+        raise Fault(
+            f"_build/assignment/{used[0]}: this course is in use; move the folder out of _build, then try again"
+        )
+    app = build("html")
+    notebooks = {PurePosixPath(docname).name: assignment_of(app, docname) for docname in with_cells(app)}
+    asked = {name: notebook for name, notebook in notebooks.items() if notebook is not None}
+    if section and section not in asked:
+        what = "has no exercise" if section in notebooks else "is not a section of the book with cells"
+        raise Fault(f"SECTION={section}: it {what}; those with exercises are {', '.join(asked)}")
+    shutil.rmtree(work, ignore_errors=True)
+    folder = work / "assignment" / "source" / NAME
+    lay_out_module(folder)
+    for name in [section] if section else asked:
+        (folder / f"{name}.ipynb").write_text(nbformat.v4.writes(asked[name]) + "\n", encoding="utf-8")
+    (work / "assignment" / "nbgrader_config.py").write_text(CONFIG, encoding="utf-8")
+    (work / "assignment" / "README.md").write_text(README.format(title=app.config.project), encoding="utf-8")
+    publish("assignment", "assignment")
+    return "_build/assignment"
+
+
+def with_cells(app: Any) -> list[str]:
+    from .equations import toc_order
+
+    return [docname for docname in toc_order(app.env) if app.env.descent_keys.get(docname)]
+
+
+def assignment_of(app: Any, docname: str) -> Any:
+    """A section's notebook as nbgrader's source; None if it asks nothing."""
+    from .notebooks import assemble, parts_of
+
+    student, teacher = (parts_of(app, docname, edition) for edition in ("student", "teacher"))
+    if not any(part.kind in POINTS for part in student):
+        return None
+    whole = {(part.kind, part.name): part.source for part in teacher}
+    parts = [replace(part, source=with_solution(part, whole)) for part in student]
+    notebook = assemble(parts)
+    for part, cell in zip(parts, notebook.cells, strict=True):
+        if part.kind in ("class", "check", "answer"):
+            cell.metadata["nbgrader"] = marking(part.kind, cell.id)
+    return notebook
+
+
+def marking(kind: str, cell_id: str) -> dict[str, Any]:
+    """What nbgrader is told of a cell: whether it is answered there, and what it is worth."""
+    worth = {"points": POINTS[kind]} if kind in POINTS else {}
+    return {
+        "schema_version": 3,
+        "grade_id": cell_id,
+        "grade": kind in POINTS,
+        "solution": kind != "check",
+        "locked": kind == "check",
+        "task": False,
+        **worth,
+    }
+
+
+def with_solution(part: Part, whole: dict[tuple[str, str], str]) -> str:
+    """The source of a cell, with what nbgrader takes out of it again."""
+    if part.kind == "answer":
+        return whole["solution", part.name]
+    if part.kind == "check":
+        before, _, call = part.source.rpartition("\n")
+        return f"{before}\nverdict = {call}{ASSERT}"
+    if part.kind != "class":
+        return part.source
+    # Only here, for it takes Sphinx.
+    from .notebooks import NOT_WRITTEN
+
+    lines = whole["class", part.name].split("\n")
+    (cls,) = (node for node in ast.parse("\n".join(lines)).body if isinstance(node, ast.ClassDef))
+    step = next(node for node in cls.body if isinstance(node, ast.FunctionDef) and node.name == "my_step")
+    body = lines[step.body[0].lineno - 1 : step.body[-1].end_lineno]
+    marked = ["        ### BEGIN SOLUTION", *body, "        ### END SOLUTION"]
+    return part.source.replace(NOT_WRITTEN, "\n".join(marked))
+
+
+def lay_out_module(folder: Path) -> None:
+    """The module as students have it: without the classes, and with the equations that `check` holds theirs against."""
+    from .equations import read_section
+
+    for path in source_files(ROOT / "optim_code"):
+        place = folder / path.relative_to(ROOT)
+        if path != ROOT / CLASSES:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, place)
+    texts = {
+        path.stem: path.read_text(encoding="utf-8") for path in source_files(ROOT / "book") if path.suffix == ".md"
+    }
+    found = [equation for name, text in texts.items() for equation in read_section(name, text)[0]]
+    updates = {equation.label: equation.latex for equation in found if equation.kind == "update"}
+    (folder / "optim_code" / "updates.json").write_text(json.dumps(updates, indent=1), encoding="utf-8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="make assignment", description=__doc__)
+    parser.add_argument(
+        "section", nargs="?", default="", help="the name of one section, such as adam; all if not given"
+    )
+    section = parser.parse_args().section
+    with faults_in_one_line():
+        if find_spec("nbgrader") is None:
+            raise Fault("nbgrader is not installed, and the assignment is for it: pip install -r requirements.txt")
+        check_writable()
+        with alone():
+            try:
+                left = make_assignment(section)
+            finally:
+                warm_kernels.end()
+    print(f"{left}; what to do with it is in its README.md", flush=True)
+
+
+if __name__ == "__main__":
+    # Under its own name, so that a Fault is the same class wherever it is raised.
+    from book._ext.assignment import main as run
+
+    run()
+    sys.stdout.flush()

@@ -1,0 +1,364 @@
+"""A Jupyter notebook of each page that has cells, for students and for teachers, made of the page's own source.
+
+Where the section prints its class, a student finds the exercise to write it, a stub, and the check of what was written;
+all figures after it are drawn with the student's class. A teacher finds the class there, and the solutions.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import nbformat
+from docutils import nodes
+from sphinx import addnodes
+from sphinx.application import Sphinx
+from sphinx.util import logging
+
+from book._ext.editions import CLASSES, FRONT, WRITTEN, text_of
+from book._ext.equations import await_verdicts
+from book._ext.listings import without_docstring
+from book._ext.needed_code import needed_code
+from book._ext.plain_markdown import Directive, Plain, folded, pieces
+
+logger = logging.getLogger(__name__)
+
+FOLDER = "_notebooks"
+METADATA = {
+    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+MY_STEP = "-my-step"
+"""How the label of the exercise ends that asks for the section's class."""
+STUB = """\
+    def my_step(self, p, state, group):
+        # p.data holds the parameter, to be changed in place, and p.grad.data its gradient.
+        # state is a dictionary, empty at the first step, for what you keep from step to step.
+        # group holds the settings: {settings}.
+{not_written}"""
+NOT_WRITTEN = '        raise NotImplementedError("write my_step")'
+CHECK = """\
+from optim_code import check
+
+check("{method}", {name})"""
+ANSWER = "*Your answer:*"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A cell of a notebook, and what it is there for.
+
+    Attributes:
+        kind: ``text``, ``code``, ``class``, ``check``, ``exercise``, ``answer`` or ``solution``.
+        source: what is in the cell.
+        name: of a class, or a check, the class's name; of an exercise, an answer and a solution, the exercise's label.
+        hidden: whether the page does not show the cell.
+    """
+
+    kind: str
+    source: str
+    name: str = ""
+    hidden: bool = False
+
+    @property
+    def is_code(self) -> bool:
+        return self.kind in ("code", "class", "check")
+
+
+def notebook(app: Sphinx, docname: str, edition: str) -> nbformat.NotebookNode:
+    """The notebook of a page, in an edition, not run; the application must have read the page."""
+    return assemble(parts_of(app, docname, edition))
+
+
+def assemble(parts: list[Part]) -> nbformat.NotebookNode:
+    cells = []
+    for number, part in enumerate(parts, start=1):
+        cell_id = "-".join(filter(None, [part.kind, part.name])) if part.name else f"cell-{number}"
+        make: Any = nbformat.v4.new_code_cell if part.is_code else nbformat.v4.new_markdown_cell
+        cells.append(make(folded("Solution", part.source) if part.kind == "solution" else part.source, id=cell_id))
+    made: nbformat.NotebookNode = nbformat.v4.new_notebook(cells=cells, metadata=METADATA)  # type: ignore[no-untyped-call]
+    return made
+
+
+def parts_of(app: Sphinx, docname: str, edition: str) -> list[Part]:
+    """What a page's notebook is made of, in its order."""
+    section = Section(app, docname, edition)
+    parts = section.with_class_exercise(list(section.read()))
+    return section.with_needed_code([section.introduced(parts[0]), *parts[1:], *section.works()])
+
+
+class Section:
+    """The source of a page, on its way into a notebook."""
+
+    def __init__(self, app: Sphinx, docname: str, edition: str) -> None:
+        self.app, self.env, self.docname, self.edition = app, app.env, docname, edition
+        self.root = Path(app.srcdir)
+        self.source = Path(self.env.doc2path(docname)).read_text(encoding="utf-8")
+        self.plain = Plain(app, docname, self.source)
+        self.module = ast.parse((self.root / CLASSES).read_text(encoding="utf-8"))
+        programs = [verdict.program for verdict in await_verdicts(app) if verdict.program]
+        self.methods: dict[str, str] = {program["class"]: program["name"] for program in programs}
+
+    # --- reading ---
+
+    def read(self) -> Iterator[Part]:
+        """The cells of the source as they come, a class where it is printed, exercises by themselves."""
+        # Only here, for a build that writes no page needs none of it.
+        import jupytext
+
+        text = FRONT.sub("", text_of(self.source, self.edition))
+        for cell in jupytext.reads(text, "md:myst").cells:
+            if cell.cell_type == "markdown":
+                yield from self.read_text(cell.source)
+                continue
+            yield Part("code", cell.source, hidden="remove-cell" in cell.metadata.get("tags", []))
+            figure = cell.metadata.get("mystnb", {}).get("figure", {})
+            if figure:
+                number = self.plain.number("figure", figure.get("name", ""))
+                caption = " ".join(self.plain.inline(figure.get("caption", "")).split())
+                yield Part("text", f"**{number}** {caption}")
+
+    def read_text(self, myst: str) -> Iterator[Part]:
+        text: list[str] = []
+        waiting: Part | None = None
+        left_out = ""
+        for piece in pieces(myst):
+            part = self.read_directive(piece) if isinstance(piece, Directive) else None
+            if part is not None and part.kind == "class":
+                left_out = f"The class `{part.name}` you write yourself"
+            if waiting is not None and isinstance(piece, Directive) and piece.name == "hint":
+                waiting = replace(waiting, source=f"{waiting.source}\n\n{self.plain.piece(piece)}")
+                continue
+            if waiting is not None:
+                yield waiting
+                waiting = None
+            if part is None:
+                plain = self.listing(piece) if is_listing(piece) else self.plain.piece(piece)
+                if left_out and plain.startswith(left_out):
+                    plain, left_out = plain.partition("\n\n")[2], ""
+                text.append(plain)
+                continue
+            if any(text):
+                yield Part("text", "\n\n".join(filter(None, text)))
+            text = []
+            if part.kind == "exercise":
+                waiting = part
+            else:
+                yield part
+        if waiting is not None:
+            yield waiting
+        if any(text):
+            yield Part("text", "\n\n".join(filter(None, text)))
+
+    def read_directive(self, directive: Directive) -> Part | None:
+        """A directive that becomes a cell by itself, if it is one."""
+        written = WRITTEN.fullmatch(f"% {directive.argument}") if directive.name == "%" else None
+        if written:
+            return Part("class", "", written[1])
+        if directive.name == "literalinclude" and directive.argument.endswith(CLASSES):
+            return Part("class", "", directive.options.get("pyobject", ""))
+        if directive.name == "exercise":
+            label = directive.options.get("label", "")
+            title = f"**{self.plain.number('exercise', label)} ({self.plain.inline(directive.argument)})**"
+            return Part("exercise", f"{title}\n\n{self.plain.text(directive.body)}", label)
+        if directive.name == "solution":
+            if directive.argument.endswith(MY_STEP):
+                return Part("solution", "", directive.argument)  # the class itself, which stands further up
+            return Part("solution", self.plain.text(directive.body), directive.argument)
+        return None
+
+    def listing(self, directive: Directive) -> str:
+        """A piece of `optim_code` that the page prints, and that is no exercise."""
+        path = (self.root / f"{self.docname}.md").parent / directive.argument
+        source = path.read_text(encoding="utf-8")
+        block: Any = ast.parse(source)
+        for name in filter(None, directive.options.get("pyobject", "").split(".")):
+            block = next(node for node in block.body if getattr(node, "name", "") == name)
+            source = definition(path.read_text(encoding="utf-8"), block)
+        if "listing" in directive.options.get("class", ""):
+            source = without_docstring(source)
+        return f"```python\n{source}\n```"
+
+    # --- arranging ---
+
+    def with_class_exercise(self, parts: list[Part]) -> list[Part]:
+        """Put the exercise to write the class where the class is printed, and an answer under each of the others."""
+        place = next((part for part in parts if part.kind == "class"), None)
+        asked = next((part for part in parts if part.kind == "exercise" and part.name.endswith(MY_STEP)), None)
+        arranged: list[Part] = []
+        for part in parts:
+            if part is place:
+                arranged += [
+                    *([self.named_as_in_book(asked, part.name)] if asked else []),
+                    *self.class_parts(part.name),
+                ]
+            elif part is asked and place is not None:
+                title = part.source.partition("\n")[0]
+                arranged.append(Part("text", f"{title} stands further up, where its class belongs."))
+            elif part.kind == "exercise" and self.edition == "student":
+                arranged += [part, Part("answer", ANSWER, part.name)]
+            elif part.source:
+                arranged.append(part)
+        return arranged
+
+    def named_as_in_book(self, exercise: Part, name: str) -> Part:
+        """The exercise speaks of `MyAdam`; in a notebook the class has the book's name, for the figures name it so."""
+        own = re.search(r'check\("[\w-]+", (\w+)\)', exercise.source)
+        source = re.sub(rf"\b{own[1]}\b", name, exercise.source) if own else exercise.source
+        drawn = "The figures further down are drawn with the class that you write here."
+        before, fold, hint = source.partition("\n\n<details>")
+        return replace(exercise, source=f"{before} {drawn}{fold}{hint}")
+
+    def class_parts(self, name: str) -> list[Part]:
+        check = CHECK.format(method=self.methods[name], name=name)
+        return [Part("class", self.class_source(name), name), Part("check", check, name)]
+
+    def class_source(self, name: str) -> str:
+        """A class as the page prints it, or, for students, its constructor and a stub."""
+        source = (self.root / CLASSES).read_text(encoding="utf-8")
+        node = next(node for node in self.module.body if isinstance(node, ast.ClassDef) and node.name == name)
+        if self.edition == "teacher":
+            return without_docstring(definition(source, node))
+        init = next(n for n in node.body if isinstance(n, ast.FunctionDef) and n.name == "__init__")
+        settings = [f'group["{argument.arg}"]' for argument in init.args.args[2:]]
+        told = " and ".join(filter(None, [", ".join(settings[:-1]), settings[-1]]))
+        bases = ", ".join(map(ast.unparse, node.bases))
+        constructor = textwrap.indent(definition(source, init), "    ")
+        return f"class {name}({bases}):\n{constructor}\n\n{STUB.format(settings=told, not_written=NOT_WRITTEN)}"
+
+    def introduced(self, first: Part) -> Part:
+        """The first cell, with what somebody has to know who has nothing but the notebook."""
+        number = ".".join(map(str, self.env.toc_secnumbers.get(self.docname, {}).get("") or ()))
+        what = f"Section {number} of" if number else "From"
+        how = f"*{what} {self.app.config.project}, as a notebook. It runs beside the folder `optim_code`.*"
+        title, _, rest = first.source.partition("\n\n")
+        return replace(first, source=f"{title}\n\n{how}\n\n{rest}")
+
+    def works(self) -> list[Part]:
+        """The works that the page cites, for their list is in another chapter."""
+        cited = self.env.get_doctree(self.docname).findall(addnodes.pending_xref)
+        keys = {key.strip() for node in cited if node["refdomain"] == "cite" for key in node["reftarget"].split(",")}
+        domain: Any = self.env.get_domain("cite")
+        works = [citation.formatted_entry.text for citation in domain.citations if citation.key in keys]
+        lines = [f"- {work.render_as('text')}" for work in works]
+        return [Part("text", "\n".join(["**Works cited**", "", *lines]))] if lines else []
+
+    # --- code ---
+
+    def with_needed_code(self, parts: list[Part]) -> list[Part]:
+        """Take out of the cells what nobody needs who reads the notebook; what is left of none is no cell."""
+        own = {part.name for part in parts if part.kind == "class"}
+        code = [replace(part, source=self.imported(part.source, own)) for part in parts if part.is_code]
+        sources, lacking = needed_code([(part.source, part.hidden) for part in code])
+        for name in sorted(lacking & own):
+            logger.warning("%s is used before the section prints it; print it first", name, location=self.docname)
+        left = iter(zip(code, sources, strict=True))
+        found = []
+        for part in parts:
+            if part.is_code:
+                part, source = next(left)
+                part = replace(part, source=self.beginning(lacking, source) if part.kind == "class" else source)
+            if part.source:
+                found.append(part)
+        return found
+
+    def beginning(self, lacking: set[str], source: str) -> str:
+        """A class with the imports that it needs of its module, and that no cell before it has."""
+        lines = []
+        for statement in self.module.body:
+            if isinstance(statement, (ast.Import, ast.ImportFrom)):
+                names = [alias for alias in statement.names if (alias.asname or alias.name) in lacking]
+                if names and isinstance(statement, ast.ImportFrom):
+                    lines.append(ast.unparse(ast.ImportFrom(f"{package(statement)}", names, 0)))
+                elif names:
+                    lines.append(ast.unparse(ast.Import(names)))
+        return "\n".join([*lines, *(["", ""] if lines else []), source])
+
+    def imported(self, source: str, own: set[str]) -> str:
+        """A cell that takes no class from `optim_code` that the notebook defines, or that students have not got."""
+        try:
+            tree = ast.parse(source)
+        except SyntaxError:  # it has a line that is IPython's, not Python's
+            return source
+        lines: list[str | None] = list(source.split("\n"))
+        gone = own if self.edition == "teacher" else {*self.methods}
+        instead: list[str] = []
+        imports = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
+        for node in imports:
+            if not isinstance(node, ast.ImportFrom) or package(node) not in ("optim_code", "optim_code.optimizers"):
+                continue
+            others = [alias for alias in node.names if alias.name in gone - own]
+            kept = [alias for alias in node.names if alias.name not in gone]
+            if len(kept) == len(node.names):
+                continue
+            for line in range(node.lineno - 1, node.end_lineno or node.lineno):
+                lines[line] = None
+            new = [ast.unparse(ast.ImportFrom(node.module, kept, 0))] if kept else []
+            new += ["from optim_code.checking import compiled"] if others else []
+            lines[node.lineno - 1] = "\n".join(new) or None
+            instead += [f'{alias.asname or alias.name} = compiled("{self.methods[alias.name]}")' for alias in others]
+        if instead:
+            end = imports[-1].end_lineno or imports[-1].lineno
+            lines.insert(end, "\n".join(["", "# the other methods, run by their equations", *instead]))
+        return "\n".join(line for line in lines if line is not None)
+
+
+def is_listing(piece: Directive | str) -> Any:
+    return isinstance(piece, Directive) and piece.name == "literalinclude"
+
+
+def package(statement: ast.ImportFrom) -> str:
+    """The module of an import, as it is named from outside `optim_code`."""
+    module = statement.module or ""
+    return f"optim_code.{module}".rstrip(".") if statement.level else module
+
+
+def definition(source: str, node: ast.stmt) -> str:
+    """The source of a definition, at the left."""
+    return textwrap.dedent(ast.get_source_segment(source, node, padded=True) or "")
+
+
+# --- in the build --------------------------------------------------------------------------------------------------
+
+
+def notebook_of(app: Sphinx, docname: str) -> str:
+    """The place of a page's notebook in the HTML book; nothing if it has none."""
+    keys: dict[str, str] = app.env.descent_keys  # type: ignore[attr-defined]
+    return f"{FOLDER}/{PurePosixPath(docname).name}.ipynb" if keys.get(docname) else ""
+
+
+def write(app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: nodes.document | None) -> None:
+    """Whenever a page is written, its notebook is: it shows the same numbers of the same other pages."""
+    place = notebook_of(app, pagename) if doctree is not None else ""
+    if place:
+        path = Path(app.outdir, place)
+        path.parent.mkdir(exist_ok=True)
+        made = notebook(app, pagename, app.config.edition)
+        path.write_text(nbformat.v4.writes(made) + "\n", encoding="utf-8")
+
+
+def sweep(app: Sphinx, error: Exception | None) -> None:
+    """Remove the notebooks of pages that are no more."""
+    if error is None and app.builder.name == "html":
+        wanted = {notebook_of(app, docname) for docname in app.env.found_docs}
+        for path in Path(app.outdir, FOLDER).glob("*"):
+            if f"{FOLDER}/{path.name}" not in wanted:
+                path.unlink()
+
+
+def depend(app: Sphinx, docname: str, source: list[str]) -> None:
+    """A student's notebook takes the constructor of its class from where the class is, though the page shows none."""
+    if CLASSES in source[0]:
+        app.env.note_dependency(str(Path(app.srcdir, CLASSES)))
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.connect("source-read", depend, priority=50)  # before the student's edition leaves the classes out
+    app.connect("html-page-context", write)
+    app.connect("build-finished", sweep, priority=800)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

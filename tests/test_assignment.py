@@ -1,0 +1,219 @@
+"""The assignment, in the hands of nbgrader itself: released without solutions, marked, and handed back."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from book._ext import warm_kernels
+from book._ext.assignment import POINTS
+from book._ext.freshness import settle_environment
+from book._ext.leaks import Secrets, leaks
+from conftest import BUILD, PAGES, ROOT
+
+SECTION = "rmsprop"
+RIGHT = """
+        if not state:
+            state["s"] = torch.zeros_like(p.data)
+        state["s"].mul_(group["alpha"]).addcmul_(p.grad.data, p.grad.data, value=1 - group["alpha"])
+        p.data.addcdiv_(p.grad.data, state["s"].sqrt().add_(group["eps"]), value=-group["lr"])
+"""
+WRONG = RIGHT.replace('.sqrt().add_(group["eps"])', '.add_(group["eps"]).sqrt()')
+RAISES = RIGHT.replace("if not state:", "if not sate:")
+STEPS = {"right": RIGHT, "wrong": WRONG, "raises": RAISES, "cheats": WRONG, "silent": ""}
+
+
+def exercises(name: str) -> tuple[int, int]:
+    """How many classes a section asks for, and how many answers."""
+    labels = re.findall(
+        r"^:label: (ex-[\w-]+)$", (ROOT / "book" / f"{name}.md").read_text(encoding="utf-8"), flags=re.M
+    )
+    classes = sum(label.endswith("-my-step") for label in labels)
+    return classes, len(labels) - classes
+
+
+SECTIONS = [name for page in PAGES if sum(exercises(name := Path(page).name))]
+
+
+def make(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "book._ext.assignment", *arguments],
+        cwd=ROOT, env={**os.environ, **env}, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+
+
+def nbgrader(course: Path, *arguments: str) -> str:
+    """Run nbgrader as a teacher does, in the course's folder; what it says."""
+    command = [sys.executable, "-m", "nbgrader", *arguments]
+    done = subprocess.run(command, cwd=course, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Kernels that start quickly, and a home of nobody's settings."""
+    patch = pytest.MonkeyPatch()
+    patch.setattr(os, "environ", dict(os.environ))
+    settle_environment(ROOT)
+    patch.delenv("PYTHONPATH")
+    for name in ("HOME", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "IPYTHONDIR"):
+        patch.setenv(name, str(tmp_path_factory.mktemp(name.lower())))
+    warm_kernels.start()
+    yield
+    warm_kernels.end()
+    patch.undo()
+
+
+@pytest.fixture(scope="module")
+def course(html: Path, environment: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The course as it is made, moved to where a teacher keeps it, and released."""
+    done = make()
+    assert done.returncode == 0, done.stdout + done.stderr
+    folder = tmp_path_factory.mktemp("courses") / "descent"
+    shutil.copytree(BUILD / "assignment", folder)
+    nbgrader(folder, "generate_assignment", "descent")
+    return folder
+
+
+def read(path: Path) -> nbformat.NotebookNode:
+    return nbformat.read(path, as_version=4)
+
+
+def test_every_section_with_exercises_is_released_with_its_points_and_without_a_solution(course: Path) -> None:
+    release = course / "release" / "descent"
+    assert sorted(path.stem for path in release.glob("*.ipynb")) == sorted(SECTIONS)
+    for name in SECTIONS:
+        notebook = read(release / f"{name}.ipynb")
+        graded = [cell for cell in notebook.cells if cell.metadata.get("nbgrader", {}).get("grade")]
+        classes, answers = exercises(name)
+        points = sorted(cell.metadata.nbgrader.points for cell in graded)
+        assert points == sorted([POINTS["check"]] * classes + [POINTS["answer"]] * answers)
+        assert "raise NotImplementedError()" in "".join(cell.source for cell in notebook.cells) or not classes
+        assert sum(cell.source == "*Your answer:*" for cell in notebook.cells) == answers
+    assert leaks(release, Secrets.of(ROOT)) == []
+    assert leaks(course / "source", Secrets.of(ROOT)) != []
+    assert (release / "optim_code" / "updates.json").is_file()
+    assert not (release / "optim_code" / "optimizers.py").exists()
+
+
+def hand_in(course: Path, student: str) -> None:
+    """What a student does: write the class, and, if honest, nothing else."""
+    folder = course / "submitted" / student / "descent"
+    shutil.copytree(course / "release" / "descent", folder)
+    for path in folder.glob("*.ipynb"):
+        if path.stem != SECTION:
+            path.unlink()
+    notebook = read(folder / f"{SECTION}.ipynb")
+    for cell in notebook.cells:
+        if STEPS[student] and cell.id.startswith("class-"):
+            cell.source = re.sub(
+                r"\n *# YOUR CODE HERE\n *raise NotImplementedError\(\)", STEPS[student].rstrip(), cell.source
+            )
+            assert STEPS[student].strip() in cell.source
+        if student == "cheats" and cell.id.startswith("check-"):
+            cell.source = "assert True"
+    if student == "cheats":
+        checking = folder / "optim_code" / "checking.py"
+        checking.write_text("def check(name, cls):\n    return True\n\n\ncompiled = check\n", encoding="utf-8")
+    nbformat.write(notebook, folder / f"{SECTION}.ipynb")
+
+
+@pytest.fixture(scope="module")
+def graded(course: Path) -> Path:
+    for student in STEPS:
+        hand_in(course, student)
+    nbgrader(course, "autograde", "descent", "--notebook", SECTION)
+    nbgrader(course, "generate_feedback", "descent", "--notebook", SECTION)
+    return course
+
+
+def test_a_right_submission_has_its_points_and_no_other(graded: Path) -> None:
+    scores = {}
+    query = """
+        SELECT student.id, grade.auto_score FROM grade
+        JOIN submitted_notebook ON grade.notebook_id = submitted_notebook.id
+        JOIN submitted_assignment ON submitted_notebook.assignment_id = submitted_assignment.id
+        JOIN student ON submitted_assignment.student_id = student.id
+        JOIN grade_cell ON grade.cell_id = grade_cell.id
+        JOIN base_cell ON base_cell.id = grade_cell.id
+        WHERE base_cell.name LIKE 'check-%'
+    """
+    with sqlite3.connect(graded / "gradebook.db") as book:
+        scores = dict(book.execute(query))
+    assert scores == {**dict.fromkeys(STEPS, 0.0), "right": float(POINTS["check"])}
+
+
+@pytest.mark.parametrize(
+    ("student", "said"),
+    [
+        ("right", "✓ RMSPropOptimizer as rmsprop: passed"),
+        ("wrong", "✗ RMSPropOptimizer as rmsprop: not yet: ε inside the root"),
+        ("raises", "✗ RMSPropOptimizer as rmsprop: not yet: NameError"),
+        ("cheats", "✗ RMSPropOptimizer as rmsprop: not yet: ε inside the root"),
+        ("silent", "✗ RMSPropOptimizer as rmsprop: not yet: my_step is not written"),
+    ],
+)
+def test_the_feedback_says_the_verdict_and_shows_nothing_of_our_own_code(graded: Path, student: str, said: str) -> None:
+    page = (graded / "feedback" / student / "descent" / f"{SECTION}.html").read_text(encoding="utf-8")
+    assert said.split(": ")[-1] in page
+    ran = read(graded / "autograded" / student / "descent" / f"{SECTION}.ipynb")
+    (check,) = [cell for cell in ran.cells if cell.id.startswith("check-")]
+    assert said in json.dumps(check.outputs, ensure_ascii=False)
+    trace = [line for output in check.outputs for line in output.get("traceback", ())]
+    assert bool(trace) == (student != "right")
+    assert "optim_code" not in re.sub(r"from optim_code import check", "", "\n".join(trace))
+
+
+# --- bad input -----------------------------------------------------------------------------------------------------
+
+
+def fault(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    (line,) = done.stderr.splitlines()
+    return line
+
+
+def test_a_section_without_exercise_is_one_line(html: Path) -> None:
+    assert fault(make("intro")) == (
+        f"descent: SECTION=intro: it has no exercise; those with exercises are {', '.join(SECTIONS)}"
+    )
+    assert fault(make("adm")).startswith("descent: SECTION=adm: it is not a section of the book with cells; those")
+
+
+def test_one_section_alone_can_be_assigned(html: Path) -> None:
+    assert make("adam").returncode == 0
+    assert [path.name for path in (BUILD / "assignment" / "source" / "descent").glob("*.ipynb")] == ["adam.ipynb"]
+
+
+def test_without_nbgrader_one_line_says_how_to_get_it(tmp_path: Path) -> None:
+    # A sitecustomize that hides it, as if it were not installed.
+    (tmp_path / "sitecustomize.py").write_text(
+        "import importlib.util as u\nfind = u.find_spec\n"
+        "u.find_spec = lambda name, package=None: None if name == 'nbgrader' else find(name, package)\n"
+    )
+    assert fault(make(PYTHONPATH=str(tmp_path))) == (
+        "descent: nbgrader is not installed, and the assignment is for it: pip install -r requirements.txt"
+    )
+
+
+def test_a_course_in_use_is_not_overwritten(html: Path) -> None:
+    (BUILD / "assignment").mkdir(exist_ok=True)
+    book = BUILD / "assignment" / "gradebook.db"
+    book.write_bytes(b"points")
+    assert fault(make()) == (
+        "descent: _build/assignment/gradebook.db: this course is in use; move the folder out of _build, then try again"
+    )
+    assert book.read_bytes() == b"points"
+    book.unlink()
