@@ -27,7 +27,7 @@ from book._ext.freshness import settle_environment
 from book._ext.leaks import Secrets, leaks
 from book._ext.needed_code import needed_code
 from conftest import BUILD, PAGES, ROOT
-from small_book import ONE, Copy, copy_book
+from small_book import NOTEBOOK, ONE, Copy, copy_book
 
 MADE = """
 import json
@@ -39,7 +39,7 @@ keys = {name: key for name, key in app.env.descent_keys.items() if key}
 made = {edition: {name: notebook(app, name, edition) for name in keys} for edition in ("teacher", "student")}
 print(json.dumps([keys, made]))
 """
-SECTIONS = [page for page in PAGES if "{code-cell}" in (ROOT / f"{page}.md").read_text(encoding="utf-8")]
+SECTIONS = [page for page in PAGES if (ROOT / f"{page}.md").read_text(encoding="utf-8").startswith(NOTEBOOK)]
 WITH_CLASS = [page for page in SECTIONS if "-my-step" in (ROOT / f"{page}.md").read_text(encoding="utf-8")]
 Notebook = nbformat.NotebookNode
 
@@ -183,7 +183,7 @@ def kernels() -> Iterator[None]:
     patch.setattr(os, "environ", dict(os.environ))
     settle_environment(ROOT)
     # A notebook finds the module beside it, and nowhere else.
-    patch.delenv("PYTHONPATH")
+    patch.setenv("PYTHONPATH", ".")
     warm_kernels.start()
     yield
     warm_kernels.end()

@@ -16,8 +16,6 @@ from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-import nbformat
-
 from . import warm_kernels
 from .build import build, check_writable, faults_in_one_line
 from .editions import CLASSES
@@ -67,6 +65,8 @@ def make_assignment(section: str) -> str:
         raise Fault(
             f"_build/assignment/{used[0]}: this course is in use; move the folder out of _build, then try again"
         )
+    from .notebooks import as_text
+
     app = build("html")
     notebooks = {PurePosixPath(docname).name: assignment_of(app, docname) for docname in with_cells(app)}
     asked = {name: notebook for name, notebook in notebooks.items() if notebook is not None}
@@ -77,9 +77,9 @@ def make_assignment(section: str) -> str:
     folder = work / "assignment" / "source" / NAME
     lay_out_module(folder)
     for name in [section] if section else asked:
-        (folder / f"{name}.ipynb").write_text(nbformat.v4.writes(asked[name]) + "\n", encoding="utf-8")
+        (folder / f"{name}.ipynb").write_text(as_text(asked[name]), encoding="utf-8")
     (work / "assignment" / "nbgrader_config.py").write_text(CONFIG, encoding="utf-8")
-    (work / "assignment" / "README.md").write_text(README.format(title=app.config.project), encoding="utf-8")
+    (work / "assignment" / "README.md").write_text(README.format(title=app.config.html_title), encoding="utf-8")
     publish("assignment", "assignment")
     return "_build/assignment"
 

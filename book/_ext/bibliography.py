@@ -5,10 +5,15 @@ docutils makes it a list of `doc-biblioentry`, a role that is deprecated and tha
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from docutils import nodes
+from pybtex import plugin
 from sphinx.application import Sphinx
+
+# For every citation that a page shows it looks through all packages that are installed; they stay the same.
+plugin._load_entry_point = functools.cache(plugin._load_entry_point)
 
 
 def make_entries_list_items(

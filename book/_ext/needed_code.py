@@ -15,14 +15,32 @@ COMPOUND = (ast.For, ast.While, ast.If, ast.With, ast.Try)
 
 
 def needed_code(cells: Sequence[tuple[str, bool]]) -> tuple[list[str], set[str]]:
-    """The code of each cell, given with whether it is hidden, that is needed; and the names that none of it binds."""
-    needed: set[str] = set()
+    """The needed code of each cell, which is given with whether it is hidden; and the names that nothing before binds."""
+    trees = [(source, parsed(source), hidden) for source, hidden in cells]
+    binds = set().union(*(names_of(tree)[1] for _, tree, _ in trees if tree))
+    late: set[str] = set()
+    while True:
+        left, lacking = needed_before(trees, late)
+        # A function may use what is bound only after it, before it is called.
+        if lacking & binds <= late:
+            return left, lacking
+        late |= lacking & binds
+
+
+def parsed(source: str) -> ast.Module | None:
+    """A cell's syntax; none if it has a line that is IPython's, not Python's."""
+    try:
+        return ast.parse(source)
+    except SyntaxError:
+        return None
+
+
+def needed_before(cells: Sequence[tuple[str, ast.Module | None, bool]], needed: set[str]) -> tuple[list[str], set[str]]:
+    """Go through the cells backwards, given the names needed after them."""
     left: list[str] = []
-    for source, hidden in reversed(cells):
-        try:
-            tree = ast.parse(source)
-        except SyntaxError:  # it has a line that is IPython's, not Python's
-            needed |= set(re.findall(r"[^\W\d]\w*", source))
+    for source, tree, hidden in reversed(cells):
+        if tree is None:
+            needed = needed | set(re.findall(r"[^\W\d]\w*", source))
             left.append(source)
             continue
         slicer = Slice(hidden)

@@ -22,6 +22,7 @@ from sphinx.util import logging
 
 from book._ext.editions import CLASSES, FRONT, WRITTEN, text_of
 from book._ext.equations import await_verdicts
+from book._ext.handouts import write_out
 from book._ext.listings import without_docstring
 from book._ext.needed_code import needed_code
 from book._ext.plain_markdown import Directive, Plain, folded, pieces
@@ -54,7 +55,7 @@ class Part:
     """A cell of a notebook, and what it is there for.
 
     Attributes:
-        kind: ``text``, ``code``, ``class``, ``check``, ``exercise``, ``answer`` or ``solution``.
+        kind: ``text``, ``caption``, ``hint``, ``code``, ``class``, ``check``, ``exercise``, ``answer`` or ``solution``.
         source: what is in the cell.
         name: of a class, or a check, the class's name; of an exercise, an answer and a solution, the exercise's label.
         hidden: whether the page does not show the cell.
@@ -78,11 +79,21 @@ def notebook(app: Sphinx, docname: str, edition: str) -> nbformat.NotebookNode:
 def assemble(parts: list[Part]) -> nbformat.NotebookNode:
     cells = []
     for number, part in enumerate(parts, start=1):
-        cell_id = "-".join(filter(None, [part.kind, part.name])) if part.name else f"cell-{number}"
-        make: Any = nbformat.v4.new_code_cell if part.is_code else nbformat.v4.new_markdown_cell
-        cells.append(make(folded("Solution", part.source) if part.kind == "solution" else part.source, id=cell_id))
-    made: nbformat.NotebookNode = nbformat.v4.new_notebook(cells=cells, metadata=METADATA)  # type: ignore[no-untyped-call]
-    return made
+        cell: dict[str, Any] = dict(cell_type="markdown", id=f"cell-{number}", metadata={}, source=part.source)
+        if part.name:
+            cell["id"] = f"{part.kind}-{part.name}"
+        if part.kind == "solution":
+            cell["source"] = folded("Solution", part.source)
+        if part.is_code:
+            cell |= dict(cell_type="code", execution_count=None, outputs=[])
+        cells.append(cell)
+    made = dict(cells=cells, metadata=METADATA, nbformat=4, nbformat_minor=5)
+    return nbformat.from_dict(made)  # type: ignore[no-untyped-call]
+
+
+def as_text(made: nbformat.NotebookNode) -> str:
+    """A notebook as its file has it."""
+    return str(nbformat.v4.writes(made)) + "\n"  # type: ignore[no-untyped-call]
 
 
 def parts_of(app: Sphinx, docname: str, edition: str) -> list[Part]:
@@ -121,56 +132,39 @@ class Section:
             if figure:
                 number = self.plain.number("figure", figure.get("name", ""))
                 caption = " ".join(self.plain.inline(figure.get("caption", "")).split())
-                yield Part("text", f"**{number}** {caption}")
+                yield Part("caption", f"**{number}** {caption}")
 
     def read_text(self, myst: str) -> Iterator[Part]:
-        text: list[str] = []
-        waiting: Part | None = None
-        left_out = ""
+        """The pieces of a text, many of them; what follows on one another becomes one cell in the end."""
+        instead = ""
         for piece in pieces(myst):
-            part = self.read_directive(piece) if isinstance(piece, Directive) else None
-            if part is not None and part.kind == "class":
-                left_out = f"The class `{part.name}` you write yourself"
-            if waiting is not None and isinstance(piece, Directive) and piece.name == "hint":
-                waiting = replace(waiting, source=f"{waiting.source}\n\n{self.plain.piece(piece)}")
-                continue
-            if waiting is not None:
-                yield waiting
-                waiting = None
-            if part is None:
-                plain = self.listing(piece) if is_listing(piece) else self.plain.piece(piece)
-                if left_out and plain.startswith(left_out):
-                    plain, left_out = plain.partition("\n\n")[2], ""
-                text.append(plain)
-                continue
-            if any(text):
-                yield Part("text", "\n\n".join(filter(None, text)))
-            text = []
-            if part.kind == "exercise":
-                waiting = part
-            else:
+            if isinstance(piece, Directive):
+                part = self.read_directive(piece)
+                instead = f"The class `{part.name}` you write yourself" if part.kind == "class" else ""
                 yield part
-        if waiting is not None:
-            yield waiting
-        if any(text):
-            yield Part("text", "\n\n".join(filter(None, text)))
+            elif instead and piece.lstrip().startswith(instead):
+                # What the page says where the stub stands here.
+                yield Part("text", self.plain.piece(piece.lstrip().partition("\n\n")[2]))
+            else:
+                yield Part("text", self.plain.piece(piece))
 
-    def read_directive(self, directive: Directive) -> Part | None:
-        """A directive that becomes a cell by itself, if it is one."""
+    def read_directive(self, directive: Directive) -> Part:
         written = WRITTEN.fullmatch(f"% {directive.argument}") if directive.name == "%" else None
         if written:
             return Part("class", "", written[1])
-        if directive.name == "literalinclude" and directive.argument.endswith(CLASSES):
-            return Part("class", "", directive.options.get("pyobject", ""))
+        if directive.name == "literalinclude":
+            if directive.argument.endswith(CLASSES):
+                return Part("class", "", directive.options.get("pyobject", ""))
+            return Part("text", self.listing(directive))
         if directive.name == "exercise":
             label = directive.options.get("label", "")
             title = f"**{self.plain.number('exercise', label)} ({self.plain.inline(directive.argument)})**"
             return Part("exercise", f"{title}\n\n{self.plain.text(directive.body)}", label)
         if directive.name == "solution":
-            if directive.argument.endswith(MY_STEP):
-                return Part("solution", "", directive.argument)  # the class itself, which stands further up
-            return Part("solution", self.plain.text(directive.body), directive.argument)
-        return None
+            # That of the class stands further up: the class itself.
+            text = "" if directive.argument.endswith(MY_STEP) else self.plain.text(directive.body)
+            return Part("solution", text, directive.argument)
+        return Part("hint" if directive.name == "hint" else "text", self.plain.directive(directive))
 
     def listing(self, directive: Directive) -> str:
         """A piece of `optim_code` that the page prints, and that is no exercise."""
@@ -188,6 +182,7 @@ class Section:
 
     def with_class_exercise(self, parts: list[Part]) -> list[Part]:
         """Put the exercise to write the class where the class is printed, and an answer under each of the others."""
+        parts = with_hints(parts)
         place = next((part for part in parts if part.kind == "class"), None)
         asked = next((part for part in parts if part.kind == "exercise" and part.name.endswith(MY_STEP)), None)
         arranged: list[Part] = []
@@ -235,7 +230,7 @@ class Section:
         """The first cell, with what somebody has to know who has nothing but the notebook."""
         number = ".".join(map(str, self.env.toc_secnumbers.get(self.docname, {}).get("") or ()))
         what = f"Section {number} of" if number else "From"
-        how = f"*{what} {self.app.config.project}, as a notebook. It runs beside the folder `optim_code`.*"
+        how = f"*{what} {self.app.config.html_title}, as a notebook. It runs beside the folder `optim_code`.*"
         title, _, rest = first.source.partition("\n\n")
         return replace(first, source=f"{title}\n\n{how}\n\n{rest}")
 
@@ -244,8 +239,8 @@ class Section:
         cited = self.env.get_doctree(self.docname).findall(addnodes.pending_xref)
         keys = {key.strip() for node in cited if node["refdomain"] == "cite" for key in node["reftarget"].split(",")}
         domain: Any = self.env.get_domain("cite")
-        works = [citation.formatted_entry.text for citation in domain.citations if citation.key in keys]
-        lines = [f"- {work.render_as('text')}" for work in works]
+        works = [citation for citation in domain.citations if citation.key in keys]
+        lines = ["- " + "".join(node.astext() for node in write_out(work)) for work in works]
         return [Part("text", "\n".join(["**Works cited**", "", *lines]))] if lines else []
 
     # --- code ---
@@ -258,12 +253,16 @@ class Section:
         for name in sorted(lacking & own):
             logger.warning("%s is used before the section prints it; print it first", name, location=self.docname)
         left = iter(zip(code, sources, strict=True))
-        found = []
+        found: list[Part] = []
         for part in parts:
             if part.is_code:
                 part, source = next(left)
                 part = replace(part, source=self.beginning(lacking, source) if part.kind == "class" else source)
-            if part.source:
+            if not part.source:
+                continue
+            if part.kind == "text" and found and found[-1].kind == "text":
+                found[-1] = replace(part, source=f"{found[-1].source}\n\n{part.source}")
+            else:
                 found.append(part)
         return found
 
@@ -308,8 +307,15 @@ class Section:
         return "\n".join(line for line in lines if line is not None)
 
 
-def is_listing(piece: Directive | str) -> Any:
-    return isinstance(piece, Directive) and piece.name == "literalinclude"
+def with_hints(parts: list[Part]) -> list[Part]:
+    """Put the hint that follows an exercise into its cell."""
+    found: list[Part] = []
+    for part in parts:
+        if part.kind == "hint" and found and found[-1].kind == "exercise":
+            found[-1] = replace(found[-1], source=f"{found[-1].source}\n\n{part.source}")
+        else:
+            found.append(replace(part, kind="text") if part.kind == "hint" else part)
+    return found
 
 
 def package(statement: ast.ImportFrom) -> str:
@@ -339,7 +345,7 @@ def write(app: Sphinx, pagename: str, template: str, context: dict[str, Any], do
         path = Path(app.outdir, place)
         path.parent.mkdir(exist_ok=True)
         made = notebook(app, pagename, app.config.edition)
-        path.write_text(nbformat.v4.writes(made) + "\n", encoding="utf-8")
+        path.write_text(as_text(made), encoding="utf-8")
 
 
 def sweep(app: Sphinx, error: Exception | None) -> None:

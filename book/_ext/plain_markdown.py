@@ -6,6 +6,7 @@ become quotations, or fold, as they do on the page. What there is no plain Markd
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
+from markdown_it import MarkdownIt
 from mdit_py_plugins.myst_blocks import myst_block_plugin
 from myst_nb.core.variables import format_plain_text
 from sphinx import addnodes
@@ -57,6 +59,11 @@ class Directive:
         return cls(name, argument.strip(), dict(lines), content[given.end() if given else 0 :].strip("\n"))
 
 
+@functools.cache
+def reader() -> MarkdownIt:
+    return parser().use(myst_block_plugin)
+
+
 def pieces(text: str) -> Iterator[Directive | str]:
     """A MyST text piece by piece: directives and displayed equations by themselves, and what stands between them.
 
@@ -64,7 +71,7 @@ def pieces(text: str) -> Iterator[Directive | str]:
     """
     lines = text.split("\n")
     last = 0
-    for token in parser().use(myst_block_plugin).parse(text):
+    for token in reader().parse(text):
         if token.level or token.map is None or token.nesting < 0:
             continue
         first, after = token.map
@@ -96,7 +103,7 @@ class Plain:
 
     def __init__(self, app: Sphinx, docname: str, source: str) -> None:
         self.app, self.env, self.docname, self.source = app, app.env, docname, source
-        self.numbers = iter(self.env.toc_secnumbers.get(docname, {}).values())
+        self.numbers = iter(numbers or () for numbers in self.env.toc_secnumbers.get(docname, {}).values())
         self.references = resolve_references(app, docname)
         stored = Path(self.env.mystnb_config.output_folder, f"{docname}.glue.json")  # type: ignore[attr-defined]
         self.glued: dict[str, Any] = json.loads(stored.read_text(encoding="utf-8")) if stored.exists() else {}
@@ -114,7 +121,7 @@ class Plain:
 
     def numbered(self, heading: re.Match[str]) -> str:
         """A heading with the number that the page shows."""
-        number = ".".join(map(str, next(self.numbers, None) or ()))
+        number = ".".join(map(str, next(self.numbers, ())))
         return f"{heading[1]} {number and f'{number}. '}{heading[2]}"
 
     def directive(self, directive: Directive) -> str:
