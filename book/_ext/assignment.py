@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import argparse
 import ast
-import json
 import shutil
 import sys
 from dataclasses import replace
 from importlib.util import find_spec
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from . import warm_kernels
 from .build import build, check_writable, faults_in_one_line
-from .editions import CLASSES
-from .faults import ROOT, Fault
-from .freshness import source_files
+from .faults import Fault
 from .keeping import BUILD, WORK, alone, publish
+from .student import lay_out_module
 
 if TYPE_CHECKING:
     from .notebooks import Part
@@ -75,7 +73,7 @@ def make_assignment(section: str) -> str:
         raise Fault(f"SECTION={section}: it {what}; those with exercises are {', '.join(asked)}")
     shutil.rmtree(work, ignore_errors=True)
     folder = work / "assignment" / "source" / NAME
-    lay_out_module(folder)
+    lay_out_module(folder / "optim_code")
     for name in [section] if section else asked:
         (folder / f"{name}.ipynb").write_text(as_text(asked[name]), encoding="utf-8")
     (work / "assignment" / "nbgrader_config.py").write_text(CONFIG, encoding="utf-8")
@@ -138,23 +136,6 @@ def with_solution(part: Part, whole: dict[tuple[str, str], str]) -> str:
     body = lines[step.body[0].lineno - 1 : step.body[-1].end_lineno]
     marked = ["        ### BEGIN SOLUTION", *body, "        ### END SOLUTION"]
     return part.source.replace(NOT_WRITTEN, "\n".join(marked))
-
-
-def lay_out_module(folder: Path) -> None:
-    """The module as students have it: without the classes, and with the equations that `check` holds theirs against."""
-    from .equations import read_section
-
-    for path in source_files(ROOT / "optim_code"):
-        place = folder / path.relative_to(ROOT)
-        if path != ROOT / CLASSES:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, place)
-    texts = {
-        path.stem: path.read_text(encoding="utf-8") for path in source_files(ROOT / "book") if path.suffix == ".md"
-    }
-    found = [equation for name, text in texts.items() for equation in read_section(name, text)[0]]
-    updates = {equation.label: equation.latex for equation in found if equation.kind == "update"}
-    (folder / "optim_code" / "updates.json").write_text(json.dumps(updates, indent=1), encoding="utf-8")
 
 
 def main() -> None:

@@ -134,7 +134,9 @@ def build(builder: str, edition: str = EDITIONS[0], pdfs: Mapping[str, Path] | N
     app = run_sphinx(builder, edition, pdfs or {})
     if builder == "html":
         front_page(app)
-        lay_out_pdfs(app, pdfs or {})
+        from .downloads import lay_out_pdfs
+
+        lay_out_pdfs(Path(app.outdir), pdfs or {})
     if inputs() != before:
         shutil.rmtree(WORK / work)
         raise Changed("a file was changed during the build; build again")
@@ -188,14 +190,6 @@ def front_page(app: Any) -> None:
         f'<body><p><a href="{front}.html">{app.config.html_title}</a></p></body></html>\n',
         encoding="utf-8",
     )
-
-
-def lay_out_pdfs(app: Any, pdfs: Mapping[str, Path]) -> None:
-    folder = Path(app.outdir, "_handouts")
-    shutil.rmtree(folder, ignore_errors=True)
-    for name, path in pdfs.items():
-        folder.mkdir(exist_ok=True)
-        shutil.copy2(path, folder / f"{name}.pdf")
 
 
 @contextlib.contextmanager

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.util.osutil import make_filename_from_project
 
 from book._ext.notebooks import notebook_of
+
+HANDOUTS = "_handouts"
 
 
 class Download(NamedTuple):
@@ -21,11 +27,28 @@ class Download(NamedTuple):
 
 def of_page(app: Sphinx, docname: str) -> list[Download]:
     """What there is to take away of a page."""
-    notebook = notebook_of(app, docname)
+    section, book = PurePosixPath(docname).name, make_filename_from_project(app.config.html_title)
+    notebook, handout, whole = notebook_of(app, docname), pdf_of(app, section), pdf_of(app, book)
     found = [
         Download(notebook, "Notebook (.ipynb)", "Download this section as a notebook", "fas fa-file-code"),
+        Download(handout, "Hand-out (.pdf)", "Download this section as a PDF hand-out", "fas fa-file-pdf"),
+        Download(whole, "Book (.pdf)", "Download the whole book as a PDF", "fas fa-book"),
     ]
     return [download for download in found if download.place]
+
+
+def pdf_of(app: Sphinx, name: str) -> str:
+    """The place of a PDF in the HTML book; nothing if there is none that is of the book as it stands."""
+    return f"{HANDOUTS}/{name}.pdf" if name in app.config.handouts else ""
+
+
+def lay_out_pdfs(folder: Path, pdfs: Mapping[str, Path]) -> None:
+    """Lay the PDFs, by their names, into an HTML book."""
+    place = folder / HANDOUTS
+    shutil.rmtree(place, ignore_errors=True)
+    for name, path in pdfs.items():
+        place.mkdir(exist_ok=True)
+        shutil.copy2(path, place / f"{name}.pdf")
 
 
 def offer(app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: nodes.document | None) -> None:
@@ -40,6 +63,8 @@ def offer(app: Sphinx, pagename: str, template: str, context: dict[str, Any], do
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
+    # the names of the PDFs that there are
+    app.add_config_value("handouts", [], "html", list)
     # after the theme has made its list
     app.connect("html-page-context", offer, priority=600)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

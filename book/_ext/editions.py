@@ -101,7 +101,6 @@ def leave_out(app: Sphinx, docname: str, source: list[str]) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_config_value("edition", EDITIONS[0], "env", str)
-    app.add_config_value("handouts", [], "html", list)
     app.connect("config-inited", choose)
     app.connect("source-read", leave_out, priority=100)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

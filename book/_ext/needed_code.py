@@ -15,7 +15,7 @@ COMPOUND = (ast.For, ast.While, ast.If, ast.With, ast.Try)
 
 
 def needed_code(cells: Sequence[tuple[str, bool]]) -> tuple[list[str], set[str]]:
-    """The needed code of each cell, which is given with whether it is hidden; and the names that nothing before binds."""
+    """The needed code of each cell, given with whether it is hidden; and the names that nothing before binds."""
     trees = [(source, parsed(source), hidden) for source, hidden in cells]
     binds = set().union(*(names_of(tree)[1] for _, tree, _ in trees if tree))
     late: set[str] = set()

@@ -1,0 +1,108 @@
+"""`make student`: what students get, in `_build/student` and as one zip of it: everything but the answers.
+
+Nothing is written for it. The pages, PDFs and notebooks are the student's edition of the book; `optim_code` is the
+module without the classes that students write, and the equations that mark those go along as data. Before it takes its
+place it is searched for every solution and every class.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import shutil
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from .editions import CLASSES
+from .faults import ROOT, Fault
+from .freshness import source_files
+from .keeping import WORK, publish
+from .leaks import Secrets, leaks
+
+ZIP = "descent-student.zip"
+BESIDE = ("antlr4-python3-runtime", "ipykernel", "jupyterlab")
+"""What the kit needs and no file of it imports: SymPy's reader of LaTeX, and where notebooks run."""
+README = """\
+# Descent, the student's kit
+Read the book: open `html/index.html`; `descent.pdf` is the same on paper, `handouts/` holds the sections one by one.
+Install, once, with Python 3.10 or newer: `python3 -m venv .venv`, then `.venv/bin/pip install -r requirements.txt`.
+Work: `.venv/bin/jupyter lab`, and open a notebook, `sgd.ipynb` first; each leaves one class to you, and checks it.
+The figures of a notebook are drawn by your own class; the other methods it needs are run by their equations.
+"""
+
+
+def make_student(build: Callable[..., Any]) -> str:
+    """The kit in `_build/student`; that of before stays until the new one is whole and tells nothing."""
+    from .pdf import typeset_all, write_latex
+
+    prints = write_latex(build, "student")
+    typeset_all({f"student/{name}": tex for name, tex in prints.items()})
+    pdfs = {name: tex.with_suffix(".pdf") for name, tex in prints.items()}
+    pages = Path(build("html", "student", pdfs).outdir)
+    kit = WORK / "student" / "student"
+    shutil.rmtree(kit, ignore_errors=True)
+    kit.mkdir(parents=True)
+    shutil.copytree(pages, kit / "html")
+    for notebook in sorted(pages.glob("_notebooks/*.ipynb")):
+        shutil.copyfile(notebook, kit / notebook.name)
+    (kit / "handouts").mkdir()
+    for name, pdf in pdfs.items():
+        shutil.copyfile(pdf, kit / ("" if name == "descent" else "handouts") / f"{name}.pdf")
+    lay_out_module(kit / "optim_code")
+    (kit / "requirements.txt").write_text(needed(kit / "optim_code"), encoding="utf-8")
+    (kit / "README.md").write_text(README, encoding="utf-8")
+    if told := leaks(kit, Secrets.of(ROOT)):
+        more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
+        raise Fault(f"the student's kit would give away an answer: {told[0]}{more}; take it out there")
+    pack(kit)
+    publish("student", "student")
+    return f"_build/student: {len(list(kit.glob('*.ipynb')))} notebooks, the book, {ZIP}"
+
+
+def lay_out_module(folder: Path) -> None:
+    """The module without the classes that students write, and with the equations that mark theirs."""
+    from .equations import read_section
+
+    for source in source_files(ROOT / "optim_code"):
+        if source != ROOT / CLASSES:
+            target = folder / source.relative_to(ROOT / "optim_code")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+    pages = {path.stem: path.read_text(encoding="utf-8") for path in sorted((ROOT / "book").glob("*.md"))}
+    found = [equation for name, text in pages.items() for equation in read_section(name, text)[0]]
+    updates = {equation.label: equation.latex for equation in found if equation.kind == "update"}
+    (folder / "updates.json").write_text(f"{json.dumps(updates, indent=1)}\n", encoding="utf-8")
+
+
+def needed(folder: Path) -> str:
+    """The pins, of the book's own, that a folder of Python imports, and those for working with it."""
+    wanted = {name.lower() for path in folder.rglob("*.py") for name in imported(path)} | {*BESIDE}
+    pins = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    kept = [line for line in pins if (name := re.match(r"[\w.-]+", line)) and name[0].lower() in wanted]
+    pinned = {line.partition("==")[0].lower() for line in kept}
+    lacking = sorted(name for name in wanted - pinned if name not in sys.stdlib_module_names)
+    if lacking:
+        raise Fault(f"requirements.txt: pins no {lacking[0]}, which the student's kit needs; add it")
+    return "\n".join(kept) + "\n"
+
+
+def imported(path: Path) -> Iterator[str]:
+    """The packages that a file imports, by name; not what it imports of its own package."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+            yield node.module.partition(".")[0]
+
+
+def pack(kit: Path) -> None:
+    """All of a kit in one archive, which is the same for the same files, whenever it is made."""
+    with zipfile.ZipFile(kit / ZIP, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(path for path in kit.rglob("*") if path.is_file() and path.name != ZIP):
+            entry = zipfile.ZipInfo(f"descent/{path.relative_to(kit).as_posix()}")
+            entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
+            archive.writestr(entry, path.read_bytes())
