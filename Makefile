@@ -3,13 +3,19 @@ PYTHON ?= python3
 VENV   := .venv
 PY     := $(VENV)/bin/python
 
-.PHONY: html pdf serve assignment equations test bench clean
+.PHONY: html pdf handout slides serve assignment equations test bench clean
 
 html: $(VENV)/installed
 	@$(PY) -m book._ext.build html
 
 pdf: $(VENV)/installed
 	@$(PY) -m book._ext.build pdf
+
+handout: $(VENV)/installed
+	@$(PY) -m book._ext.build handout "$(SECTION)"
+
+slides: $(VENV)/installed
+	@$(PY) -m book._ext.build slides
 
 serve: $(VENV)/installed
 	@$(PY) -m book._ext.serve $(if $(PORT),--port $(PORT))

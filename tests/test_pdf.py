@@ -32,6 +32,17 @@ def numbered_sections(root: Path = ROOT) -> list[str]:
     return [Path(chapter["file"]).name for part in toc["parts"] if part.get("numbered") for chapter in part["chapters"]]
 
 
+def every(folder: Path) -> list[Path]:
+    """All PDFs that a build left."""
+    return sorted(folder.rglob("*.pdf"))
+
+
+def tex_of(path: Path) -> Path:
+    """The LaTeX that a PDF of the book was made from."""
+    edition = "student-latex" if path.parent.name == "student" else "latex"
+    return BUILD / ".work" / edition / "latex" / f"{path.stem}.tex"
+
+
 def heading(section: str, folder: Path) -> tuple[str, str]:
     """The number and the title of a section, by its HTML page."""
     page = (folder / "book" / f"{section}.html").read_text(encoding="utf-8")
@@ -49,8 +60,10 @@ def labels(aux: Path) -> dict[str, str]:
 
 
 @printed
-def test_there_is_the_book_and_one_handout_for_each_numbered_section(pdf: Path) -> None:
-    assert {path.name for path in pdf.iterdir()} == {"descent.pdf", *(f"{name}.pdf" for name in numbered_sections())}
+def test_there_is_the_book_and_of_each_numbered_section_a_handout_for_teachers_and_one_for_students(pdf: Path) -> None:
+    handouts = {f"{name}.pdf" for name in numbered_sections()}
+    found = {path.relative_to(pdf).as_posix() for path in every(pdf)}
+    assert found == {"descent.pdf", *handouts, *(f"student/{name}" for name in handouts)}
 
 
 @printed
@@ -70,7 +83,7 @@ def test_nothing_is_left_untypeset(pdf: Path) -> None:
     never = r"<Figure size|<inline|\?\?|Traceback"
     # The book's own page on how to write a section shows some of these.
     markup = rf"{never}|\{{(?:ref|eq|numref|glue|cite)\S*\}}|:::|```|\\begin|\\frac|\$\$"
-    for path in pdf.iterdir():
+    for path in every(pdf):
         raw = never if path.stem == "descent" else markup
         assert re.findall(rf".{{0,40}}(?:{raw}).{{0,40}}", text_of(path)) == [], path.name
 
@@ -82,7 +95,7 @@ def test_words_are_found_in_a_search_ligatures_or_not(pdf: Path) -> None:
 
 @printed
 def test_all_fonts_are_embedded_and_none_is_a_bitmap(pdf: Path) -> None:
-    for path in pdf.iterdir():
+    for path in every(pdf):
         fonts = [line for line in run("pdffonts", path).splitlines()[2:] if line.strip()]
         assert fonts
         for font in fonts:
@@ -92,7 +105,7 @@ def test_all_fonts_are_embedded_and_none_is_a_bitmap(pdf: Path) -> None:
 
 @printed
 def test_no_figure_is_a_raster(pdf: Path) -> None:
-    for path in pdf.iterdir():
+    for path in every(pdf):
         assert run("pdfimages", "-list", path).splitlines()[2:] == [], path.name
 
 
@@ -139,8 +152,8 @@ def test_in_print_a_playground_is_a_link_to_it(pdf: Path, html: Path) -> None:
 
 @printed
 def test_the_logs_of_tex_are_clean(pdf: Path) -> None:
-    for path in pdf.iterdir():
-        log = BUILD / ".work" / "latex" / "latex" / f"{path.stem}.log"
+    for path in every(pdf):
+        log = tex_of(path).with_suffix(".log")
         assert read_log(log.read_text(encoding="utf-8", errors="replace"), []) == []
 
 
@@ -168,6 +181,126 @@ def test_figures_equations_and_exercises_have_the_numbers_of_the_html(pdf: Path,
             assert exercise in text
         seen += len(figures) + len(equations) + len(exercises)
     assert seen > 20
+
+
+# Hand-outs: the text, the exercise sheet, the answers
+
+A4_WIDTH, TEXT_TOP, TEXT_BOTTOM = 595, 70, 775
+"""In points; between the two the text stands, without the running head and the number of the page."""
+MM = 72 / 25.4
+
+
+def squeezed(text: str) -> str:
+    """Its letters and digits, so that no line break, hyphen or quotation mark hides that two texts are the same."""
+    return re.sub(r"[\W_]+", "", text)
+
+
+def bodies(section: str, directive: str) -> list[str]:
+    """What stands in the exercises or the solutions of a section, as its source has it."""
+    source = (ROOT / "book" / f"{section}.md").read_text(encoding="utf-8")
+    return [found[2] for found in re.finditer(rf"^(`{{3,}})\{{{directive}\}}[^\n]*\n(.*?)^\1$", source, re.M | re.S)]
+
+
+def pieces(body: str) -> list[str]:
+    """The parts of a body that are plain words in print, those that are long enough to be nobody else's."""
+    words = re.sub(r"^(:[\w-]+:.*|`{3,}.*)$", "", body, flags=re.M)
+    parts = map(squeezed, re.split(r"\$[^$]*\$|\{[\w:]+\}`[^`]*`|[`*\n]", words))
+    # A root or a fraction further on in the line may be drawn before the rest of it.
+    return [part[:30] for part in parts if len(part) >= 24]
+
+
+def texts(path: Path) -> list[str]:
+    """The text of each page, without head and foot."""
+    crop = ["-r", "72", "-x", 0, "-y", TEXT_TOP, "-W", A4_WIDTH, "-H", TEXT_BOTTOM - TEXT_TOP]
+    return run("pdftotext", "-enc", "UTF-8", *crop, path, "-").split("\f")[:-1]
+
+
+def parts(path: Path) -> tuple[list[str], list[str], list[str]]:
+    """The pages of a hand-out: its text, its exercise sheet, its answers."""
+    pages = texts(path)
+    sheet = next((n for n, text in enumerate(pages) if text.startswith("Exercise sheet: ")), len(pages))
+    answers = next((n for n, text in enumerate(pages) if text.startswith("Answers: ")), len(pages))
+    return pages[:sheet], pages[sheet:answers], pages[answers:]
+
+
+@printed
+def test_the_answers_are_the_last_pages_of_the_teachers_handout_and_nowhere_else(pdf: Path) -> None:
+    for section in numbered_sections():
+        text, sheet, answers = parts(pdf / f"{section}.pdf")
+        before, after = squeezed("".join(text + sheet)), squeezed("".join(answers))
+        student = squeezed("".join(texts(pdf / "student" / f"{section}.pdf")))
+        whole = squeezed("".join(texts(pdf / "descent.pdf")))
+        said = [piece for body in bodies(section, "solution") for piece in pieces(body)]
+        assert len(said) >= len(bodies(section, "solution")) > 0
+        for piece in said:
+            assert piece in after, f"{section}: {piece}"
+            assert piece in whole, f"{section}: {piece}"
+            assert piece not in before, f"{section}: {piece}"
+            assert piece not in student, f"{section}: {piece}"
+        assert "SolutiontoExercise" not in before + student
+
+
+@printed
+def test_the_class_of_a_section_is_in_the_teachers_handout_and_not_in_the_students(pdf: Path) -> None:
+    source = (ROOT / "optim_code" / "optimizers.py").read_text(encoding="utf-8")
+    heads = [squeezed(head) for head in re.findall(r"^class \w+\(Optim\):$", source, re.M)]
+    printed_classes = {"teacher": set(), "student": set()}
+    for path in every(pdf):
+        text = squeezed("".join(texts(path)))
+        edition = "student" if path.parent.name == "student" else "teacher"
+        printed_classes[edition] |= {head for head in heads if head in text}
+    assert printed_classes == {"teacher": set(heads), "student": set()}
+
+
+@printed
+def test_the_sheet_has_every_exercise_with_its_number_and_is_the_same_for_all(pdf: Path, html: Path) -> None:
+    for section in numbered_sections():
+        page = (html / "book" / f"{section}.html").read_text(encoding="utf-8")
+        numbers = re.findall(r'<p class="admonition-title"><span class="caption-number">(Exercise [\d.]+) ', page)
+        assert numbers
+        _, sheet, _ = parts(pdf / f"{section}.pdf")
+        assert re.findall(r"(Exercise [\d.]+) \(", "".join(sheet)) == numbers
+        for body in bodies(section, "exercise"):
+            for piece in pieces(body):
+                assert piece in squeezed("".join(sheet)), f"{section}: {piece}"
+        assert parts(pdf / "student" / f"{section}.pdf")[1:] == (sheet, [])
+
+
+def rooms(path: Path) -> list[tuple[str, float]]:
+    """The exercises of a sheet, and how much is free below each, in millimetres."""
+    found: list[tuple[str, float]] = []
+    pages = run("pdftotext", "-bbox", path, "-").split("</page>")
+    count = [len(part) for part in parts(path)]
+    for page in pages[count[0] : count[0] + count[1]]:
+        words = [
+            (unescape(text), float(top), float(bottom))
+            for top, bottom, text in re.findall(r'yMin="([\d.]+)" xMax="[\d.]+" yMax="([\d.]+)">(.*?)</word>', page)
+            if TEXT_TOP < float(top) < TEXT_BOTTOM
+        ]
+        heads = [
+            number
+            for number, (word, *_) in enumerate(words[:-2])
+            if word == "Exercise" and words[number + 2][0].startswith("(")
+        ]
+        for head, after in zip(heads, [*heads[1:], len(words)], strict=True):
+            lowest = max(bottom for _, _, bottom in words[head:after])
+            below = words[after][1] if after < len(words) else 28 * MM + 242 * MM
+            found.append((" ".join(word for word, *_ in words[head:after]), (below - lowest) / MM))
+    return found
+
+
+@printed
+def test_below_each_exercise_there_is_room_to_write_and_most_where_a_class_is_asked_for(pdf: Path) -> None:
+    for section in numbered_sections():
+        below = rooms(pdf / f"{section}.pdf")
+        assert len(below) == len(bodies(section, "exercise"))
+        for text, room in below:
+            if "def my_step(self, p, state, group):" in text:
+                assert 'check("' in text
+                assert room > 95, text
+            else:
+                assert "check(" not in text
+                assert room > 40, text
 
 
 # A small book, to look closely and to break things
@@ -262,7 +395,8 @@ def write_small_book(root: Path, *chapters: str) -> None:
 
 
 def pdfs(root: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in (root / "_build" / "pdf").iterdir()}
+    folder = root / "_build" / "pdf"
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in every(folder)}
 
 
 @pytest.fixture(scope="module")
@@ -331,7 +465,8 @@ def test_a_section_is_added_and_removed_by_the_table_of_contents_alone(small: Pa
     before = pdfs(small)
     write_small_book(small, "one", "two", "three")
     assert run_build("pdf", small).returncode == 0
-    assert set(pdfs(small)) == {"descent.pdf", "one.pdf", "two.pdf", "three.pdf"}
+    handouts = {"one.pdf", "two.pdf", "three.pdf"}
+    assert set(pdfs(small)) == {"descent.pdf", *handouts, *(f"student/{name}" for name in handouts)}
     write_small_book(small, "one", "two")
     assert run_build("pdf", small).returncode == 0
     assert pdfs(small) == before
@@ -360,20 +495,77 @@ def test_a_fault_is_one_line_that_names_the_page_and_the_last_good_pdfs_stay(sma
     assert pdfs(small) == before
 
 
+# A hand-out by itself
+
+
+@printed
+def test_make_handout_replaces_its_two_and_no_other(small: Path) -> None:
+    before = pdfs(small)
+    for name in ("one", "two"):
+        (small / "book" / f"{name}.md").write_text(f"{PAGES[name]}\nA new end.\n", encoding="utf-8")
+    done = run_build("handout one", small)
+    after = pdfs(small)
+    write_small_book(small, "one", "two")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "_build/pdf: one.pdf, student/one.pdf in " in done.stdout
+    assert {name for name in before if before[name] != after[name]} == {"one.pdf", "student/one.pdf"}
+    assert "A new end." in text_of(small / "_build" / "pdf" / "student" / "one.pdf")
+    assert run_build("handout one", small).returncode == 0
+    assert pdfs(small) == before
+
+
+@printed
+def test_a_section_without_exercises_has_a_handout_without_a_sheet_and_a_line_says_so(small: Path) -> None:
+    write_small_book(small, "one", "two", "three")
+    done = run_build("handout three", small)
+    text = text_of(small / "_build" / "pdf" / "three.pdf")
+    write_small_book(small, "one", "two")
+    (small / "_build" / "pdf" / "three.pdf").unlink()
+    (small / "_build" / "pdf" / "student" / "three.pdf").unlink()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "  three has no exercises, so its hand-out has no exercise sheet\n" in done.stdout
+    assert "3 Three Text." in text
+    assert "Exercise sheet" not in text
+    assert "Answers" not in text
+
+
+@printed
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("handout", "make handout needs a section"),
+        ("handout adma", "there is no section adma"),
+        ("handout references", "there is no section references"),
+    ],
+)
+def test_an_unknown_section_is_refused_at_once_with_those_that_there_are(
+    tmp_path: Path, target: str, said: str
+) -> None:
+    write_small_book(tmp_path, "one", "two")
+    done = run_build(target, tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == f"descent: {said}; name one that _toc.yml numbers: make handout SECTION=one|two\n"
+    assert not (tmp_path / "_build").exists()
+
+
 # Without TeX
 
 
-@pytest.mark.parametrize("there", [[], ["latexmk"]])
-def test_without_tex_one_line_says_what_to_install_and_nothing_is_built(tmp_path: Path, there: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("target", "there"), [("pdf", []), ("pdf", ["latexmk"]), ("handout one", []), ("slides", ["lualatex"])]
+)
+def test_without_tex_one_line_says_what_to_install_and_nothing_is_built(
+    tmp_path: Path, target: str, there: list[str]
+) -> None:
     write_small_book(tmp_path, "one")
     path = tmp_path / "bin"
     path.mkdir()
     for program in there:
         (path / program).write_text("#!/bin/sh\n")
         (path / program).chmod(0o755)
-    done = run_build("pdf", tmp_path, PATH=str(path))
+    done = run_build(target, tmp_path, PATH=str(path))
     assert done.returncode == 1
-    assert done.stderr == f"descent: make pdf needs lualatex and latexmk; {install()}\n"
+    assert done.stderr == f"descent: make {target.split()[0]} needs lualatex and latexmk; {install()}\n"
     assert not (tmp_path / "_build").exists()
 
 

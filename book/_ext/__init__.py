@@ -24,6 +24,7 @@ IDEAS = (
     "strict",
     "warm_kernels",
     "writing",
+    "worksheets",
     "handouts",
     "notebooks",
     "downloads",

@@ -1,4 +1,4 @@
-"""`make html` and `make pdf`: Jupyter Book's configuration, Sphinx, and one clear line for whatever goes wrong.
+"""`make html`, `make pdf` and their like: Jupyter Book's configuration, Sphinx, and one clear line for what goes wrong.
 
 The book is built in `_build/.work`; only a build without a fault replaces the last good one in `_build/html`.
 """
@@ -15,7 +15,8 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -79,7 +80,9 @@ def run_sphinx(builder: str, edition: str, pdfs: Iterable[str]) -> Any:
         nocolor()
     console = Console()
     try:
-        with patch_docutils(None), docutils_namespace():
+        with patch_docutils(None), docutils_namespace(), warnings.catch_warnings():
+            # It looks through all objects of the process, some of torch's being deprecated.
+            warnings.filterwarnings("ignore", module="sphinx_external_toc.collectors")
             app = Sphinx(
                 srcdir=str(ROOT),
                 confdir=None,
@@ -163,13 +166,6 @@ def make_html() -> str:
     return "_build/html/index.html"
 
 
-def make_pdf() -> str:
-    """The book and its hand-outs in `_build/pdf`."""
-    from .pdf import make_pdf
-
-    return make_pdf(build)
-
-
 def start_kernels_early() -> None:
     """The kernel server takes seconds to import what kernels need; Sphinx takes as long to import itself."""
     settle_environment(ROOT)
@@ -238,23 +234,38 @@ def leave_at_once() -> NoReturn:
     os._exit(130)
 
 
+def prepare(target: str, section: str) -> Callable[[], str]:
+    """What makes a target, once it is known that it can be made."""
+    if target == "html":
+        return make_html
+    from . import pdf
+
+    pdf.check_tex(target)
+    if target == "slides":
+        from .slides import make_slides
+
+        return lambda: make_slides(build)
+    if target == "handout":
+        pdf.check_section(section)
+        return lambda: pdf.make_handout(build, section)
+    return lambda: pdf.make_pdf(build)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m book._ext.build", description=__doc__)
-    parser.add_argument("target", choices=["html", "pdf"])
-    target = parser.parse_args().target
+    parser.add_argument("target", choices=["html", "pdf", "handout", "slides"])
+    parser.add_argument("section", nargs="?", default="", help="the section of a handout")
+    arguments = parser.parse_args()
     began = time.perf_counter()
     # Pages are many small objects that live to the end: looking for garbage among them all the time finds none.
     gc.set_threshold(100_000, 50, 100)
     with faults_in_one_line():
-        print(f"building the book ({target})", flush=True)
-        if target == "pdf":
-            from .pdf import check_tex
-
-            check_tex()
+        print(f"building the book ({arguments.target})", flush=True)
+        make = prepare(arguments.target, arguments.section)
         check_writable()
         with alone():
             try:
-                left = make_html() if target == "html" else make_pdf()
+                left = make()
             finally:
                 warm_kernels.end()
     print(f"{left} in {time.perf_counter() - began:.1f} s", flush=True)

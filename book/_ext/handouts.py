@@ -1,7 +1,8 @@
 """The LaTeX builder of the book: one document for the whole, and one for each numbered section, a hand-out.
 
 Which documents there are follows from `_toc.yml`. In a hand-out, what points into another section becomes text that
-names it, and the works it cites are listed at its end. What a node looks like in print is in `typeset`.
+names it. At its end stand the works it cites, its exercises with room to write, and the answers (`worksheets`). What a
+node looks like in print is in `typeset`.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from sphinx_exercise.nodes import exercise_latex_number_reference
 from sphinxcontrib.bibtex.nodes import raw_latex
 
 from .typeset import PrintTranslator, cited_work
+from .worksheets import worksheets
 
 HIDDEN = {"tag_hide-cell": ("cell_input", "cell_output"), "tag_hide-input": ("cell_input",)}
 BOXED = {*admonitionlabels, "exercise_node", "exercise_enumerable_node", "solution_node"}
@@ -101,11 +103,14 @@ class HandoutBuilder(LaTeXBuilder):
             document += addnodes.start_of_file("", *tree.children, docname=docname)
         self.env.resolve_references(document, indexfile, self)
         leave_out_hidden_cells(document)
+        text = document[0]
+        ending = [] if whole else worksheets(document, self.app)
+        text += ending
         box(document)
         self.number_references(document)
         if not whole:
             self.say_where(document)
-            self.list_cited_works(document)
+            text.insert(len(text) - len(ending), self.cited_works(document))
         return document
 
     def number_references(self, document: nodes.document) -> None:
@@ -151,15 +156,15 @@ class HandoutBuilder(LaTeXBuilder):
         title = self.title(docname)
         return [nodes.Text(before), nodes.emphasis(title, title), nodes.Text(after)]
 
-    def list_cited_works(self, document: nodes.document) -> None:
-        """The works that a hand-out cites, at its end: their chapter is elsewhere."""
+    def cited_works(self, document: nodes.document) -> list[nodes.Node]:
+        """The works that a hand-out cites; their chapter is elsewhere."""
         cited = "".join(node.rawsource for node in document.findall(raw_latex))
         keys = set(re.findall(r"\\hyperlink\{cite\.([^}]*)\}", cited))
         domain: Any = self.env.get_domain("cite")
         every = {f"{work.bibliography_key.docname}:{work.citation_id}": work for work in domain.citations}
         works = [cited_work("", "", *write_out(every[key]), key=key) for key in every if key in keys]
-        if works:
-            document += [nodes.raw("", r"\handoutreferences", format="latex"), *works]
+        begin, end = (nodes.raw("", rf"\{which}{{handoutreferences}}", format="latex") for which in ("begin", "end"))
+        return [begin, *works, end] if works else []
 
 
 def write_out(citation: Any) -> list[nodes.Node]:

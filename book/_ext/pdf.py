@@ -1,4 +1,4 @@
-"""`make pdf`: from the LaTeX that the hand-out builder writes to PDFs without a fault."""
+"""`make pdf` and `make handout`: from the LaTeX that the hand-out builder writes to PDFs without a fault."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
+from .editions import EDITIONS
 from .faults import ROOT, Fault
-from .keeping import WORK, publish
+from .keeping import BUILD, WORK, note_pdfs, publish
 
+STUDENT = EDITIONS[1]
 PROGRAMS = ("lualatex", "latexmk")
 LEFTOVERS = (".aux", ".fdb_latexmk", ".fls", ".log", ".out", ".pdf", ".toc")
 WIDEST = 2.0
@@ -30,32 +32,86 @@ FAULTS = {
 OVERFULL = re.compile(r"Overfull \\[hv]box \((?P<points>[\d.]+)pt too (?:wide|high)\)(?P<where>[^\[]*)")
 
 
-def make_pdf(build: Callable[[str], Any]) -> str:
+def make_pdf(build: Callable[[str, str], Any]) -> str:
     """The book and its hand-outs in `_build/pdf`; those of before stay until all the new ones are right."""
-    check_tex()
-    folder = WORK / "latex" / "latex"
-    names = [Path(target).stem for _, target, *_ in build("latex").builder.document_data]
+    documents: dict[str, Path] = {}
+    for edition in EDITIONS:
+        (book, tex), *handouts = write_latex(build, edition).items()
+        documents |= {} if edition == STUDENT else {book: tex}
+        documents |= {name_of(section, edition): tex for section, tex in handouts}
+    typeset_all(documents)
+    return publish_pdfs(documents, replace=True)
+
+
+def make_handout(build: Callable[[str, str], Any], section: str) -> str:
+    """A section's hand-outs for teachers and for students, in the place of its last ones; the others stay."""
+    written = {name_of(section, edition): write_latex(build, edition) for edition in EDITIONS}
+    # A section may be for teachers alone.
+    documents = {name: latex[section] for name, latex in written.items() if section in latex}
+    if "\\worksheet" not in documents[section].read_text(encoding="utf-8"):
+        print(f"  {section} has no exercises, so its hand-out has no exercise sheet", flush=True)
+    typeset_all(documents)
+    return publish_pdfs(documents, replace=False)
+
+
+def name_of(section: str, edition: str) -> str:
+    """Where a hand-out lies below `_build/pdf`: the teacher's beside the book, the student's in a folder."""
+    return f"{STUDENT}/{section}" if edition == STUDENT else section
+
+
+def check_section(section: str) -> None:
+    """Refuse a section that there is no hand-out of, before anything is computed."""
+    from sphinx_external_toc.parsing import parse_toc_yaml
+
+    from .settings import check_contents, read_yaml
+
+    toc = ROOT / "_toc.yml"
+    read_yaml(toc)
+    check_contents(toc)
+    parts = parse_toc_yaml(toc).root.subtrees
+    known = [PurePosixPath(page.removesuffix(".md")).name for part in parts if part.numbered for page in part.files()]
+    if section not in known:
+        what = f"there is no section {section}" if section else "make handout needs a section"
+        raise Fault(f"{what}; name one that _toc.yml numbers: make handout SECTION={'|'.join(known)}")
+
+
+def write_latex(build: Callable[[str, str], Any], edition: str) -> dict[str, Path]:
+    """Write an edition in LaTeX: the file of the book, then of each hand-out, by name."""
+    builder = build("latex", edition).builder
+    return {Path(target).stem: Path(builder.outdir, target) for _, target, *_ in builder.document_data}
+
+
+def typeset_all(documents: Mapping[str, Path]) -> None:
+    """Make the PDF of each document, beside its LaTeX; the first fault ends it."""
     with ThreadPoolExecutor(max_workers=2) as pool:
         try:
-            for running in [pool.submit(typeset, folder, name) for name in names]:
+            for running in [pool.submit(typeset, name, tex) for name, tex in documents.items()]:
                 running.result()
         except Fault:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def publish_pdfs(documents: Mapping[str, Path], replace: bool) -> str:
+    """Lay typeset documents into `_build/pdf` in one step, in the place of all that is there, or beside the rest."""
     finished = WORK / "latex" / "pdf"
     shutil.rmtree(finished, ignore_errors=True)
-    finished.mkdir()
-    for name in names:
-        shutil.copyfile(folder / f"{name}.pdf", finished / f"{name}.pdf")
+    if not replace and (BUILD / "pdf").exists():
+        shutil.copytree(BUILD / "pdf", finished)
+    for name, tex in documents.items():
+        target = finished / f"{name}.pdf"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(tex.with_suffix(".pdf"), target)
     publish("latex", "pdf")
-    return f"_build/pdf: {', '.join(f'{name}.pdf' for name in names)}"
+    note_pdfs("latex", (name for name in documents if "/" not in name))
+    return f"_build/pdf: {', '.join(f'{name}.pdf' for name in documents)}"
 
 
-def check_tex() -> None:
+def check_tex(target: str) -> None:
     """Ask for TeX before anything is computed."""
     missing = [program for program in PROGRAMS if shutil.which(program) is None]
     if missing:
-        raise Fault(f"make pdf needs {' and '.join(PROGRAMS)}; {install()}")
+        raise Fault(f"make {target} needs {' and '.join(PROGRAMS)}; {install()}")
 
 
 def install() -> str:
@@ -65,18 +121,18 @@ def install() -> str:
     return f"apt-get install {' '.join(listed[1].split())}"
 
 
-def typeset(folder: Path, name: str) -> None:
+def typeset(name: str, tex: Path) -> None:
     """Make one PDF and look at what TeX says about it."""
     began = time.perf_counter()
-    log = folder / f"{name}.log"
-    done = run_latexmk(folder, name)
+    log = tex.with_suffix(".log")
+    done = run_latexmk(tex)
     if done.returncode != 0:
         # What the run before left may be at fault, after a change of style: once more, from nothing.
         for suffix in LEFTOVERS:
-            (folder / f"{name}{suffix}").unlink(missing_ok=True)
-        done = run_latexmk(folder, name)
+            tex.with_suffix(suffix).unlink(missing_ok=True)
+        done = run_latexmk(tex)
     said = log.read_text(encoding="utf-8", errors="replace") if log.exists() else done.stdout + done.stderr
-    problems = read_log(said, (folder / f"{name}.tex").read_text(encoding="utf-8").splitlines())
+    problems = read_log(said, tex.read_text(encoding="utf-8").splitlines())
     if done.returncode != 0 and not problems:
         problems = [f"latexmk failed with exit code {done.returncode}"]
     if problems:
@@ -86,11 +142,11 @@ def typeset(folder: Path, name: str) -> None:
     print(f"  {name}.pdf … {pages[1] if pages else '?'} pages in {time.perf_counter() - began:.1f} s", flush=True)
 
 
-def run_latexmk(folder: Path, name: str) -> subprocess.CompletedProcess[str]:
+def run_latexmk(tex: Path) -> subprocess.CompletedProcess[str]:
     """Run LuaLaTeX over one document until its references are settled."""
     return subprocess.run(
-        ["latexmk", "-norc", "-lualatex", "-interaction=nonstopmode", "-halt-on-error", f"{name}.tex"],
-        cwd=folder,
+        ["latexmk", "-norc", "-lualatex", "-interaction=nonstopmode", "-halt-on-error", tex.name],
+        cwd=tex.parent,
         # Long lines, so that a message of TeX is one line.
         env={**os.environ, "max_print_line": "1000", "FORCE_SOURCE_DATE": "1"},
         capture_output=True,

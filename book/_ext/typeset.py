@@ -12,6 +12,8 @@ from sphinx.writers.latex import LaTeXTranslator
 FIGURE_SCALE = 72
 UNBROKEN = 24
 """Lines of code that are kept together on a page."""
+BOX = 14
+"""Lines for a heading and the beginning of a box below it."""
 LONG = 30
 """Rows of a table that may be broken over pages, the limit of Sphinx; the lines in its cells are not, by itself."""
 CHARACTERS = 93
@@ -80,10 +82,13 @@ class PrintTranslator(LaTeXTranslator):
         super().visit_image(node)
 
     def visit_section(self, node: Element) -> None:
-        # Code that follows a heading at once would leave it behind on the page before.
-        first = next(node.findall(lambda n: isinstance(n, nodes.paragraph | nodes.literal_block)), None)
+        # Code or a box that follows a heading at once would leave it behind on the page before.
+        kinds = nodes.paragraph | nodes.literal_block | nodes.admonition
+        first = next(node.findall(lambda n: isinstance(n, kinds)), None)
         if isinstance(first, nodes.literal_block):
             self.keep_together(first, beside=5)
+        elif isinstance(first, nodes.admonition):
+            self.body.append(f"\n\\keepwhole{{{BOX}}}")
         super().visit_section(node)
 
     def visit_literal_block(self, node: Element) -> None:
