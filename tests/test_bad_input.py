@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from small_book import ONE, TOC, TWO, Copy, complaints, copy_book, run
+from small_book import NOTEBOOK, ONE, TOC, TWO, Copy, complaints, copy_book, run
 
 # A figure as a cell draws it, without the seconds that importing torch takes.
 DRAW = (
@@ -151,6 +151,17 @@ def test_a_figure_that_does_not_say_what_it_shows_is_named(copy: Copy) -> None:
     options = ("mystnb:", "  figure:", "    name: fig-line", "    caption: A line.")
     copy.write("book/one.md", ONE + drawing(DRAW.replace("A line that falls.", ""), *options))
     assert "a figure without a description" in copy.fault()
+
+
+def test_two_figures_under_one_name_are_named(copy: Copy) -> None:
+    for page, lr in (("one", 0.1), ("two", 0.2)):
+        code = f"from optim_code import SGDOptimizer, output, w\noutput(SGDOptimizer([w], lr={lr}), fname='walk.pdf')\n"
+        options = ("mystnb:", "  figure:", f"    name: fig-{page}", "    caption: A walk.")
+        text = {"one": ONE, "two": NOTEBOOK + TWO}[page]
+        copy.write(f"book/{page}.md", text + drawing(code, *options))
+    for _ in range(2):
+        said = "two figures are saved as walk.pdf: give one another fname"
+        assert copy.fault() == f"book/two.md: WARNING: {said}"
 
 
 # --- the files that describe the book
