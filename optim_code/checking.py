@@ -10,21 +10,18 @@ import html
 import inspect
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from .optim import Optim
 
 if TYPE_CHECKING:  # both need SymPy, which takes a second; `from optim_code import output` must not wait for it
-    from .equations import UpdateRule, Vector
-    from .mistakes import Version
-    from .trials import Run, Trial
+    from .equations import UpdateRule
 
 UPDATES = Path(__file__).parent / "updates.json"
 """The update equations of a kit, LaTeX by label; the kit's builder writes it: ``json.dumps(updates())``."""
@@ -32,24 +29,6 @@ BOOK = Path(__file__).parents[1] / "book"
 
 FENCED = re.compile(r"^(`{3,}|~{3,})(?P<info>.*)\n(?P<body>(?:.*\n)*?)\1[`~]*[ \t]*$", re.M)
 DISPLAYED = re.compile(r"^[ \t]*\$\$(?P<latex>[^$]+)\$\$[ \t]*\((?P<label>update-[\w-]+)\)", re.M)
-
-TOLERANCE = 1e-5
-"""How far a class may be from the equation, as a part of the way gone: so much that a buffer in float32 is as right."""
-
-ENDS = {"endless": "it does not end", "died": "it ends Python", "stub": "my_step is not written"}
-HINTS = {
-    "endless": "A step is a handful of operations on whole tensors. Which of your loops has no end?",
-    "died": "A class may raise an error, but not end the program that uses it.",
-    "stub": "Write `my_step`; the equation says what it has to do.",
-    "gradient": "Which line works in place on `p.grad`, or on another name for the same tensor? Others still read it.",
-    "unmoved": "The parameter never moves. Does your last line change the tensor, or only what a name stands for?",
-    "number": "Each coordinate needs a memory of its own. What shape has what you keep?",
-    "shape": "Where do your lines assume a number of coordinates? Whole tensors need no index.",
-    "raises": "Look at that line, and at the shapes and types of what stands in it.",
-    "nan": "Where do you divide, or take a root? What stands there at that step?",
-    "first": "Work out the first step for one coordinate and the gradient 1, by the equation and by your lines.",
-    "later": "The first step is right. So look at what you carry from one step to the next.",
-}
 
 # Ink on ground, both the box's own, so that it reads the same on a light and on a dark page.
 PASSED = ("#0b3d1e", "#dff3e4", "#2e7d4f")
@@ -186,6 +165,8 @@ def check(name: str, cls: type[Optim]) -> Verdict:
     # Only here, for SymPy takes a second.
     from . import mistakes, trials
     from .equations import UpdateRule
+    from .judging import judge
+    from .versions import Version
 
     rule = UpdateRule.from_latex(latex)
     takes, defaults, lacks = _arguments(cls, rule.hyper, trials.UNASKED)
@@ -196,7 +177,7 @@ def check(name: str, cls: type[Optim]) -> Verdict:
     given = [hyper for hyper in rule.hyper if hyper in takes or "**" in takes]
     pairs, printed, lines = trials.put_through(cls, given)
     note = f"It prints, {lines} lines in all, beginning with “{printed}”; take that out." if lines else ""
-    verdict = _judge(pairs, mistakes.Version(rule), mistakes.mistakes(rule, defaults))
+    verdict = judge(pairs, Version(rule), mistakes.mistakes(rule, defaults))
     return Verdict(name, cls.__name__, note=note, **verdict)
 
 
@@ -262,110 +243,3 @@ def _arguments(
     defaults = {name: p.default for name, p in parameters.items() if isinstance(p.default, (int, float))}
     lacks = [] if "**" in takes else [name for name in hyper if name not in takes and name not in unasked]
     return takes, defaults, lacks
-
-
-# --- judging -------------------------------------------------------------------------------------------------------
-
-
-def _judge(pairs: list[tuple[Trial, Run]], right: Version, known: Iterable[Version]) -> dict[str, Any]:
-    """What is to be said of the runs of a class: the fields of a verdict."""
-    faults = [run.fault for _, run in pairs]
-    for fault in faults:
-        if fault and fault.kind in ENDS:
-            return _says(ENDS[fault.kind], fault.told, HINTS[fault.kind])
-    for trial, run in pairs:
-        if run.gradient_changed:
-            found = f"With {trial}: after step {run.gradient_changed} `p.grad` is not what it was before."
-            return _says("p.grad changed in place", found, HINTS["gradient"], run.gradient_changed)
-    walks = [points for points in right.walks([trial for trial, _ in pairs]) if points is not None]
-    departures = [_departure(run.points, points) for (_, run), points in zip(pairs, walks, strict=True)]
-    failing = [n for n, (fault, departure) in enumerate(zip(faults, departures, strict=True)) if fault or departure]
-    if not failing:
-        largest = max(float(np.abs(run.points - points).max()) for (_, run), points in zip(pairs, walks, strict=True))
-        steps = len(walks[0]) - 1
-        found = f"{len(pairs)} runs of {steps} steps follow the equation; the largest difference is {largest:.1g}."
-        return {"passed": True, "found": found}
-    (trial, run), fault, departure = pairs[failing[0]], faults[failing[0]], departures[failing[0]]
-    step, difference = departure or (None, None)
-    if departure:
-        by = f"by {difference:.2g}" if np.isfinite(departure[1]) else "and is no number any more"
-        found = f"With {trial}: step {step} is the first that differs from the equation, {by}."
-    else:
-        found = f"With {trial}: {fault.told if fault else ''}"
-    name, hint = _name(pairs, walks, departures, failing, known)
-    return _says(name, found, hint, step, difference)
-
-
-def _name(
-    pairs: list[tuple[Trial, Run]],
-    walks: list[Vector],
-    departures: list[tuple[int, float] | None],
-    failing: list[int],
-    known: Iterable[Version],
-) -> tuple[str, str]:
-    """The name of the mistake that the runs of a class show, and the hint to it."""
-    runs = [run for _, run in pairs]
-    fault = runs[failing[0]].fault
-    if all(len(run.points) > 1 and (np.array(run.points) == run.points[0]).all() for run in runs):
-        return "p rebound instead of updated in place", HINTS["unmoved"]
-    if any(departures):
-        fitting = [version for version in known if _fits(version, pairs, departures)]
-        # Who keeps nothing, and who keeps a buffer and doesn't use it, may walk the same way.
-        if not any("tensor" in run.state for run in runs):
-            fitting.sort(key=lambda version: version.name != "state never stored")
-        if fitting:
-            return fitting[0].name, fitting[0].hint
-    if any("number" in run.state for run in runs) or (fault and "Scalar" in fault.text):
-        return "python float state", HINTS["number"]
-    if failing == [len(pairs) - 1]:
-        return "works only for one shape", HINTS["shape"]
-    if fault and not departures[failing[0]]:
-        return fault.text.partition(":")[0] if fault.kind == "raises" else "p has another shape", HINTS[fault.kind]
-    step, difference = departures[failing[0]] or (1, 0.0)
-    if not np.isfinite(difference):
-        return "not a number", HINTS["nan"]
-    factor = _factor(runs[failing[0]].points, walks[failing[0]])
-    if factor:
-        return "steps of the wrong length", f"Each of your steps is {factor:.3g} times as long as it should be."
-    return "another way", HINTS["first"] if step == 1 else HINTS["later"]
-
-
-def _fits(version: Version, pairs: list[tuple[Trial, Run]], departures: list[tuple[int, float] | None]) -> bool:
-    """Whether a class walks as a version does, in all trials that both come through."""
-    compared = False
-    walks = version.walks([trial for trial, _ in pairs])
-    for (_, run), departure, points in zip(pairs, departures, walks, strict=True):
-        if points is not None and not run.fault:
-            if _departure(run.points, points):
-                return False
-            compared |= departure is not None
-    return compared
-
-
-def _departure(ours: Sequence[Vector], theirs: Vector) -> tuple[int, float] | None:
-    """The first step at which two runs part, and by how much; as a part of the way that the second has gone."""
-    a, b = np.array(ours), theirs[: len(ours)]
-    with np.errstate(all="ignore"):
-        gone = np.maximum.accumulate(np.where(np.isfinite(b), np.abs(b - b[0]), 0.0))
-        off = np.abs(a - b)
-        near = (off <= TOLERANCE * gone + 1e-13 * (1 + np.abs(b))) & np.isfinite(b)
-        near |= ~(np.isfinite(a) | np.isfinite(b))
-    apart = np.nonzero(~near.all(axis=1))[0]
-    if not len(apart):
-        return None
-    step = int(apart[0])
-    return step, float(np.where(near[step], 0, np.where(np.isfinite(off[step]), off[step], np.inf)).max())
-
-
-def _factor(ours: Sequence[Vector], theirs: Vector) -> float | None:
-    """The number by which all steps of one run are too long, if there is one."""
-    a, b = np.diff(np.array(ours), axis=0), np.diff(theirs[: len(ours)], axis=0)
-    factor = float(np.sum(a * b) / np.sum(b * b))
-    return factor if len(a) and np.allclose(a, factor * b, rtol=1e-4, atol=1e-9 * np.abs(b).max()) else None
-
-
-def _says(
-    mistake: str, found: str, hint: str, step: int | None = None, difference: float | None = None
-) -> dict[str, Any]:
-    fields = dict(mistake=mistake, found=found, hint=hint, step=step, difference=difference)
-    return {"passed": False, **fields}

@@ -7,20 +7,20 @@ once. A mistake is named where a class walks the same way as it.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import sympy
 
 from .equations import UpdateRule, Vector
-from .trials import NSTEPS, UNASKED, Trial
+from .versions import Version
 
 HINTS = {
     "step uphill": "The gradient points to where the cost grows. Which way do you go?",
     "lr forgotten": "Which number sets how long the step is, and does your step use it?",
     "lr used twice": "Follow `lr` through your lines: how often does it come into one step?",
+    "lr inside the buffer": "When `lr` changes, what becomes of the gradients that are in the buffer by then?",
+    "lr of the first step kept": "A scheduler changes `lr` between two steps. When do your lines read it?",
     "eps inside the root": "Look at the denominator in the equation: is `eps` there when the root is taken?",
     "eps forgotten": "What does the equation divide by? Compare it with yours, term by term.",
     "eps added before the correction": "Which comes first in the equation: the correction of the mean, or `eps`?",
@@ -53,67 +53,6 @@ LETTERS = "Go through the hyper-parameters of the equation: does each stand wher
 FIXED = "The constructor is given a value. Does your step use that one?"
 
 
-@dataclass(frozen=True, eq=False)
-class Version:
-    """One way to carry out a rule, right or wrong.
-
-    Attributes:
-        rule: what is computed at each step.
-        name: the mistake; empty for the right way.
-        hint: a question that leads to it.
-        begin: for a buffer what is made of the first gradient to begin with, in place of zeros.
-        forgotten: the buffers, or ``t``, that begin anew at each step.
-        shared: the buffers, or ``t``, that several parameters have in common.
-        scope: who shares: the parameters of a ``group``, of an ``optimizer``, or of all optimizers of the ``class``.
-        fixed: hyper-parameters that have this value, whatever they are given.
-        constructors: hyper-parameters that have the constructor's value, whatever the group says.
-    """
-
-    rule: UpdateRule
-    name: str = ""
-    hint: str = ""
-    begin: Mapping[str, Callable[[Vector], Vector]] = field(default_factory=dict)
-    forgotten: tuple[str, ...] = ()
-    shared: tuple[str, ...] = ()
-    scope: str = "optimizer"
-    fixed: Mapping[str, float] = field(default_factory=dict)
-    constructors: tuple[str, ...] = ()
-
-    def walks(self, trials: Iterable[Trial]) -> Iterator[Vector | None]:
-        """The points of each trial, shape ``(NSTEPS + 1, d)``; None where parameters cannot share a buffer."""
-        common: dict[Any, dict[str, Any]] = {}
-        for trial in trials:
-            if self.scope != "class":
-                common = {}
-            try:
-                yield self.walk(trial, common)
-            except ValueError:  # shapes that do not fit
-                common = {}
-                yield None
-
-    def walk(self, trial: Trial, common: dict[Any, dict[str, Any]]) -> Vector:
-        fresh = [self.rule.start(trial.start[part]) for part in trial.parts]
-        states, points = [dict(state) for state in fresh], np.empty((NSTEPS + 1, len(trial.start)))
-        points[0] = trial.start
-        hypers = [self.hyper(trial, group) for group in range(len(trial.hypers))]
-        for step, gradient in enumerate(trial.gradients):
-            for i, part in enumerate(trial.parts):
-                state, group = states[i], trial.groups[i]
-                if step == 0:
-                    state |= {name: make(gradient[part]) for name, make in self.begin.items()}
-                others = common.setdefault(group if self.scope == "group" else "", {})
-                state |= {name: others[name] for name in self.shared if name in others}
-                state = self.rule.step(state, gradient[part], hypers[group])
-                others |= {name: state[name] for name in self.shared}
-                states[i] = state | {name: fresh[i][name] for name in self.forgotten}
-                points[step + 1, part] = state["w"]
-        return points
-
-    def hyper(self, trial: Trial, group: int) -> dict[str, float]:
-        first = {name: value for name, value in trial.hypers[0].items() if name in self.constructors}
-        return {**UNASKED, **trial.hypers[group], **first, **self.fixed}
-
-
 def mistakes(rule: UpdateRule, defaults: Mapping[str, float]) -> Iterator[Version]:
     """All that can be mistaken in a rule, the likelier first where two walk the same way.
 
@@ -140,6 +79,7 @@ def in_the_step(rule: UpdateRule) -> Wrong:
     yield "step uphill", {"w_new": 2 * symbol("w") - step}
     yield "lr forgotten", replaced(rule, {symbol("lr"): sympy.Integer(1)})
     yield "lr used twice", replaced(rule, {symbol("lr"): symbol("lr") ** 2})
+    yield from (("lr inside the buffer", wrong) for wrong in rate_inside(rule))
     for name, change in (
         ("eps inside the root", eps_inside),
         ("eps forgotten", lambda node: node - symbol("eps") if symbol("eps") in node.args else None),
@@ -256,6 +196,8 @@ def in_the_hyper_parameters(rule: UpdateRule, defaults: Mapping[str, float]) -> 
     for some in subsets(rule.hyper):
         name = "hyper-parameters not read from the group"
         yield Version(rule, name, HINTS[name], constructors=some)
+    name = "lr of the first step kept"
+    yield Version(rule, name, HINTS[name], first=("lr",))
     usual = {"lr": (0.1, 0.01, 0.001), "eps": (1e-8,)}
     for hyper in rule.hyper:
         for value in {*usual.get(hyper, (0.5, 0.9, 0.99, 0.999)), *([defaults[hyper]] if hyper in defaults else [])}:
@@ -296,6 +238,16 @@ def each(rule: UpdateRule, change: Callable[[sympy.Expr], sympy.Expr | None], wi
             lines[name] = right.xreplace(others)
     for some in subsets(list(lines)):
         yield {name: lines[name] for name in some}
+
+
+def rate_inside(rule: UpdateRule) -> Iterator[Lines]:
+    """A buffer that collects steps in place of gradients: the same thing as long as lr is."""
+    lines, lr = dict(rule.lines), symbol("lr")
+    for old in buffers(rule):
+        line, new = lines[f"{old}_new"], symbol(f"{old}_new")
+        past = line.coeff(symbol(old)) * symbol(old)
+        if lines["w_new"].coeff(lr * new) == -1:
+            yield {f"{old}_new": past + lr * (line - past), "w_new": lines["w_new"].xreplace({lr: sympy.Integer(1)})}
 
 
 def root_in(node: sympy.Expr) -> sympy.Expr | None:

@@ -1,30 +1,18 @@
-"""Putting somebody else's optimizer through recorded gradients, and coming back whatever it does.
+"""Putting somebody else's optimizer through recorded gradients.
 
-What a class computes is looked at by `optim_code.checking`. Here is only how it is run: several starts, settings and
-shapes, and a class that may raise, print, change what isn't its own, or never end.
+What a class computes is looked at by `optim_code.judging`. Here is only how it is run: several starts, settings and
+shapes, a learning rate that changes, and what is to be seen of the class meanwhile.
 """
 
 from __future__ import annotations
 
-import builtins
 import contextlib
-import ctypes
-import io
-import os
-import pickle
 import random
-import select
-import signal
 import sys
-import sysconfig
-import threading
-import time
-import traceback
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,14 +20,12 @@ import torch
 
 from .equations import NOTATION, Vector
 from .optim import Optim
+from .watched import PATIENCE, Deadline, Fault, OutOfTime, Printed, first_line, forked, line_of
 
 NSTEPS = 50
 LIMIT = 10.0  # seconds for all trials of one class; a right one takes a few tenths
 UNASKED = {"eps": 1e-8}
 """What a constructor need not take, and the value that the class then has to use."""
-
-HERE = Path(__file__).parent
-NOT_THEIRS = (str(HERE), sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"))
 
 
 # --- what a class is put through -----------------------------------------------------------------------------------
@@ -55,6 +41,10 @@ class Trial:
         groups: for each parameter the number of its group.
         hypers: for each group its hyper-parameters; the first are the constructor's.
         seed: of the starts and of the gradients.
+        decay: what ``lr`` is multiplied by after each step, as a scheduler does.
+        reused: whether ``p.grad`` is one tensor for all steps, as ``zero_grad(set_to_none=False)`` leaves it.
+        steps: how many.
+        small: the scale of every other coordinate's gradient.
     """
 
     what: str
@@ -62,6 +52,10 @@ class Trial:
     groups: tuple[int, ...]
     hypers: tuple[dict[str, Any], ...]
     seed: int
+    decay: float = 1.0
+    reused: bool = False
+    steps: int = NSTEPS
+    small: float = 1e-4
 
     @cached_property
     def parts(self) -> list[slice]:
@@ -76,17 +70,23 @@ class Trial:
 
     @cached_property
     def gradients(self) -> Vector:
-        """The gradient of each step, shape ``(NSTEPS, d)``.
+        """The gradient of each step, shape ``(steps, d)``.
 
         They follow no path, so nothing feeds back, and two right programs cannot part (DESIGN, chaos). Every other
         coordinate is small, for there even an epsilon of 1e-8 counts.
         """
-        draws = np.random.default_rng(self.seed + 1).normal(0.5, 1.5, (NSTEPS, len(self.start)))
-        return draws * np.where(np.arange(len(self.start)) % 2, 1e-4, 1.0)
+        draws = np.random.default_rng(self.seed + 1).normal(0.5, 1.5, (self.steps, len(self.start)))
+        return draws * np.where(np.arange(len(self.start)) % 2, self.small, 1.0)
+
+    def hyper(self, group: int, step: int) -> dict[str, Any]:
+        """The hyper-parameters of a group at a step, counted from 0."""
+        values = self.hypers[group]
+        return {**values, "lr": values["lr"] * self.decay**step} if self.decay != 1 else values
 
     def __str__(self) -> str:
         settings = [", ".join(f"{name}={value:g}" for name, value in hyper.items()) for hyper in self.hypers]
-        return f"{self.what}, {' and '.join(settings)}"
+        later = f", and lr times {self.decay:g} after each step" if self.decay != 1 else ""
+        return f"{self.what}, {' and '.join(settings)}{later}"
 
 
 def trials(hyper: Sequence[str], own: Collection[str]) -> list[Trial]:
@@ -105,6 +105,9 @@ def trials(hyper: Sequence[str], own: Collection[str]) -> list[Trial]:
         Trial("one parameter of shape (2,)", ((2,),), (0,), (third,), 5),
         Trial("two parameters of shape (2,)", pair, (0, 0), (fourth,), 7),
         Trial("two groups, a parameter of shape (2,) in each", pair, (0, 1), (first, other), 9),
+        # As the first but for one thing, so that it is this thing that counts if only they go wrong.
+        Trial("one parameter of shape (2,)", ((2,),), (0,), (first,), 1, decay=0.93),
+        Trial("one parameter of shape (2,), whose p.grad is overwritten", ((2,),), (0,), (first,), 1, reused=True),
         Trial(
             "three parameters of shapes (3, 4), (1,) and (2, 3, 2)", ((3, 4), (1,), (2, 3, 2)), (0,) * 3, (third,), 11
         ),
@@ -124,25 +127,6 @@ def settings(hyper: Sequence[str]) -> Iterator[dict[str, float]]:
 
 
 @dataclass
-class Fault:
-    """How a class broke off.
-
-    Attributes:
-        kind: ``raises``, ``stub`` (nothing is written yet), ``shape``, ``endless`` or ``died``.
-        text: what happened, in words.
-        where: in which line of the class, where that is known.
-    """
-
-    kind: str
-    text: str
-    where: str = ""
-
-    @property
-    def told(self) -> str:
-        return f"{self.text}, {self.where}." if self.where else f"{self.text}."
-
-
-@dataclass
 class Run:
     """What a class did in one trial.
 
@@ -150,18 +134,20 @@ class Run:
         points: where the parameters were, the start first, as one vector each; all steps that it came to.
         fault: why it did not come to the end, or None.
         gradient_changed: the first step after which ``p.grad`` was not what it had been, or None.
+        group_changed: the first step after which a group's hyper-parameters were not what they had been, or None.
+        groups: the hyper-parameters of each group when the class was made.
+        keys: the names of the defaults that its constructor hands on.
         state: what it kept of each parameter at the end: ``tensor`` of the parameter's shape and not
-            all zero, ``number``, ``count``.
+            all zero, ``number``, ``count``; ``p.grad`` or ``twice`` if a tensor was that, or two were one.
     """
 
     points: list[Vector] = field(default_factory=list)
     fault: Fault | None = None
     gradient_changed: int | None = None
+    group_changed: int | None = None
+    groups: list[dict[str, float]] = field(default_factory=list)
+    keys: set[str] = field(default_factory=set)
     state: set[str] = field(default_factory=set)
-
-
-class OutOfTime(BaseException):
-    """Thrown into a class that does not end."""
 
 
 def drive(cls: type[Optim], trial: Trial, run: Run) -> None:
@@ -170,33 +156,61 @@ def drive(cls: type[Optim], trial: Trial, run: Run) -> None:
     starts = [trial.start[part].reshape(shape).copy() for part, shape in zip(trial.parts, trial.shapes, strict=True)]
     params = [torch.tensor(start, requires_grad=True) for start in starts]
     run.points.append(trial.start)
+    optimizer: Optim | None = None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's on an old order of arguments, which is right all the same
             optimizer = cls(grouped(params, trial), **trial.hypers[0])
+            run.groups = [numbers(group) for group in optimizer.param_groups]
+            run.keys = {*optimizer.defaults}
             for t, gradient in enumerate(trial.gradients, start=1):
                 for p, part in zip(params, trial.parts, strict=True):
-                    p.grad = torch.tensor(gradient[part]).reshape(p.shape)
+                    hand_over(torch.tensor(gradient[part]).reshape(p.shape), p, trial.reused)
+                before = [*map(numbers, optimizer.param_groups)]
                 optimizer.step()
                 observe(params, trial, t, run)
                 if run.fault:
                     return
-        run.state = set().union(*(kept(optimizer.state.get(p, {}), p) for p in params))
+                if run.group_changed is None and before != [*map(numbers, optimizer.param_groups)]:
+                    run.group_changed = t
+                run.state |= {kind for p in params for kind in shared(state_of(optimizer, p), p)}
+                for group in optimizer.param_groups if trial.decay != 1 else ():
+                    if "lr" in group:  # as in `trials`: it has to be, but it is the class that is asked
+                        group["lr"] *= trial.decay
+        run.state |= {kind for p in params for kind in kept(state_of(optimizer, p), p)}
     except OutOfTime as error:
-        run.fault = Fault("endless", f"It was stopped after {LIMIT:g} s", line_of(error))
+        run.fault = stopped(line_of(error))
     except KeyboardInterrupt:
         raise
     except BaseException as error:
         kind = "stub" if isinstance(error, NotImplementedError) else "raises"
-        run.fault = Fault(kind, f"{type(error).__name__}: {first_line(error)}", line_of(error))
+        held = "" if optimizer is None else holdings(optimizer, params[0])
+        run.fault = Fault(kind, f"{type(error).__name__}: {first_line(error)}", line_of(error), held)
 
 
-def group_keys(cls: type[Optim], hyper: dict[str, Any]) -> set[str]:
-    """The hyper-parameters that a class keeps in its groups under their own names; ``lr`` has to be one of them."""
-    try:
-        return {"lr", *cls([torch.zeros(1, requires_grad=True)], **hyper).defaults}
-    except Exception:  # it will be told when the first trial meets it
-        return set(hyper)
+def stopped(where: str) -> Fault:
+    return Fault("endless", f"It was stopped after {LIMIT:g} s", where)
+
+
+def hand_over(gradient: torch.Tensor, p: torch.Tensor, reused: bool) -> None:
+    """Set ``p.grad``: to a tensor of its own, or by overwriting the one that is there."""
+    if reused and p.grad is not None and p.grad.shape == gradient.shape:
+        p.grad.copy_(gradient)
+    else:
+        p.grad = gradient
+
+
+def numbers(group: Mapping[str, Any]) -> dict[str, float]:
+    """The hyper-parameters of a group, as floats."""
+    known = {s.name for s in NOTATION if s.role == "hyper"}
+    return {name: float(value) for name, value in group.items() if name in known and isinstance(value, int | float)}
+
+
+def holdings(optimizer: Optim, p: torch.Tensor) -> str:
+    """What a group and a state hold, in words."""
+    group = [f"`{name}`" for name in getattr(optimizer, "defaults", {})]
+    state = [f"`{name}`" for name in state_of(optimizer, p)]
+    return f"`group` holds {' and '.join(group) or 'nothing'}, `state` {' and '.join(state) or 'nothing'}"
 
 
 def grouped(params: list[torch.Tensor], trial: Trial) -> list[Any]:
@@ -225,10 +239,16 @@ def observe(params: list[torch.Tensor], trial: Trial, t: int, run: Run) -> None:
     run.points.append(points)
 
 
-def kept(state: Any, p: torch.Tensor) -> set[str]:
+def state_of(optimizer: Optim, p: torch.Tensor) -> Mapping[Any, Any]:
+    states = getattr(optimizer, "state", None)
+    state = states.get(p) if isinstance(states, Mapping) else None
+    return state if isinstance(state, Mapping) else {}
+
+
+def kept(state: Mapping[Any, Any], p: torch.Tensor) -> set[str]:
     """The kinds of things in the state of a parameter."""
     kinds = set()
-    for value in state.values() if isinstance(state, Mapping) else ():
+    for value in state.values():
         if isinstance(value, torch.Tensor) and value.shape == p.shape:
             kinds |= {"tensor"} if value.any() else set()
         elif isinstance(value, float) or (isinstance(value, torch.Tensor) and value.numel() == 1):
@@ -236,53 +256,21 @@ def kept(state: Any, p: torch.Tensor) -> set[str]:
     return kinds
 
 
-def first_line(error: BaseException) -> str:
-    try:
-        said = str(error).strip().splitlines() or [""]
-    except Exception:
-        said = ["(its text cannot be read)"]
-    return said[0] if len(said[0]) <= 200 else f"{said[0][:200]}…"
+def shared(state: Mapping[Any, Any], p: torch.Tensor) -> set[str]:
+    """Whether a tensor in the state of a parameter is the gradient itself, or two of them are one."""
+    tensors = [value for value in state.values() if isinstance(value, torch.Tensor) and value.shape == p.shape]
+    places = [value.data_ptr() for value in tensors if value.layout == torch.strided]
+    kinds = {"twice"} if len(set(places)) < len(places) else set()
+    return kinds | ({"p.grad"} if p.grad is not None and p.grad.data_ptr() in places else set())
 
 
-def line_of(error: BaseException) -> str:
-    """The last line of the class's own that an error came through; empty if it came through none."""
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith(NOT_THEIRS) or frame.filename == str(HERE / "optimizers.py")
-    ]
-    if not frames:
-        return ""
-    last = frames[-1]
-    return f"in line {last.lineno} of {last.name}" + (f": `{last.line.strip()}`" if last.line else "")
-
-
-# --- whatever it does ----------------------------------------------------------------------------------------------
-
-
-class Printed(io.TextIOBase):
-    """Takes what is printed, keeps the first line of it, and counts the rest."""
-
-    def __init__(self) -> None:
-        self.first = ""
-        self.lines = 0
-
-    def write(self, text: str) -> int:
-        if not self.lines:
-            self.first = (self.first + text.partition("\n")[0])[:80]
-        self.lines += text.count("\n")
-        return len(text)
-
+# --- all runs ------------------------------------------------------------------------------------------------------
 
 Told = tuple[list[tuple[Trial, Run]], str, int]
 
 
 def put_through(cls: type[Optim], hyper: Sequence[str]) -> Told:
     """Run a class through all trials, within `LIMIT` seconds.
-
-    On Linux this happens in a forked process, so that nothing the class does reaches the caller, and one that sleeps,
-    or waits for what never comes, is killed. Elsewhere a fork is missing (Windows) or unsafe (macOS, with threads);
-    there the class runs here, and an exception is thrown into it, which ends every loop of Python, but no sleep.
 
     Args:
         cls: the class.
@@ -293,88 +281,35 @@ def put_through(cls: type[Optim], hyper: Sequence[str]) -> Told:
         how many lines it did.
     """
 
-    def task() -> Told:
-        pairs: list[tuple[Trial, Run]] = []
+    def task(end: Callable[[Told], None] | None = None) -> Told:
+        pairs = [(trials(hyper, hyper)[0], Run())]
         printed = Printed()
-        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed), Deadline(LIMIT):
-            for trial in trials(hyper, group_keys(cls, next(settings(hyper)))):
-                pairs.append((trial, Run()))
-                drive(cls, *pairs[-1])
-                fault = pairs[-1][1].fault
-                if fault and fault.kind in ("endless", "stub"):
-                    break
-        return pairs, printed.first, printed.lines + (printed.lines == 0 and printed.first != "")
+
+        def give_up(where: str) -> None:
+            pairs[-1][1].fault = stopped(where)
+            if end is not None:
+                end((pairs, printed.first, printed.lines))
+
+        try:
+            with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed), Deadline(LIMIT, give_up):
+                drive(cls, *pairs[0])
+                # In the groups that it keeps lr has to be lr, for a scheduler knows no other name.
+                for trial in trials(hyper, {"lr", *(pairs[0][1].keys or hyper)})[1:]:
+                    fault = pairs[-1][1].fault
+                    if fault and fault.kind in ("endless", "stub"):
+                        break
+                    pairs.append((trial, Run()))
+                    drive(cls, *pairs[-1])
+        except OutOfTime as error:  # thrown between two runs
+            pairs[-1][1].fault = pairs[-1][1].fault or stopped(line_of(error))
+        return pairs, printed.first, printed.lines
 
     # Torch imports a good deal at the first optimizer: that is not the class's time.
     Optim([torch.zeros(1)], {})
     if sys.platform != "linux":
         return task()
-    done = forked(task, LIMIT + 1)
-    return ([(trials(hyper, hyper)[0], Run(fault=done))], "", 0) if isinstance(done, Fault) else done
-
-
-class Deadline(contextlib.AbstractContextManager["Deadline"]):
-    """Throws `OutOfTime` into the thread that entered, again and again from ``seconds`` on, until it leaves."""
-
-    def __init__(self, seconds: float) -> None:
-        self.thread = threading.get_ident()
-        self.left = threading.Event()
-        self.watch = threading.Thread(target=self.throw, args=[seconds], daemon=True)
-
-    def throw(self, seconds: float) -> None:
-        while not self.left.wait(seconds):
-            self.set(ctypes.py_object(OutOfTime))
-            seconds = 0.5  # it may have been caught
-
-    def set(self, exception: Any) -> None:
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self.thread), exception)
-
-    def __enter__(self) -> Deadline:
-        self.watch.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.left.set()
-        self.watch.join()
-        self.set(None)  # what was thrown in this very moment
-
-
-def forked(task: Callable[[], Any], seconds: float) -> Any:
-    """What a task returns, or the fault that kept it from returning; done by a forked process, dead afterwards."""
-    reading, writing = os.pipe()
-    with warnings.catch_warnings():
-        # There may be threads, as in a kernel: the child needs none of them, and none of their locks.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        child = os.fork()
-    if child == 0:
-        try:
-            os.close(reading)
-            builtins.input = refuse_input  # a kernel's would ask over the parent's connection
-            with open(writing, "wb") as pipe:
-                pickle.dump(task(), pipe)
-        finally:
-            os._exit(0)
-    os.close(writing)
-    data, end = b"", time.monotonic() + seconds
-    try:
-        while select.select([reading], [], [], max(0.0, end - time.monotonic()))[0]:
-            chunk = os.read(reading, 1 << 16)
-            if not chunk:
-                break
-            data += chunk
-        in_time = time.monotonic() < end
-    finally:
-        os.kill(child, signal.SIGKILL)
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(child, 0)
-        os.close(reading)
-    try:
-        return pickle.loads(data)
-    except (EOFError, pickle.UnpicklingError):
-        if in_time:
-            return Fault("died", "It ends the whole Python process")
-        return Fault("endless", f"It was stopped after {LIMIT:g} s")
-
-
-def refuse_input(*_: object) -> str:
-    raise EOFError("there is nobody to ask while a class is checked")
+    done = forked(task, LIMIT + 4 * PATIENCE)
+    if not isinstance(done, Fault):
+        return done
+    fault = stopped("") if done.kind == "endless" else done
+    return [(trials(hyper, hyper)[0], Run(fault=fault))], "", 0

@@ -92,6 +92,17 @@ RIGHT = {
                     for p in group["params"]:
                         p.copy_(p - group["lr"] * p.grad)
     """),
+    "sgd that looks back at its gradient": answer("sgd", "", """
+        state["before"], state["now"] = state.get("now"), p.grad
+        p.data -= group["lr"] * state["now"]
+    """),
+    "momentum with all gradients": answer("momentum", "", """
+        state.setdefault("seen", []).append(p.grad.clone())
+        v = 0
+        for g in state["seen"]:
+            v = group["momentum"] * v + g
+        p.data -= group["lr"] * v
+    """),
     "momentum in place": answer("momentum", "", """
         if "speed" not in state:
             state["speed"] = torch.zeros_like(p)
@@ -104,15 +115,6 @@ RIGHT = {
         else:
             state["buf"].mul_(group["momentum"]).add_(p.grad)
         p.data.add_(state["buf"], alpha=-group["lr"])
-    """),
-    "momentum as a heavy ball": answer("momentum", "", """
-        now, before = p.data.clone(), state.get("before", p.data)
-        p.data += group["momentum"] * (now - before) - group["lr"] * p.grad.data
-        state["before"] = now
-    """),
-    "momentum with the rate in the velocity": answer("momentum", "", """
-        state["v"] = group["momentum"] * state.get("v", 0) - group["lr"] * p.grad.data
-        p.data += state["v"]
     """),
     "momentum with a float32 buffer": answer("momentum", "", """
         v = state.setdefault("v", torch.zeros(p.shape))
@@ -214,6 +216,15 @@ RIGHT = {
                 m, v = state["m"] / (1 - b1**self.t), state["v"] / (1 - b2**self.t)
                 p.data -= group["lr"] * m / (v.sqrt() + group["eps"])
     """),
+    "adam with its rate corrected, and epsilon with it": answer("adam", "", """
+        m, v, t = state.get("all", (0.0, 0.0, 0))
+        m, v = m + (1 - group["momentum"]) * (p.grad - m), v + (1 - group["alpha"]) * (p.grad**2 - v)
+        t += 1
+        state["all"] = m, v, t
+        root = (1 - group["alpha"] ** t) ** 0.5
+        rate = group["lr"] * root / (1 - group["momentum"] ** t)
+        p.data -= rate * m / (v.sqrt() + root * group["eps"])
+    """),
     "adam in lists": answer("adam", "", """
         lr, a, b, eps = (group[name] for name in ("lr", "alpha", "momentum", "eps"))
         n = p.numel()
@@ -271,6 +282,9 @@ SHARED = "state shared between parameters"
 FORGOTTEN = "state never stored"
 COPIED = "first gradient copied instead of zeros"
 FLOAT = "python float state"
+INSIDE = "lr inside the buffer"
+EARLY = "lr of the first step kept"
+KEPT = "p.grad kept, not copied"
 SHAPE = "works only for one shape"
 
 WRONG = {
@@ -368,6 +382,55 @@ WRONG = {
     "momentum in a buffer of two": slip("momentum", SHAPE, MOMENTUM, ("torch.zeros_like(p.data)", "torch.zeros(2)")),
     "momentum of Nesterov": slip(
         "momentum", "Nesterov's step", MOMENTUM, ('* state["v"]\n', '* (p.grad + group["momentum"] * state["v"])\n')),
+    # right as long as lr stays what it is
+    "momentum as a heavy ball": answer("momentum", INSIDE, """
+        now, before = p.data.clone(), state.get("before", p.data)
+        p.data += group["momentum"] * (now - before) - group["lr"] * p.grad.data
+        state["before"] = now
+    """),
+    "momentum with the rate in the velocity": answer("momentum", INSIDE, """
+        state["v"] = group["momentum"] * state.get("v", 0) - group["lr"] * p.grad.data
+        p.data += state["v"]
+    """),
+    "momentum collecting steps": slip("momentum", INSIDE, MOMENTUM, ("+ p.grad.data", '+ group["lr"] * p.grad.data'),
+                                      ('-= group["lr"] * ', "-= ")),
+    "sgd remembering the first rate": answer("sgd", EARLY, """
+        p.data.sub_(state.setdefault("rate", group["lr"]) * p.grad)
+    """),
+    "momentum remembering the first group": answer("momentum", EARLY, """
+        if not state:
+            state.update(v=torch.zeros_like(p), **{name: group[name] for name in ("lr", "momentum")})
+        state["v"] = state["momentum"] * state["v"] + p.grad
+        p.data -= state["lr"] * state["v"]
+    """),
+    "adam remembering the first rate": slip(
+        "adam", EARLY, ADAM, ('state["t"] = 0', 'state["t"], state["eta"] = 0, group["lr"]'),
+        ('group["lr"] * m_hat', 'state["eta"] * m_hat')),
+    "sgd with a rate that falls by itself": answer("sgd", "group changed in the step", """
+        p.data -= group["lr"] * p.grad
+        group["lr"] /= 1.02
+    """),
+    # right as long as each step has a p.grad of its own
+    "momentum keeping the gradient itself": answer("momentum", KEPT, """
+        before = state.get("sum")
+        state["sum"] = p.grad if before is None else group["momentum"] * before + p.grad
+        p.data -= group["lr"] * state["sum"]
+    """),
+    "momentum adding in place to the first gradient": answer("momentum", KEPT, """
+        if "v" in state:
+            state["v"].mul_(group["momentum"]).add_(p.grad)
+        else:
+            state["v"] = p.grad.data
+        p.data -= group["lr"] * state["v"]
+    """),
+    "adam with a list of gradients": answer("adam", KEPT, """
+        seen = state.setdefault("seen", [])
+        seen.append(p.grad)
+        a, b, t = group["alpha"], group["momentum"], len(seen)
+        m = sum((1 - b) * b ** (t - 1 - k) * g for k, g in enumerate(seen)) / (1 - b**t)
+        v = sum((1 - a) * a ** (t - 1 - k) * g * g for k, g in enumerate(seen)) / (1 - a**t)
+        p.data -= group["lr"] * m / (v.sqrt() + group["eps"])
+    """),
     # rmsprop
     "rmsprop with epsilon inside": slip(
         "rmsprop", "eps inside the root", RMSPROP,

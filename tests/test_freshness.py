@@ -152,7 +152,7 @@ WALKS = "from optim_code import SGDOptimizer, output, w\n\noutput(SGDOptimizer([
     [
         ("mistakes", 'replaced(rule, {symbol("lr")', 'replaced(rule, {symbol("eps")', {CHECKS}),
         ("trials", "NSTEPS = 50", "NSTEPS = 51", {CHECKS}),
-        ("checking", "TOLERANCE = 1e-5", "TOLERANCE = 1e-6", {CHECKS}),
+        ("judging", "TOLERANCE = 1e-5", "TOLERANCE = 1e-6", {CHECKS}),
         ("optimizers", 'p.data.add_(p.grad.data, alpha=-group["lr"])', "pass", {WALKS}),
     ],
 )

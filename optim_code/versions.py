@@ -1,0 +1,76 @@
+"""A rule carried out in the trials, the right way or with something wrong: the paths that a class is held against."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .equations import UpdateRule, Vector
+from .trials import UNASKED, Trial
+
+
+@dataclass(frozen=True, eq=False)
+class Version:
+    """One way to carry out a rule, right or wrong.
+
+    Attributes:
+        rule: what is computed at each step.
+        name: the mistake; empty for the right way.
+        hint: a question that leads to it.
+        begin: for a buffer what is made of the first gradient to begin with, in place of zeros.
+        forgotten: the buffers, or ``t``, that begin anew at each step.
+        shared: the buffers, or ``t``, that several parameters have in common.
+        scope: who shares: the parameters of a ``group``, of an ``optimizer``, or of all optimizers of the ``class``.
+        fixed: hyper-parameters that have this value, whatever they are given.
+        constructors: hyper-parameters that have the constructor's value, whatever the group says.
+        first: hyper-parameters that stay what they were at the first step.
+    """
+
+    rule: UpdateRule
+    name: str = ""
+    hint: str = ""
+    begin: Mapping[str, Callable[[Vector], Vector]] = field(default_factory=dict)
+    forgotten: tuple[str, ...] = ()
+    shared: tuple[str, ...] = ()
+    scope: str = "optimizer"
+    fixed: Mapping[str, float] = field(default_factory=dict)
+    constructors: tuple[str, ...] = ()
+    first: tuple[str, ...] = ()
+
+    def walks(self, trials: Iterable[Trial]) -> Iterator[Vector | None]:
+        """The points of each trial, shape ``(steps + 1, d)``; None where parameters cannot share a buffer."""
+        common: dict[Any, dict[str, Any]] = {}
+        for trial in trials:
+            if self.scope != "class":
+                common = {}
+            try:
+                yield self.walk(trial, common)
+            except ValueError:  # shapes that do not fit
+                common = {}
+                yield None
+
+    def walk(self, trial: Trial, common: dict[Any, dict[str, Any]]) -> Vector:
+        fresh = [self.rule.start(trial.start[part]) for part in trial.parts]
+        states, points = [dict(state) for state in fresh], np.empty((trial.steps + 1, len(trial.start)))
+        points[0] = trial.start
+        for step, gradient in enumerate(trial.gradients):
+            hypers = [self.hyper(trial, group, step) for group in range(len(trial.hypers))]
+            for i, part in enumerate(trial.parts):
+                state, group = states[i], trial.groups[i]
+                if step == 0:
+                    state |= {name: make(gradient[part]) for name, make in self.begin.items()}
+                others = common.setdefault(group if self.scope == "group" else "", {})
+                state |= {name: others[name] for name in self.shared if name in others}
+                state = self.rule.step(state, gradient[part], hypers[group])
+                others |= {name: state[name] for name in self.shared}
+                states[i] = state | {name: fresh[i][name] for name in self.forgotten}
+                points[step + 1, part] = state["w"]
+        return points
+
+    def hyper(self, trial: Trial, group: int, step: int) -> dict[str, float]:
+        own = {name: value for name, value in trial.hypers[0].items() if name in self.constructors}
+        begun = {name: value for name, value in trial.hyper(group, 0).items() if name in self.first}
+        return {**UNASKED, **trial.hyper(group, step), **begun, **own, **self.fixed}
