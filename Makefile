@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 PY     := $(VENV)/bin/python
 
-.PHONY: html pdf handout slides serve assignment equations test bench clean
+.PHONY: html pdf handout slides student assignment serve equations test bench clean
 
 html: $(VENV)/installed
 	@$(PY) -m book._ext.build html
@@ -17,11 +17,14 @@ handout: $(VENV)/installed
 slides: $(VENV)/installed
 	@$(PY) -m book._ext.build slides
 
-serve: $(VENV)/installed
-	@$(PY) -m book._ext.serve $(if $(PORT),--port $(PORT))
+student: $(VENV)/installed
+	@$(PY) -m book._ext.build student
 
 assignment: $(VENV)/installed
 	@$(PY) -m book._ext.assignment $(SECTION)
+
+serve: $(VENV)/installed
+	@$(PY) -m book._ext.serve $(if $(PORT),--port $(PORT))
 
 equations: $(VENV)/installed
 	@$(PY) -m book._ext.equations

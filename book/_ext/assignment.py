@@ -42,8 +42,8 @@ c.Execute.interrupt_on_timeout = True
 README = f"""\
 # {{title}}: the exercises, for nbgrader
 
-Copy this folder to where you keep your courses, and run these there, in an environment with nbgrader, such as the book's
-own (`source .venv/bin/activate`):
+Copy this folder to where you keep your courses, and run these there, in an environment with nbgrader, such as the
+book's own (`source .venv/bin/activate`):
 
     nbgrader generate_assignment {NAME}    # what students get: release/{NAME}
     nbgrader autograde {NAME}              # marks submitted/STUDENT/{NAME}

@@ -245,15 +245,28 @@ def prepare(target: str, section: str) -> Callable[[], str]:
         from .slides import make_slides
 
         return lambda: make_slides(build)
+    if target == "student":
+        from .leaks import check_poppler
+        from .student import make_student
+
+        check_poppler()
+        return lambda: make_student(build)
     if target == "handout":
         pdf.check_section(section)
-        return lambda: pdf.make_handout(build, section)
-    return lambda: pdf.make_pdf(build)
+        return lambda: offered(pdf.make_handout(build, section))
+    return lambda: offered(pdf.make_pdf(build))
+
+
+def offered(left: str) -> str:
+    """Let the pages, if there are any, offer the PDFs that were made just now."""
+    if (BUILD / "html").exists():
+        make_html()
+    return left
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m book._ext.build", description=__doc__)
-    parser.add_argument("target", choices=["html", "pdf", "handout", "slides"])
+    parser.add_argument("target", choices=["html", "pdf", "handout", "slides", "student"])
     parser.add_argument("section", nargs="?", default="", help="the section of a handout")
     arguments = parser.parse_args()
     began = time.perf_counter()

@@ -107,7 +107,7 @@ def worked(builder: str) -> str:
 def clear_what_cannot_be_trusted(builder: str) -> None:
     """Make room for a build: leftovers of one that was killed go, and whatever is not as the last one left it."""
     note = read_note()
-    for name in (*PUBLISHED, "pdf", "slides"):
+    for name in (*PUBLISHED, "pdf", "slides", "student", "assignment"):
         place, old, new = places(name)
         if old.exists() and not place.exists():
             old.rename(place)  # killed between the two steps that exchange needs where the system has no single one

@@ -175,7 +175,11 @@ def strings(value: Any) -> Iterable[str]:
 
 
 def text_of_pdf(content: bytes) -> str:
-    if shutil.which("pdftotext") is None:
-        raise Fault("a PDF cannot be looked through without pdftotext; apt-get install poppler-utils")
     read = subprocess.run(["pdftotext", "-layout", "-", "-"], input=content, capture_output=True, check=True)
     return read.stdout.decode("utf-8", errors="replace")
+
+
+def check_poppler() -> None:
+    """Ask for what looks into PDFs before anything is computed."""
+    if shutil.which("pdftotext") is None:
+        raise Fault("make student searches its PDFs with pdftotext, which is not there; apt-get install poppler-utils")
