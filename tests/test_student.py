@@ -24,7 +24,6 @@ from conftest import BUILD, PAGES, ROOT, run_build
 pytestmark = pytest.mark.needs("tex", "poppler")
 
 CANARY = "zyzzyvas"
-SECTIONS = [page.rpartition("/")[2] for page in PAGES]
 METHODS = {
     "sgd": "SGDOptimizer",
     "momentum": "SGDMomentumOptimizer",
@@ -96,9 +95,12 @@ def test_the_kit_does_not_depend_on_any_answer(kit: Path, tmp_path: Path) -> Non
         path.write_text("\n".join(lines), encoding="utf-8")
     classes = root / "optim_code" / "optimizers.py"
     text = classes.read_text(encoding="utf-8").split("\n")
-    for method in [node for node in ast.walk(ast.parse("\n".join(text))) if isinstance(node, ast.FunctionDef)]:
-        for number in range(method.body[0].lineno - 1, method.end_lineno):
-            text[number] += f"  # {CANARY}"
+    for node in ast.walk(ast.parse("\n".join(text))):
+        if isinstance(node, ast.FunctionDef) and node.name == "my_step":
+            for number in range(node.body[0].lineno - 1, node.end_lineno):
+                text[number] += f"  # {CANARY}"
+        elif isinstance(node, ast.ClassDef):
+            text[node.body[0].lineno - 1] += f" {CANARY}"  # the first line of what documents it
     classes.write_text("\n".join(text), encoding="utf-8")
     done = run_build("student", root)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -182,15 +184,15 @@ def page(folder: Path, name: str) -> BeautifulSoup:
     return BeautifulSoup((folder / "book" / f"{name}.html").read_text(encoding="utf-8"), "html.parser")
 
 
-@pytest.mark.parametrize("name", ["intro", "quadratic", *METHODS, "notation", "checks", "references", "api"])
+@pytest.mark.parametrize("name", ["intro", "quadratic", *METHODS])
 def test_numbers_are_the_same_in_both_editions(kit: Path, html: Path, name: str) -> None:
     def numbers(folder: Path) -> list[str]:
-        found = page(folder, name).select(".caption-number, .eqno, .exercise .admonition-title, .section-number")
-        return [element.get_text() for element in found if "dropdown" not in element.get("class", [])]
+        found = page(folder, name).select(".caption-number, .eqno, .exercise > .admonition-title, .section-number")
+        return [element.get_text() for element in found]
 
     mine, theirs = numbers(kit / "html"), numbers(html)
     assert mine
-    assert [number for number in theirs if number in mine] == mine
+    assert mine == theirs
 
 
 @pytest.mark.parametrize("name", METHODS)
