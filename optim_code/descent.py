@@ -50,9 +50,9 @@ class Trajectory:
         return int(hits[0]) if len(hits) else None
 
     def rows(self) -> list[list[float | None]]:
-        """The run step by step: the step, the point, its true cost, and the gradient that the update from there saw.
+        """The run, a row for each point: the step, the point, its true cost, the gradient that the update there saw.
 
-        There is no update from the last point, and for its gradient stand Nones.
+        From the last point there is no update; in place of its gradient stands None.
         """
         unseen: list[float | None] = [None] * self.points.shape[1]
         seen = zip(self.points.tolist(), self.losses.tolist(), [*self.gradients.tolist(), unseen], strict=True)
