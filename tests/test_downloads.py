@@ -165,7 +165,8 @@ def test_the_links_are_there_on_a_screen_and_by_keyboard_but_not_on_paper(browse
     assert download.value.suggested_filename.endswith(".csv")
     opened.page.emulate_media(media="print")
     assert not row.is_visible()
-    opened.page.emulate_media(media="screen", color_scheme="dark")
+    opened.page.emulate_media(media="screen")
+    opened.show("dark", 1280)
     ground = "rgb({}, {}, {})".format(*bytes.fromhex(DARK_GROUND[1:]))
     assert opened.page.evaluate("getComputedStyle(document.body).backgroundColor") == ground
     opened.page.context.close()
