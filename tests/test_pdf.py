@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from collections import Counter
 from html import unescape
 from pathlib import Path
 
@@ -301,6 +302,34 @@ def test_below_each_exercise_there_is_room_to_write_and_most_where_a_class_is_as
             else:
                 assert "check(" not in text
                 assert room > 40, text
+
+
+def sizes(path: Path) -> Counter[float]:
+    """How many letters, of words, a PDF has in each size, in points."""
+    zoom = 3.0  # the sizes come as whole numbers
+    found: Counter[float] = Counter()
+    size: dict[str, float] = {}
+    for font, points, used, text in re.findall(
+        r'<fontspec id="(\d+)" size="(\d+)"|<text [^>]*font="(\d+)">(.*?)</text>',
+        run("pdftohtml", "-xml", "-i", "-stdout", "-zoom", zoom, path),
+    ):
+        if font:
+            size[font] = int(points) / zoom
+        else:
+            found[size[used]] += sum(map(len, re.findall(r"[^\W\d_]{3,}", re.sub(r"<[^>]*>", "", text))))
+    return +found
+
+
+@printed
+def test_two_pages_on_one_sheet_can_still_be_read(pdf: Path) -> None:
+    smaller = 0.5**0.5
+    for section in numbered_sections():
+        for path in (pdf / f"{section}.pdf", pdf / "student" / f"{section}.pdf"):
+            letters = sizes(path)
+            assert letters.total() > 2000
+            assert min(letters) * smaller > 5, "a word in a figure"
+            body = sum(count for size, count in letters.items() if size * smaller > 6)
+            assert body / letters.total() > 0.95, path.name
 
 
 # A small book, to look closely and to break things

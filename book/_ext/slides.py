@@ -24,7 +24,7 @@ from sphinx.writers.latex import LaTeXTranslator
 from .editions import EDITIONS
 from .equations import await_verdicts, toc_order
 from .faults import Fault
-from .figure_files import figure_number
+from .figure_files import figure_number, figures_of
 from .handouts import HandoutBuilder, equation_number
 from .keeping import WORK, publish
 from .pdf import typeset
@@ -119,7 +119,7 @@ class SlideBuilder(HandoutBuilder):
 
     def slides(self, docname: str) -> Iterator[slide]:
         """What a page of the book has for the deck, in the order in which it stands there."""
-        saved = {uri: name for name, uri in self.env.metadata[docname].get("figure_files", {}).items()}
+        named = {figure.label: figure.name for figure in figures_of(self.env, docname)}
         for node in self.env.get_doctree(docname).findall():
             if isinstance(node, nodes.math_block) and (node.get("label") or "").startswith("update-"):
                 number = equation_number(self.env, docname, node["label"])
@@ -127,10 +127,10 @@ class SlideBuilder(HandoutBuilder):
                 code = in_code(node["label"], self.app)
                 yield slide("", node.deepcopy(), code, kind="equation", name=node["label"], place=place)
             elif isinstance(node, nodes.figure):
-                uris = [image["uri"].lstrip("/") for image in node.findall(nodes.image)]
-                name = next((saved[uri] for uri in uris if uri in saved), None)
+                label = next(iter(node["names"]), "")
+                name = named.get(label)
                 if name in FIGURES:
-                    place = self.config.numfig_format["figure"] % figure_number(self.env, docname, node["ids"][0])
+                    place = self.config.numfig_format["figure"] % figure_number(self.env, docname, label)
                     yield slide("", node.deepcopy(), kind="figure", name=name, place=place)
 
 
