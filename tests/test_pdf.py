@@ -206,13 +206,12 @@ def pieces(body: str) -> list[str]:
     """The parts of a body that are plain words in print, those that are long enough to be nobody else's."""
     words = re.sub(r"^(:[\w-]+:.*|`{3,}.*)$", "", body, flags=re.M)
     parts = map(squeezed, re.split(r"\$[^$]*\$|\{[\w:]+\}`[^`]*`|[`*\n]", words))
-    # A root or a fraction further on in the line may be drawn before the rest of it.
-    return [part[:30] for part in parts if len(part) >= 24]
+    return [part for part in parts if len(part) >= 24]
 
 
 def texts(path: Path) -> list[str]:
-    """The text of each page, without head and foot."""
-    crop = ["-r", "72", "-x", 0, "-y", TEXT_TOP, "-W", A4_WIDTH, "-H", TEXT_BOTTOM - TEXT_TOP]
+    """The text of each page, without head and foot, in the order in which it was set."""
+    crop = ["-raw", "-r", "72", "-x", 0, "-y", TEXT_TOP, "-W", A4_WIDTH, "-H", TEXT_BOTTOM - TEXT_TOP]
     return run("pdftotext", "-enc", "UTF-8", *crop, path, "-").split("\f")[:-1]
 
 

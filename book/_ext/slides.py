@@ -18,12 +18,13 @@ from sphinx.application import Sphinx
 from sphinx.builders.latex.nodes import math_reference
 from sphinx.builders.latex.theming import Theme
 from sphinx.environment import BuildEnvironment
+from sphinx.errors import SphinxError
 from sphinx.util.texescape import escape
 from sphinx.writers.latex import LaTeXTranslator
 
 from .editions import EDITIONS
 from .equations import await_verdicts, toc_order
-from .faults import Fault
+from .faults import Fault, one_line
 from .figure_files import figure_number, figures_of
 from .handouts import HandoutBuilder, equation_number
 from .keeping import WORK, publish
@@ -159,10 +160,13 @@ def make_slides(build: Callable[[str, str], Any]) -> str:
     """The deck as `_build/slides/slides.pdf`; that of before stays until the new one is right."""
     app = build("latex", EDITIONS[0])
     deck = SlideBuilder(app, app.env)
-    deck.init()
-    deck.write()
-    deck.copy_image_files()
-    fail_on_warnings(app, None)
+    try:
+        deck.init()
+        deck.write()
+        deck.copy_image_files()
+        fail_on_warnings(app, None)
+    except SphinxError as error:
+        raise Fault(f"slides: {one_line(error)}") from error
     tex = Path(app.outdir, "slides.tex")
     typeset("slides", tex)
     finished = WORK / "latex" / "slides"
