@@ -22,6 +22,7 @@ from book._ext.leaks import Secrets, leaks
 from conftest import BUILD, PAGES, ROOT
 
 SECTION, CLASS = "rmsprop", "RMSPropOptimizer"
+ANSWERED = "answer-ex-rmsprop-turned"
 SCORES = f"""
 import json
 from nbgrader.api import Gradebook
@@ -31,7 +32,7 @@ with Gradebook("sqlite:///gradebook.db", "descent") as book:
     grades = [(student, grade) for student, notebooks in graded.items() for book in notebooks for grade in book.grades]
     scores = {{student: {{}} for student in graded}}
     for student, grade in grades:
-        if grade.notebook.name == "{SECTION}" and grade.auto_score is not None:
+        if grade.notebook.name == "{SECTION}":
             scores[student][grade.name] = grade.auto_score
 print(json.dumps(scores))
 """
@@ -135,6 +136,8 @@ def hand_in(course: Path, student: str) -> None:
                 r"\n *# YOUR CODE HERE\n *raise NotImplementedError\(\)", STEPS[student].rstrip(), cell.source
             )
             assert STEPS[student].strip() in cell.source
+        if student == "right" and cell.id == ANSWERED:
+            cell.source = "*My answer:* I am not sure."
         if student == "cheats" and cell.id.startswith("check-"):
             cell.source = "assert True"
     if student == "cheats":
@@ -155,17 +158,23 @@ def graded(course: Path) -> Path:
 def test_a_right_submission_has_its_points_and_no_other(graded: Path) -> None:
     done = subprocess.run([sys.executable, "-c", SCORES], cwd=graded, env=os.environ, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    expected = {student: {f"check-{CLASS}": 0.0} for student in STEPS}
-    assert json.loads(done.stdout) == {**expected, "right": {f"check-{CLASS}": float(POINTS["check"])}}
+    scores = json.loads(done.stdout)
+    nothing = dict.fromkeys(scores["silent"], 0.0)
+    assert {student: scores[student] for student in STEPS if student != "right"} == {
+        student: nothing for student in STEPS if student != "right"
+    }
+    # What was answered waits for the teacher.
+    assert scores["right"] == {**nothing, f"check-{CLASS}": float(POINTS["check"]), ANSWERED: None}
+    assert len(nothing) == sum(exercises(SECTION))
 
 
 @pytest.mark.parametrize(
     ("student", "said"),
     [
         ("right", "✓ RMSPropOptimizer as rmsprop: passed"),
-        ("wrong", "✗ RMSPropOptimizer as rmsprop: not yet: ε inside the root"),
+        ("wrong", "✗ RMSPropOptimizer as rmsprop: not yet: eps inside the root"),
         ("raises", "✗ RMSPropOptimizer as rmsprop: not yet: NameError"),
-        ("cheats", "✗ RMSPropOptimizer as rmsprop: not yet: ε inside the root"),
+        ("cheats", "✗ RMSPropOptimizer as rmsprop: not yet: eps inside the root"),
         ("silent", "✗ RMSPropOptimizer as rmsprop: not yet: my_step is not written"),
     ],
 )
