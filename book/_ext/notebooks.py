@@ -153,8 +153,9 @@ class Section:
         if written:
             return Part("class", "", written[1])
         if directive.name == "literalinclude":
-            if directive.argument.endswith(CLASSES):
-                return Part("class", "", directive.options.get("pyobject", ""))
+            name = directive.options.get("pyobject", "")
+            if directive.argument.endswith(CLASSES) and name in self.methods:
+                return Part("class", "", name)
             return Part("text", self.listing(directive))
         if directive.name == "exercise":
             label = directive.options.get("label", "")
