@@ -43,7 +43,7 @@ RIGHT = """
         p.data.addcdiv_(p.grad.data, state["s"].sqrt().add_(group["eps"]), value=-group["lr"])
 """
 WRONG = RIGHT.replace('state["s"].sqrt().add_(group["eps"])', '(state["s"] + group["eps"]).sqrt()')
-RAISES = RIGHT.replace("if not state:", "if not sate:")
+RAISES = RIGHT.replace("if not state:", "if not remembered:")
 STEPS = {"right": RIGHT, "wrong": WRONG, "raises": RAISES, "cheats": WRONG, "silent": ""}
 
 
