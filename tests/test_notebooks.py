@@ -21,11 +21,11 @@ from nbclient import NotebookClient
 from playwright.sync_api import Browser
 
 from book._ext import warm_kernels
-from book._ext.assignment import lay_out_module
 from book._ext.editions import CLASSES
 from book._ext.freshness import settle_environment
 from book._ext.leaks import Secrets, leaks
 from book._ext.needed_code import needed_code
+from book._ext.student import lay_out_module
 from conftest import BUILD, PAGES, ROOT
 from small_book import NOTEBOOK, ONE, Copy, copy_book
 
@@ -131,7 +131,9 @@ def test_a_notebook_says_what_the_page_says(html: Path, teacher: dict[str, Noteb
     for solution in article.select(".solution"):
         if "Write my_step" in solution.get_text():
             solution.decompose()  # the class itself, which stands further up
-    apart = ".playground, .headerlink, details.checked, script, [id$=my-step], .solution > .admonition-title"
+    apart = (
+        ".playground, .downloads, .headerlink, details.checked, script, [id$=my-step], .solution > .admonition-title"
+    )
     for gone in article.select(apart):
         gone.decompose()
     said = plain(markdown(teacher[page]))
@@ -210,7 +212,7 @@ def drawn(notebook: Notebook) -> list[str]:
 def test_the_teachers_run_from_top_to_bottom_and_draw_the_figures_of_the_book(
     made: Any, teacher: dict[str, Notebook], kernels: None, tmp_path: Path
 ) -> None:
-    lay_out_module(tmp_path)
+    lay_out_module(tmp_path / "optim_code")
     shutil.copy(ROOT / CLASSES, tmp_path / CLASSES)
     for page, ran in run_all(teacher, tmp_path).items():
         (stored,) = (BUILD / ".jupyter_cache" / made[0][page]).glob("executed/*/base.ipynb")
@@ -222,7 +224,7 @@ def test_the_teachers_run_from_top_to_bottom_and_draw_the_figures_of_the_book(
 def test_a_students_run_with_the_class_written_and_draw_all_figures(
     teacher: dict[str, Notebook], student: dict[str, Notebook], kernels: None, tmp_path: Path
 ) -> None:
-    lay_out_module(tmp_path)
+    lay_out_module(tmp_path / "optim_code")
     written = deepcopy(student)
     for page in WITH_CLASS:
         cell(written[page], "class").source = cell(teacher[page], "class").source
@@ -237,7 +239,7 @@ def test_a_students_run_with_the_class_written_and_draw_all_figures(
 def test_a_students_notebook_that_is_not_written_yet_runs_up_to_its_class_and_says_so(
     student: dict[str, Notebook], kernels: None, tmp_path: Path
 ) -> None:
-    lay_out_module(tmp_path)
+    lay_out_module(tmp_path / "optim_code")
     ran = run(student["book/sgd"], tmp_path, allow_errors=True)
     check = ran.cells.index(cell(ran, "check"))
     outputs = [output for cell in ran.cells[:check] for output in cell.get("outputs", ())]
