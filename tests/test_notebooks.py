@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -196,7 +197,8 @@ def run(notebook: Notebook, folder: Path, allow_errors: bool = False) -> Noteboo
     client = NotebookClient(
         deepcopy(notebook), timeout=120, allow_errors=allow_errors, resources={"metadata": {"path": str(folder)}}
     )
-    return client.execute()
+    # In a loop of its own, which is closed after it; a thread's would be left open.
+    return asyncio.run(client.async_execute())
 
 
 def run_all(notebooks: dict[str, Notebook], folder: Path) -> dict[str, Notebook]:
