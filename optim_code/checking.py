@@ -169,15 +169,20 @@ def check(name: str, cls: type[Optim]) -> Verdict:
     from .versions import Version
 
     rule = UpdateRule.from_latex(latex)
-    takes, defaults, lacks = _arguments(cls, rule.hyper, trials.UNASKED)
+    takes, lacks, extra = _arguments(cls, rule.hyper, trials.UNASKED)
     if lacks:
         wanted = ", ".join(("params", *rule.hyper))
         found = f"The constructor must take {wanted}, by these names. Yours takes {', '.join(takes) or 'nothing'}."
         return Verdict(name, cls.__name__, False, f"no argument {lacks[0]}", found, "Look at the names in `__init__`.")
+    if extra:
+        found = f"The constructor asks for {extra[0]}, which nobody gives it. All but params go by name: "
+        found += f"{', '.join(rule.hyper)}."
+        hint = "What is that argument for? If it is yours, what could it be when nobody says?"
+        return Verdict(name, cls.__name__, False, f"one argument too many: {extra[0]}", found, hint)
     given = [hyper for hyper in rule.hyper if hyper in takes or "**" in takes]
     pairs, printed, lines = trials.put_through(cls, given)
     note = f"It prints, {lines} lines in all, beginning with “{printed}”; take that out." if lines else ""
-    verdict = judge(pairs, Version(rule), mistakes.mistakes(rule, defaults))
+    verdict = judge(cls, pairs, Version(rule), mistakes.mistakes(rule), lambda: trials.probe(cls, given))
     return Verdict(name, cls.__name__, note=note, **verdict)
 
 
@@ -233,13 +238,17 @@ def compiled(name: str) -> type[Optim]:
 
 def _arguments(
     cls: type[Optim], hyper: Iterable[str], unasked: Iterable[str]
-) -> tuple[list[str], dict[str, float], list[str]]:
-    """What a constructor takes, its defaults, and what it lacks; ``**`` stands for any name."""
+) -> tuple[list[str], list[str], list[str]]:
+    """What a constructor takes, what it lacks, and what it wants besides; ``**`` stands for any name."""
     try:
         parameters = inspect.signature(cls).parameters
     except (TypeError, ValueError):
-        return ["**"], {}, []
+        return ["**"], [], []
     takes = ["**" if p.kind is p.VAR_KEYWORD else name for name, p in parameters.items()]
-    defaults = {name: p.default for name, p in parameters.items() if isinstance(p.default, (int, float))}
     lacks = [] if "**" in takes else [name for name in hyper if name not in takes and name not in unasked]
-    return takes, defaults, lacks
+    wants = [
+        name
+        for name, p in parameters.items()
+        if p.default is p.empty and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
+    ]
+    return takes, lacks, [name for name in wants[1:] if name not in hyper]

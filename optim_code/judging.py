@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import dis
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from .equations import Vector
-from .trials import Run, Trial
+from .optim import Optim
+from .trials import Probed, Run, Trial
 from .versions import Version
+from .watched import Fault
 
 TOLERANCE = 1e-5
 """How far a class may be from the equation, as a part of the way gone: so much that a buffer in float32 is as right."""
@@ -25,17 +31,87 @@ HINTS = {
     "rate": "All is well as long as `lr` stays what it is. When do your lines read it, and where does it stand?",
     "unmoved": "The parameter never moves. Does your last line change the tensor, or only what a name stands for?",
     "number": "Each coordinate needs a memory of its own. What shape has what you keep?",
+    "mixed": "In the equation each coordinate goes its own way. Which of your lines makes one number of several?",
+    "twice": "Two entries of `state` are one tensor. Where do you make them, and how many do you make there?",
+    "anew": "At your second step, what is in `state`, and does your line find it there?",
     "shape": "Where do your lines assume a number of coordinates? Whole tensors need no index.",
-    "raises": "Look at that line, and at the shapes and types of what stands in it.",
+    "fixed": "The constructor is given a value, and with another one you go the same way. Where do your lines use it?",
+    "handed on": "What does your constructor hand on to the `__init__` of `Optim`, and under which names?",
+    "once": "Which of your lines run at the first step, and which at all others? Look at how far they are indented.",
     "nan": "Where do you divide, or take a root? What stands there at that step?",
-    "first": "Work out the first step for one coordinate and the gradient 1, by the equation and by your lines.",
-    "later": "The first step is right. So look at what you carry from one step to the next.",
+    "keys": "Which of them has the key that you ask for, and is it there at the first step?",
+    "name": "Is that name spelt as where you define it, and defined by then?",
+    "attribute": "Has such a thing that attribute? Look at how you spell it, and at what stands before the dot.",
+    "types": "Look at that line, and at the shapes and types of what stands in it.",
+    "itself": "Which of your functions calls itself, or what calls it?",
+    "elsewhere": "The error comes from outside of your lines. What do you call there, and with what?",
+    "raises": "The message says what is wrong. What stands in that line when it happens?",
+    "p": "What shape has what your last line puts into the parameter?",
 }
+ERRORS = {
+    "NameError": "name", "UnboundLocalError": "name", "AttributeError": "attribute", "TypeError": "types",
+    "RuntimeError": "types", "IndexError": "types", "ValueError": "types", "RecursionError": "itself",
+    "NotImplementedError": "types", "ZeroDivisionError": "nan", "OverflowError": "nan", "SystemExit": "died",
+}  # fmt: skip
+"""Which hint an exception has."""
 
+UNUSED = "buffer not used"
+FORGOTTEN = "state never stored"
+ANEW = "buffer begins anew at each step"
 KEPT = "p.grad kept, not copied"
+NOTHING = {"RESUME", "NOP", "CACHE", "LOAD_CONST", "RETURN_VALUE", "RETURN_CONST"}
+"""What a function consists of that does nothing."""
 
 
-def judge(pairs: list[tuple[Trial, Run]], right: Version, known: Iterable[Version]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Evidence:
+    """The runs of a class that goes wrong, beside those of the equation.
+
+    Attributes:
+        cls: the class.
+        pairs: the trials, and what it did in them.
+        right: the equation.
+        walks: the points of the equation in each trial.
+        departures: for each trial where the class leaves the equation, and by how much; None if it doesn't.
+        probe: changes one thing at a time; asked only if all else doesn't help.
+    """
+
+    cls: type[Optim]
+    pairs: list[tuple[Trial, Run]]
+    right: Version
+    walks: list[Vector]
+    departures: list[tuple[int, float] | None]
+    probe: Callable[[], Probed]
+
+    @cached_property
+    def runs(self) -> list[Run]:
+        return [run for _, run in self.pairs]
+
+    @cached_property
+    def failing(self) -> list[int]:
+        """The numbers of the trials in which it goes wrong."""
+        both = zip(self.runs, self.departures, strict=True)
+        return [n for n, (run, departure) in enumerate(both) if run.fault or departure]
+
+    @cached_property
+    def probed(self) -> Probed:
+        return self.probe()
+
+    def kept(self, kind: str) -> bool:
+        return any(kind in run.state for run in self.runs)
+
+
+Named = tuple[str, str]
+"""A mistake's name, and the hint to it."""
+
+
+def judge(
+    cls: type[Optim],
+    pairs: list[tuple[Trial, Run]],
+    right: Version,
+    known: Iterable[Version],
+    probe: Callable[[], Probed],
+) -> dict[str, Any]:
     """What is to be said of the runs of a class: the fields of a verdict."""
     faults = [run.fault for _, run in pairs]
     for fault in faults:
@@ -49,69 +125,217 @@ def judge(pairs: list[tuple[Trial, Run]], right: Version, known: Iterable[Versio
             return _says(name, found, hint, run.gradient_changed)
     walks = [points for points in right.walks([trial for trial, _ in pairs]) if points is not None]
     departures = [departure_of(run.points, points) for (_, run), points in zip(pairs, walks, strict=True)]
-    failing = [n for n, (fault, departure) in enumerate(zip(faults, departures, strict=True)) if fault or departure]
-    if not failing:
+    seen = Evidence(cls, pairs, right, walks, departures, probe)
+    if not seen.failing:
         largest = max(float(np.abs(run.points - points).max()) for (_, run), points in zip(pairs, walks, strict=True))
         steps = len(walks[0]) - 1
         found = f"{len(pairs)} runs of {steps} steps follow the equation; the largest difference is {largest:.1g}."
         return {"passed": True, "found": found}
-    (trial, run), fault, departure = pairs[failing[0]], faults[failing[0]], departures[failing[0]]
+    n = seen.failing[0]
+    trial, fault, departure = pairs[n][0], faults[n], departures[n]
     step, difference = departure or (None, None)
     if departure:
         by = f"by {difference:.2g}" if np.isfinite(departure[1]) else "and is no number any more"
         found = f"With {trial}: step {step} is the first that differs from the equation, {by}."
     else:
+        slip = signature_slip(cls) if fault and fault.error == "TypeError" and not fault.where else None
+        if slip:
+            return _says(*slip)
         found = f"With {trial}: {fault.told if fault else ''}"
-    name, hint = _name(pairs, walks, departures, failing, known)
+    name, hint = name_of(seen, known)
     return _says(name, found, hint, step, difference)
 
 
-def _name(
-    pairs: list[tuple[Trial, Run]],
-    walks: list[Vector],
-    departures: list[tuple[int, float] | None],
-    failing: list[int],
-    known: Iterable[Version],
-) -> tuple[str, str]:
+def name_of(seen: Evidence, known: Iterable[Version]) -> Named:
     """The name of the mistake that the runs of a class show, and the hint to it."""
-    runs = [run for _, run in pairs]
-    fault = runs[failing[0]].fault
-    if all(len(run.points) > 1 and (np.array(run.points) == run.points[0]).all() for run in runs):
-        return "p rebound instead of updated in place", HINTS["unmoved"]
-    if any(run.group_changed for run in runs):
+    return (
+        by_what_it_touches(seen)
+        or by_the_constructor(seen)
+        or by_known_mistakes(seen, known)
+        or by_what_it_keeps(seen)
+        or by_how_it_broke_off(seen)
+        or by_when_it_moves(seen)
+        or by_probing(seen)
+        or by_numbers(seen)
+    )
+
+
+def by_what_it_touches(seen: Evidence) -> Named | None:
+    """A parameter that never moves, a group that does, and a gradient that is kept."""
+    if all(len(run.points) > 1 and (np.array(run.points) == run.points[0]).all() for run in seen.runs):
+        empty = {code.opname for code in dis.get_instructions(seen.cls.my_step)} <= NOTHING
+        stub, rebound = (ENDS["stub"], HINTS["stub"]), ("p rebound instead of updated in place", HINTS["unmoved"])
+        return stub if empty else rebound
+    if any(run.group_changed for run in seen.runs):
         return "group changed in the step", HINTS["group"]
-    if all(pairs[n][0].reused for n in failing):
+    if all(seen.pairs[n][0].reused for n in seen.failing):
         return KEPT, HINTS["kept"]
-    if any(departures):
-        fitting = [version for version in known if _fits(version, pairs, departures)]
-        # Who keeps nothing, and who keeps a buffer and doesn't use it, may walk the same way.
-        if not any("tensor" in run.state for run in runs):
-            fitting.sort(key=lambda version: version.name != "state never stored")
-        if fitting:
-            return fitting[0].name, fitting[0].hint
-    if any("number" in run.state for run in runs) or (fault and "Scalar" in fault.text):
+    return None
+
+
+def by_the_constructor(seen: Evidence) -> Named | None:
+    """A constructor that hands on something else, if with that the class follows the equation."""
+    asked = [trial.hypers[0] for trial, _ in seen.pairs]
+    held = [{**hyper, **(run.groups or [{}])[0]} for hyper, run in zip(asked, seen.runs, strict=True)]
+    names = [name for name in asked[0] if any(got[name] != hyper[name] for got, hyper in zip(held, asked, strict=True))]
+    if not names:
+        return None
+    trials = [
+        replace(trial, hypers=tuple({**hyper, **own} for hyper, own in zip(trial.hypers, run.groups, strict=True)))
+        for trial, run in seen.pairs
+        if len(run.groups) == len(trial.hypers)
+    ]
+    if len(trials) < len(seen.pairs) or not _fits(seen.right, seen, trials):
+        return None
+    one = names[0]
+    others = [o for o in asked[0] if o != one and all(h[one] == a[o] for h, a in zip(held, asked, strict=True))]
+    if others and all(h[others[0]] == a[one] for h, a in zip(held, asked, strict=True)):
+        what = f"{one} and {others[0]} swapped"
+    elif others:
+        what = f"{others[0]} in the place of {one}"
+    else:
+        what = f"{one} is a fixed number" if len({h[one] for h in held}) == 1 else f"{one} changed"
+    return f"{what} in the constructor", HINTS["handed on"]
+
+
+def by_known_mistakes(seen: Evidence, known: Iterable[Version]) -> Named | None:
+    """The first mistake of a list that walks as the class does."""
+    if not any(seen.departures):
+        return None
+    trials = [trial for trial, _ in seen.pairs]
+    fitting = (version for version in known if _fits(version, seen, trials))
+    first = next(fitting, None)
+    if first is None:
+        return None
+    if first.name not in (UNUSED, FORGOTTEN):
+        return first.name, first.hint
+    # Who keeps nothing, who begins anew, and who keeps a buffer and doesn't use it, may walk the same way.
+    ways = {version.name: version.hint for version in (first, *fitting)}
+    right = _buffers(seen.right, trials[0])
+    if FORGOTTEN in ways and not seen.kept("tensor"):
+        return FORGOTTEN, ways[FORGOTTEN]
+    used = any(
+        kept.shape == b.shape and np.allclose(kept, b, rtol=1e-4) for kept in seen.runs[0].buffers for b in right
+    )
+    if FORGOTTEN in ways and not (used and UNUSED in ways):
+        return ANEW, HINTS["anew"]
+    return first.name, first.hint
+
+
+def by_what_it_keeps(seen: Evidence) -> Named | None:
+    """State that is one number, one tensor twice, or the gradient itself."""
+    fault = seen.runs[seen.failing[0]].fault
+    if seen.kept("number") or (fault and "Scalar" in fault.text):
         return "python float state", HINTS["number"]
-    if failing == [len(pairs) - 1]:
+    if seen.kept("twice") and any(seen.departures):
+        return "one tensor under two names", HINTS["twice"]
+    paths = {trial.reused: run.points for trial, run in seen.pairs if trial.reused or trial is seen.pairs[0][0]}
+    if seen.kept("p.grad") and len(paths) == 2 and not np.array_equal(paths[False], paths[True]):
+        return KEPT, HINTS["kept"]
+    return None
+
+
+def by_how_it_broke_off(seen: Evidence) -> Named | None:
+    """Trials that it doesn't come through, and those in which alone it goes wrong."""
+    first = seen.failing[0]
+    fault = seen.runs[first].fault
+    if seen.failing == [len(seen.pairs) - 1]:
         return "works only for one shape", HINTS["shape"]
-    if fault and not departures[failing[0]]:
-        return fault.text.partition(":")[0] if fault.kind == "raises" else "p has another shape", HINTS[fault.kind]
-    if all(pairs[n][0].decay != 1 for n in failing):
+    if fault and not seen.departures[first]:
+        if fault.kind == "shape":
+            return "p has another shape", HINTS["p"]
+        shapes = seen.probed.shapes.values() if ERRORS.get(fault.error) == "types" and fault.where else ()
+        if any(shapes) and not all(shapes):
+            return "works only for one shape", HINTS["shape"]
+        return fault.error, error_hint(fault)
+    if all(seen.pairs[n][0].decay != 1 for n in seen.failing):
         return "lr is not followed when it changes", HINTS["rate"]
-    step, difference = departures[failing[0]] or (1, 0.0)
+    return None
+
+
+def by_when_it_moves(seen: Evidence) -> Named | None:
+    """A first step that is treated unlike all others."""
+    moves = (np.diff(np.array(seen.runs[seen.failing[0]].points), axis=0) != 0).any(axis=1)
+    if moves[0] and not moves[1:].any():
+        return "only the first step moves", HINTS["once"]
+    if not moves[0] and moves[1:].all():
+        return "the first step does not move", HINTS["once"]
+    return None
+
+
+def by_probing(seen: Evidence) -> Named | None:
+    """What it doesn't hear, and what it shouldn't."""
+    if seen.probed.mixes:
+        return "coordinates are mixed", HINTS["mixed"]
+    if seen.probed.deaf:
+        return f"{seen.probed.deaf[0]} is a fixed number", HINTS["fixed"]
+    return None
+
+
+def by_numbers(seen: Evidence) -> Named:
+    """What the numbers show, if nothing else does."""
+    n = seen.failing[0]
+    trial, points, walk = seen.pairs[n][0], np.array(seen.runs[n].points), seen.walks[n]
+    step, difference = seen.departures[n] or (1, 0.0)
     if not np.isfinite(difference):
         return "not a number", HINTS["nan"]
-    factor = _factor(runs[failing[0]].points, walks[failing[0]])
+    factor = _factor(seen.runs[n].points, walk)
     if factor:
         return "steps of the wrong length", f"Each of your steps is {factor:.3g} times as long as it should be."
-    return "another way", HINTS["first"] if step == 1 else HINTS["later"]
+    ours, theirs = points[step] - points[step - 1], walk[step] - walk[step - 1]
+    i = int(np.argmax(np.abs(ours - theirs) / (np.abs(theirs) + 1e-300)))
+    gradient, should, does = (f"{x:.3g}".replace("e+", "e") for x in (trial.gradients[step - 1][i], theirs[i], ours[i]))
+    before = "" if step == 1 else f"Up to step {step - 1} all is right. So look at what you carry to the next. "
+    by_hand = f"Work out step {step} of one coordinate by hand: with the gradient {gradient}"
+    return "another way", f"{before}{by_hand} the equation moves it by {should}, and your lines by {does}."
 
 
-def _fits(version: Version, pairs: list[tuple[Trial, Run]], departures: list[tuple[int, float] | None]) -> bool:
+def signature_slip(cls: type[Optim]) -> tuple[str, str, str] | None:
+    """A method that doesn't take what it is given: the mistake, the sentence, and the hint."""
+    for method, wanted in (("__init__", "self, params"), ("my_step", "self, p, state, group")):
+        function = inspect.getattr_static(cls, method)
+        takes = [*inspect.signature(function).parameters] if inspect.isfunction(function) else ["self"]
+        if takes[:1] == ["self"] and (method == "__init__" or len(takes) == 4 or not inspect.isfunction(function)):
+            continue
+        lacks = takes[:1] == wanted.split(", ")[1:2] or len(takes) == len(wanted.split(", ")) - 1
+        if method == "__init__" and not lacks:
+            continue
+        mistake = f"{method} lacks self" if lacks and "self" not in takes else f"{method} takes other arguments"
+        more = ", and the hyper-parameters" if method == "__init__" else ""
+        found = f"`{method}` must take {wanted}{more}. Yours takes {', '.join(takes) or 'nothing'}."
+        return mistake, found, f"Look at the line that begins with `def {method}`."
+    return None
+
+
+def error_hint(fault: Fault) -> str:
+    """A question for an exception."""
+    if fault.error == "KeyError" and fault.held:
+        return f"At that moment {fault.held}. {HINTS['keys']}"
+    if fault.error == "AttributeError" and not fault.where:
+        return HINTS["handed on"]
+    if not fault.where and fault.error != "RecursionError":
+        return HINTS["elsewhere"]
+    return HINTS[ERRORS.get(fault.error, "raises")]
+
+
+# --- numbers -------------------------------------------------------------------------------------------------------
+
+
+def _buffers(right: Version, trial: Trial) -> Iterator[Vector]:
+    """What the equation keeps of the first parameter at the end of a trial."""
+    part = trial.parts[0]
+    state = right.rule.start(trial.start[part])
+    for step, gradient in enumerate(trial.gradients):
+        state = right.rule.step(state, gradient[part], right.hyper(trial, 0, step))
+    yield from (value for name, value in state.items() if name not in ("w", "t"))
+
+
+def _fits(version: Version, seen: Evidence, trials: list[Trial]) -> bool:
     """Whether a class walks as a version does, in all trials that both come through."""
     compared = False
-    walks = version.walks([trial for trial, _ in pairs])
-    for (_, run), departure, points in zip(pairs, departures, walks, strict=True):
-        if points is not None and not run.fault:
+    for run, departure, trial, points in zip(seen.runs, seen.departures, trials, version.walks(trials), strict=True):
+        # Who keeps p.grad as well may yet be told what else is wrong.
+        if points is not None and not run.fault and not trial.reused:
             if departure_of(run.points, points):
                 return False
             compared |= departure is not None

@@ -39,6 +39,18 @@ HINTS = {
     "one minus decay forgotten": "With what weight does the new gradient enter the buffer in the equation?",
     "square forgotten": "The equation has a power that your line hasn't.",
     "root forgotten": "The equation takes a root on the way from the buffer to the step. Do you?",
+    "buffer never updated": "Look at what you keep after two steps. Does the line that changes it change the tensor?",
+    "Nesterov's step": "Which velocity does the equation's last line use, and what does yours make of it first?",
+    "buffer updated twice": "How often does one gradient enter the buffer on the way to the step?",
+    "bias correction that the equation hasn't": "Which symbols of the equation have a hat? Which of yours?",
+    "buffer overwritten on the way to the step": "What is in the buffer after the step: what the equation keeps?",
+    "root before the correction": "Under which root does the correction stand in the equation?",
+    "a product for a power": "Compare the exponents in the equation with what your line does with two numbers.",
+    "multiplied instead of divided": "What stands below the bar of a fraction? Follow it through your lines.",
+    "eps as a floor": "What is done with `eps` in the denominator of the equation?",
+    "the sign of the gradient": "Is a steep slope treated like a gentle one in the equation?",
+    "the size of the gradient": "A gradient has a sign. Does it survive in your lines as it does in the equation?",
+    "parentheses in the wrong place": "Python divides and multiplies first, then adds. How far does yours reach?",
     "gradient missing from the step": "What stands in the numerator of the equation's last line?",
     "division forgotten": "What does the last line of the equation divide by?",
     "buffer not used": "Which of the symbols that your lines compute does the step use, and which the equation's?",
@@ -49,23 +61,19 @@ HINTS = {
     "state shared between parameters": "Each parameter has a `state` of its own. Where do you keep what you remember?",
     "hyper-parameters not read from the group": "Two groups may have different values. Where do you read yours?",
 }
-LETTERS = "Go through the hyper-parameters of the equation: does each stand where yours stands?"
-FIXED = "The constructor is given a value. Does your step use that one?"
+LETTERS = "Go through the symbols of the equation: does each stand where yours stands?"
 
 
-def mistakes(rule: UpdateRule, defaults: Mapping[str, float]) -> Iterator[Version]:
-    """All that can be mistaken in a rule, the likelier first where two walk the same way.
-
-    Args:
-        rule: the right one.
-        defaults: the values that the class's constructor has for hyper-parameters that it isn't given.
-    """
-    in_lines = (in_the_step, in_the_hats, in_the_buffers, in_signs, in_the_letters)
+def mistakes(rule: UpdateRule) -> Iterator[Version]:
+    """All that can be mistaken in a rule, the likelier first where two walk the same way."""
+    in_lines = (in_the_step, in_the_hats, in_the_buffers, in_the_way, in_signs, in_the_letters, in_the_tree)
+    right = dict(rule.lines)
     for name, lines in itertools.chain.from_iterable(find(rule) for find in in_lines):
-        if not any(line.has(sympy.zoo, sympy.nan) for line in lines.values()):
+        changed = any(right[one] != line for one, line in lines.items())
+        if changed and not any(line.has(sympy.zoo, sympy.nan) for line in lines.values()):
             yield Version(rule.rewritten(lines), name, HINTS.get(name, LETTERS))
     yield from in_the_state(rule)
-    yield from in_the_hyper_parameters(rule, defaults)
+    yield from in_the_hyper_parameters(rule)
 
 
 Lines = dict[str, sympy.Expr]
@@ -117,6 +125,7 @@ def in_the_hats(rule: UpdateRule) -> Wrong:
     for name, other in (
         ("counter off by one", t + 1),
         ("counter off by one", t - 1),
+        ("counter off by one", larger(t - 1, sympy.Integer(1))),
         ("counter never advances", sympy.Integer(1)),
         ("counter advances twice", 2 * t),
         ("counter advances twice", 2 * t - 1),
@@ -140,6 +149,7 @@ def in_the_buffers(rule: UpdateRule) -> Wrong:
             for name, other in (
                 ("decay and one minus decay swapped", line.xreplace({decay: weight})),
                 ("decay forgotten", symbol(old) + line - past),
+                ("decay forgotten", symbol(old) + (share if weighed else present)),
                 ("one minus decay forgotten", past + share) if weighed else
                 ("extra one minus decay", past + weight * present),
             ):  # fmt: skip
@@ -151,6 +161,58 @@ def in_the_buffers(rule: UpdateRule) -> Wrong:
         powers = {node for _, right in rule.lines for node in right.atoms(sympy.Pow) if node.exp == power}
         for node in sorted(powers, key=str):
             yield from ((name, wrong) for wrong in each(rule, instead(node, node.base)))
+
+
+def in_the_way(rule: UpdateRule) -> Wrong:
+    """What goes wrong between the buffers and the step: too much, too little, or kept where it should be passed on."""
+    lines = dict(rule.lines)
+    step, w = lines["w_new"], symbol("w")
+    hats = [name for name in lines if not name.endswith("_new")]
+    for old in buffers(rule):
+        line, new = lines[f"{old}_new"], symbol(f"{old}_new")
+        yield "buffer never updated", {f"{old}_new": symbol(old)}
+        ahead = step.xreplace({new: line.xreplace({symbol(old): new})})
+        yield "Nesterov's step" if step.coeff(symbol("lr") * new) == -1 else "buffer updated twice", {"w_new": ahead}
+        for decay in line.coeff(symbol(old)).free_symbols if not hats else ():
+            corrected = step.xreplace({new: new / (1 - decay ** symbol("t"))})
+            yield "bias correction that the equation hasn't", {"w_new": corrected}
+        for node in sympy.preorder_traversal(step - w):
+            if node != new and node.has(new) and not node.free_symbols & {symbol("g"), w, *map(symbol, hats)}:
+                for sign in (1, -1):
+                    kept = {f"{old}_new": sign * node.xreplace({new: line}), "w_new": step.xreplace({node: sign * new})}
+                    yield "buffer overwritten on the way to the step", kept
+    for hat in hats:
+        (mean,) = (s for s in lines[hat].free_symbols if str(s).endswith("_new"))
+        root = lines[hat].xreplace({mean: sympy.sqrt(mean)})
+        yield "root before the correction", {"w_new": step.xreplace({sympy.sqrt(symbol(hat)): root})}
+
+
+def in_the_tree(rule: UpdateRule) -> Wrong:
+    """One operator for another, a parenthesis elsewhere, and one symbol for another, wherever the equation has any."""
+    for name, change in (
+        ("a product for a power", lambda node: node.base * node.exp if powers(node) else None),
+        ("square forgotten", lambda node: abs(node.base) if node.is_Pow and node.exp == 2 else None),
+        ("multiplied instead of divided", lambda node: 1 / node if node.is_Pow and node.exp == -1 else None),
+        ("eps as a floor", lambda node: larger(*node.args) if node.is_Add and symbol("eps") in node.args else None),
+        ("the sign of the gradient", lambda node: sympy.sign(node) if node == symbol("g") else None),
+        ("the size of the gradient", lambda node: abs(node) if node == symbol("g") else None),
+    ):
+        yield from ((name, wrong) for wrong in each(rule, change))
+    known = [symbol(name) for name in ("g", *rule.state)]
+    for line, right in rule.lines:
+        for node in sympy.preorder_traversal(right):
+            for other in unparenthesised(node):
+                yield "parentheses in the wrong place", {line: right.xreplace({node: other})}
+        here = sorted(right.free_symbols & {*known}, key=str)
+        for one, other in itertools.product(here, known):
+            if one != other:
+                yield f"{plain(other)} in the place of {plain(one)}", {line: right.xreplace({one: other})}
+        for one, other in itertools.combinations(here, 2):
+            yield f"{plain(one)} and {plain(other)} swapped", {line: right.xreplace({one: other, other: one})}
+        known.append(symbol(line))
+    for one, other in itertools.combinations(map(symbol, rule.hyper), 2):
+        both = each(rule, lambda node, a=one, b=other: {a: b, b: a}.get(node))  # type: ignore[misc]
+        yield from ((f"{one} and {other} swapped", wrong) for wrong in both)
 
 
 def in_signs(rule: UpdateRule) -> Wrong:
@@ -175,7 +237,7 @@ def in_the_letters(rule: UpdateRule) -> Wrong:
 def in_the_state(rule: UpdateRule) -> Iterator[Version]:
     """What goes wrong between two steps: beginning, remembering, and sharing."""
     own = buffers(rule)
-    makers: tuple[Callable[[Vector], Vector], ...] = (lambda g: g, lambda g: g * g)
+    makers: tuple[Callable[[Vector, Vector], Vector], ...] = (lambda g, w: g, lambda g, w: g * g)
     for some in subsets(own):
         name = "state never stored"
         yield Version(rule, name, HINTS[name], forgotten=some)
@@ -184,24 +246,22 @@ def in_the_state(rule: UpdateRule) -> Iterator[Version]:
             name = "first gradient copied instead of zeros"
             yield Version(rule, name, HINTS[name], begin=dict(zip(some, choice, strict=True)))
         name = "buffer begins at one"
-        yield Version(rule, name, HINTS[name], begin=dict.fromkeys(some, np.ones_like))
+        yield Version(rule, name, HINTS[name], begin=dict.fromkeys(some, lambda g, w: np.ones_like(g)))
+        name = "buffer begins at the parameter"
+        yield Version(rule, name, HINTS["buffer begins at one"], begin=dict.fromkeys(some, lambda g, w: w))
     for some in subsets([*own, "t"]):
         for scope in ("group", "optimizer", "class"):
             name = "state shared between parameters"
             yield Version(rule, name, HINTS[name], shared=some, scope=scope)
 
 
-def in_the_hyper_parameters(rule: UpdateRule, defaults: Mapping[str, float]) -> Iterator[Version]:
+def in_the_hyper_parameters(rule: UpdateRule) -> Iterator[Version]:
     """Values that are not those of the group."""
     for some in subsets(rule.hyper):
         name = "hyper-parameters not read from the group"
         yield Version(rule, name, HINTS[name], constructors=some)
     name = "lr of the first step kept"
     yield Version(rule, name, HINTS[name], first=("lr",))
-    usual = {"lr": (0.1, 0.01, 0.001), "eps": (1e-8,)}
-    for hyper in rule.hyper:
-        for value in {*usual.get(hyper, (0.5, 0.9, 0.99, 0.999)), *([defaults[hyper]] if hyper in defaults else [])}:
-            yield Version(rule, f"{hyper} is a fixed number", FIXED, fixed={hyper: value})
 
 
 # --- rewriting -----------------------------------------------------------------------------------------------------
@@ -270,6 +330,31 @@ def eps_early(rule: UpdateRule, node: sympy.Expr) -> sympy.Expr | None:
         return None
     plain, correction = sympy.fraction(means[str(root.base)])
     return (sympy.sqrt(plain) + symbol("eps")) / sympy.sqrt(correction)
+
+
+def larger(one: sympy.Expr, other: sympy.Expr) -> sympy.Expr:
+    return (one + other + abs(one - other)) / 2
+
+
+def plain(s: sympy.Symbol) -> str:
+    return str(s).removesuffix("_new")
+
+
+def powers(node: sympy.Expr) -> bool:
+    return bool(node.is_Pow and (node.exp == 2 or node.exp.has(symbol("t"))))
+
+
+def unparenthesised(node: sympy.Expr) -> Iterator[sympy.Expr]:
+    """What stands there if only a part of a sum is divided by, or multiplied."""
+    for power in node.args if node.is_Mul else ():
+        if power.is_Pow and power.exp == -1 and power.base.is_Add:
+            sign, top = (node / power).as_coeff_Mul()
+            for term in power.base.args:
+                rest = power.base - term
+                yield from (sign * (top / term + rest), sign * top / term + rest)
+    for term in node.args if node.is_Add and len(node.args) == 2 else ():
+        for factor in term.args if term.is_Mul else ():
+            yield factor * (term / factor + node - term)
 
 
 def one_minus_then_power(node: sympy.Expr) -> sympy.Expr | None:

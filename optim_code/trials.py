@@ -10,8 +10,8 @@ import contextlib
 import random
 import sys
 import warnings
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -20,7 +20,7 @@ import torch
 
 from .equations import NOTATION, Vector
 from .optim import Optim
-from .watched import PATIENCE, Deadline, Fault, OutOfTime, Printed, first_line, forked, line_of
+from .watched import PATIENCE, Deadline, Fault, OutOfTime, Printed, first_line, forked, is_stub, line_of
 
 NSTEPS = 50
 LIMIT = 10.0  # seconds for all trials of one class; a right one takes a few tenths
@@ -139,6 +139,7 @@ class Run:
         keys: the names of the defaults that its constructor hands on.
         state: what it kept of each parameter at the end: ``tensor`` of the parameter's shape and not
             all zero, ``number``, ``count``; ``p.grad`` or ``twice`` if a tensor was that, or two were one.
+        buffers: the tensors that it kept of the first parameter at the end, as vectors.
     """
 
     points: list[Vector] = field(default_factory=list)
@@ -148,6 +149,7 @@ class Run:
     groups: list[dict[str, float]] = field(default_factory=list)
     keys: set[str] = field(default_factory=set)
     state: set[str] = field(default_factory=set)
+    buffers: list[Vector] = field(default_factory=list)
 
 
 def drive(cls: type[Optim], trial: Trial, run: Run) -> None:
@@ -178,12 +180,15 @@ def drive(cls: type[Optim], trial: Trial, run: Run) -> None:
                     if "lr" in group:  # as in `trials`: it has to be, but it is the class that is asked
                         group["lr"] *= trial.decay
         run.state |= {kind for p in params for kind in kept(state_of(optimizer, p), p)}
+        run.buffers = [
+            value.double().numpy().reshape(-1) for value in tensors(state_of(optimizer, params[0]), params[0])
+        ]
     except OutOfTime as error:
         run.fault = stopped(line_of(error))
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        kind = "stub" if isinstance(error, NotImplementedError) else "raises"
+        kind = "stub" if is_stub(error) else "raises"
         held = "" if optimizer is None else holdings(optimizer, params[0])
         run.fault = Fault(kind, f"{type(error).__name__}: {first_line(error)}", line_of(error), held)
 
@@ -256,10 +261,15 @@ def kept(state: Mapping[Any, Any], p: torch.Tensor) -> set[str]:
     return kinds
 
 
+def tensors(state: Mapping[Any, Any], p: torch.Tensor) -> list[torch.Tensor]:
+    """The tensors of a parameter's shape in its state."""
+    found = [value.detach() for value in state.values() if isinstance(value, torch.Tensor) and value.shape == p.shape]
+    return [value for value in found if value.layout == torch.strided and value.device == p.device]
+
+
 def shared(state: Mapping[Any, Any], p: torch.Tensor) -> set[str]:
     """Whether a tensor in the state of a parameter is the gradient itself, or two of them are one."""
-    tensors = [value for value in state.values() if isinstance(value, torch.Tensor) and value.shape == p.shape]
-    places = [value.data_ptr() for value in tensors if value.layout == torch.strided]
+    places = [value.data_ptr() for value in tensors(state, p)]
     kinds = {"twice"} if len(set(places)) < len(places) else set()
     return kinds | ({"p.grad"} if p.grad is not None and p.grad.data_ptr() in places else set())
 
@@ -280,9 +290,16 @@ def put_through(cls: type[Optim], hyper: Sequence[str]) -> Told:
         The trials and their runs, of which the last may have been broken off; the first line that the class printed;
         how many lines it did.
     """
+    # In the groups that it keeps lr has to be lr, for a scheduler knows no other name.
+    first = trials(hyper, hyper)[0]
+    return run_all(cls, first, lambda run: trials(hyper, {"lr", *(run.keys or hyper)})[1:])
+
+
+def run_all(cls: type[Optim], first: Trial, rest: Callable[[Run], Iterable[Trial]]) -> Told:
+    """As `put_through`: a first trial, and those that are to follow when its run is there."""
 
     def task(end: Callable[[Told], None] | None = None) -> Told:
-        pairs = [(trials(hyper, hyper)[0], Run())]
+        pairs = [(first, Run())]
         printed = Printed()
 
         def give_up(where: str) -> None:
@@ -293,8 +310,7 @@ def put_through(cls: type[Optim], hyper: Sequence[str]) -> Told:
         try:
             with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed), Deadline(LIMIT, give_up):
                 drive(cls, *pairs[0])
-                # In the groups that it keeps lr has to be lr, for a scheduler knows no other name.
-                for trial in trials(hyper, {"lr", *(pairs[0][1].keys or hyper)})[1:]:
+                for trial in rest(pairs[0][1]):
                     fault = pairs[-1][1].fault
                     if fault and fault.kind in ("endless", "stub"):
                         break
@@ -312,4 +328,39 @@ def put_through(cls: type[Optim], hyper: Sequence[str]) -> Told:
     if not isinstance(done, Fault):
         return done
     fault = stopped("") if done.kind == "endless" else done
-    return [(trials(hyper, hyper)[0], Run(fault=fault))], "", 0
+    return [(first, Run(fault=fault))], "", 0
+
+
+@dataclass
+class Probed:
+    """What a wrong class does if one thing is changed.
+
+    Attributes:
+        deaf: the hyper-parameters that can be changed without its going another way.
+        mixes: whether the gradient of one coordinate moves another one.
+        shapes: for each shape of a parameter whether the class comes through.
+    """
+
+    deaf: list[str]
+    mixes: bool
+    shapes: dict[tuple[int, ...], bool]
+
+
+def probe(cls: type[Optim], hyper: Sequence[str]) -> Probed:
+    """Change one thing at a time in a short run of a class."""
+    values, other, *_ = settings(hyper)
+    first = Trial("", ((2,),), (0,), (values,), 1, steps=10)
+    changed = [replace(first, hypers=({**values, name: other[name]},)) for name in hyper]
+    shaped = [replace(first, shapes=(shape,)) for shape in ((1,), (2,), (3, 4), (2, 3, 2))]
+    pairs, _, _ = run_all(cls, first, lambda _: [*changed, replace(first, small=1.0), *shaped])
+    runs = [run for _, run in pairs]
+    points = [np.array(run.points) for run in runs]
+    came = [not run.fault and np.isfinite(at).all() for run, at in zip(runs, points, strict=True)]
+    if not came[0]:
+        points = points[:1]
+    same = [np.array_equal(at, points[0]) for at in points]
+    deaf = [name for name, moved in zip(hyper, same[1:], strict=False) if moved]
+    mixed = points[len(hyper) + 1 : len(hyper) + 2]
+    mixes = any(at.shape == points[0].shape and not np.array_equal(at[:, 0], points[0][:, 0]) for at in mixed)
+    shapes = {trial.shapes[0]: not run.fault for trial, run in pairs[len(hyper) + 2 :]}
+    return Probed(deaf, mixes, shapes)

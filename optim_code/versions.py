@@ -20,11 +20,10 @@ class Version:
         rule: what is computed at each step.
         name: the mistake; empty for the right way.
         hint: a question that leads to it.
-        begin: for a buffer what is made of the first gradient to begin with, in place of zeros.
+        begin: for a buffer what it begins with, in place of zeros, made of the first gradient and the parameter.
         forgotten: the buffers, or ``t``, that begin anew at each step.
         shared: the buffers, or ``t``, that several parameters have in common.
         scope: who shares: the parameters of a ``group``, of an ``optimizer``, or of all optimizers of the ``class``.
-        fixed: hyper-parameters that have this value, whatever they are given.
         constructors: hyper-parameters that have the constructor's value, whatever the group says.
         first: hyper-parameters that stay what they were at the first step.
     """
@@ -32,11 +31,10 @@ class Version:
     rule: UpdateRule
     name: str = ""
     hint: str = ""
-    begin: Mapping[str, Callable[[Vector], Vector]] = field(default_factory=dict)
+    begin: Mapping[str, Callable[[Vector, Vector], Vector]] = field(default_factory=dict)
     forgotten: tuple[str, ...] = ()
     shared: tuple[str, ...] = ()
     scope: str = "optimizer"
-    fixed: Mapping[str, float] = field(default_factory=dict)
     constructors: tuple[str, ...] = ()
     first: tuple[str, ...] = ()
 
@@ -61,7 +59,7 @@ class Version:
             for i, part in enumerate(trial.parts):
                 state, group = states[i], trial.groups[i]
                 if step == 0:
-                    state |= {name: make(gradient[part]) for name, make in self.begin.items()}
+                    state |= {name: make(gradient[part], trial.start[part]) for name, make in self.begin.items()}
                 others = common.setdefault(group if self.scope == "group" else "", {})
                 state |= {name: others[name] for name in self.shared if name in others}
                 state = self.rule.step(state, gradient[part], hypers[group])
@@ -73,4 +71,4 @@ class Version:
     def hyper(self, trial: Trial, group: int, step: int) -> dict[str, float]:
         own = {name: value for name, value in trial.hypers[0].items() if name in self.constructors}
         begun = {name: value for name, value in trial.hyper(group, 0).items() if name in self.first}
-        return {**UNASKED, **trial.hyper(group, step), **begun, **own, **self.fixed}
+        return {**UNASKED, **trial.hyper(group, step), **begun, **own}

@@ -75,6 +75,13 @@ def line_of(error: BaseException) -> str:
     return place(traceback.extract_tb(error.__traceback__))
 
 
+def is_stub(error: BaseException) -> bool:
+    """Whether somebody raised it to say that there is nothing yet; torch raises the same for what it cannot do."""
+    last = traceback.extract_tb(error.__traceback__)[-1:]
+    said = [frame.line or "raise" for frame in last]
+    return isinstance(error, NotImplementedError) and any(line.lstrip().startswith("raise") for line in said)
+
+
 def place(frames: Iterable[traceback.FrameSummary]) -> str:
     """The last of some frames that is the class's own, in words; empty if none is."""
     own = [

@@ -254,6 +254,7 @@ ADAM = """
     v_hat = state["v"] / (1 - alpha ** state["t"])
     p.data -= group["lr"] * m_hat / (v_hat.sqrt() + group["eps"])
 """
+ADAM_STEP = textwrap.indent("\ndef my_step(self, p, state, group):" + ADAM, " " * 12)
 RMSPROP = """
     if not state:
         state["v"] = torch.zeros_like(p.data)
@@ -280,6 +281,8 @@ REBOUND = "p rebound instead of updated in place"
 CHANGED = "p.grad changed in place"
 SHARED = "state shared between parameters"
 FORGOTTEN = "state never stored"
+ANEW = "buffer begins anew at each step"
+PLACE = "parentheses in the wrong place"
 COPIED = "first gradient copied instead of zeros"
 FLOAT = "python float state"
 INSIDE = "lr inside the buffer"
@@ -463,7 +466,7 @@ WRONG = {
     "rmsprop squaring in place": slip("rmsprop", CHANGED, RMSPROP, ("p.grad.data**2", "p.grad.data.pow_(2)")),
     "rmsprop with the norm": slip("rmsprop", FLOAT, RMSPROP, ("p.grad.data**2", "p.grad.norm().item() ** 2"),
                                   ("torch.zeros_like(p.data)", "0.0"), ('state["v"].sqrt()', 'math.sqrt(state["v"])')),
-    "rmsprop forgetting": slip("rmsprop", FORGOTTEN, RMSPROP, ("if not state:", "if True:")),
+    "rmsprop forgetting": slip("rmsprop", ANEW, RMSPROP, ("if not state:", "if True:")),
     "rmsprop with a fixed epsilon": slip("rmsprop", "eps is a fixed number", RMSPROP, ('group["eps"]', "1e-8")),
     # adam
     "adam uphill": slip("adam", "step uphill", ADAM, ("p.data -=", "p.data +=")),
@@ -499,10 +502,89 @@ WRONG = {
     "adam without a square": slip("adam", "square forgotten", ADAM, ("g**2", "g")),
     "adam with the gradient on top": slip("adam", "buffer not used", ADAM, ("* m_hat", "* g")),
     "adam forgetting all but the counter": slip(
-        "adam", FORGOTTEN, ADAM, ("+= 1\n", '+= 1\n    state["m"] = state["v"] = 0\n')),
+        "adam", ANEW, ADAM, ("+= 1\n", '+= 1\n    state["m"] = state["v"] = 0\n')),
     "adam beginning with gradients": slip(
         "adam", COPIED, ADAM, ('state["m"] = torch.zeros_like(p.data)', 'state["m"] = g.clone()'),
         ('state["v"] = torch.zeros_like(p.data)', 'state["v"] = g**2')),
     "adam with a product for a power": slip(
         "adam", "a product for a power", ADAM, ('beta ** state["t"]', 'beta * state["t"]')),
+    # another symbol, operator or place
+    "rmsprop with a size for a square": slip("rmsprop", "square forgotten", RMSPROP, ("data**2", "data.abs()")),
+    "rmsprop doubling for squaring": slip("rmsprop", "a product for a power", RMSPROP, ("data**2", "data * 2")),
+    "rmsprop of Adagrad": slip("rmsprop", "decay forgotten", RMSPROP, ('group["alpha"] * state["v"]', 'state["v"]'),
+                               ('(1 - group["alpha"]) * ', "")),
+    "rmsprop adding epsilon to the step": slip(
+        "rmsprop", PLACE, RMSPROP, ('(state["v"].sqrt() + group["eps"])', 'state["v"].sqrt() + group["eps"]')),
+    "rmsprop with the larger of two": slip("rmsprop", "eps as a floor", RMSPROP, (
+        '(state["v"].sqrt() + group["eps"])', 'state["v"].sqrt().clamp(min=group["eps"])')),
+    "rmsprop times the root": slip("rmsprop", "multiplied instead of divided", RMSPROP, ("data / (", "data * (")),
+    "rmsprop with a correction": slip("rmsprop", "bias correction that the equation hasn't", RMSPROP, (
+        'if not state:', 'n = state["n"] = state.get("n", 0) + 1\n    if n == 1:'),
+        ('state["v"].sqrt()', '(state["v"] / (1 - group["alpha"] ** n)).sqrt()')),
+    "rmsprop keeping the root": slip("rmsprop", "buffer overwritten on the way to the step", RMSPROP,
+                                     ('state["v"].sqrt()', 'state["v"].sqrt_()'), (" + group", ".add(group"),
+                                     ('["eps"])', '["eps"]))')),
+    "rmsprop changing nothing that is kept": slip("rmsprop", "buffer never updated", RMSPROP, (
+        'state["v"] = group["alpha"] * state["v"] + (1 - group["alpha"]) * p.grad.data**2',
+        'state["v"].mul(group["alpha"]).add(p.grad**2)')),
+    "momentum scaling what it keeps": slip("momentum", "buffer overwritten on the way to the step", MOMENTUM, (
+        'group["lr"] * state["v"]', 'state["v"].mul_(group["lr"])')),
+    "momentum multiplying both": answer("momentum", PLACE, """
+        state["v"] = group["momentum"] * (state.get("v", 0) + p.grad)
+        p.data -= group["lr"] * state["v"]
+    """),
+    "momentum of positions": slip("momentum", "w in the place of g", MOMENTUM, ("p.grad.data", "p.data")),
+    "momentum under another key": slip("momentum", ANEW, MOMENTUM, ("if not state:", 'if "speed" not in state:')),
+    "momentum moving only once": answer("momentum", "only the first step moves", """
+        if not state:
+            state["v"] = p.grad.clone()
+            p.data -= group["lr"] * state["v"]
+        state["v"] = group["momentum"] * state["v"] + p.grad
+    """),
+    "momentum that is two thirds": slip(
+        "momentum", "momentum is a fixed number", MOMENTUM, ('group["momentum"]', "(2 / 3)")),
+    "adam with an epsilon that is too large": slip("adam", "eps is a fixed number", ADAM, ('group["eps"]', "3e-5")),
+    "adam with the first mean over one, minus": slip("adam", PLACE, ADAM, (
+        'state["m"] / (1 - beta ** state["t"])', 'state["m"] / 1 - beta ** state["t"]')),
+    "adam with its hats exchanged": slip("adam", "momentum and alpha swapped", ADAM, (
+        '(1 - beta ** state', '(1 - gamma ** state'), ('(1 - alpha ** state', '(1 - beta ** state'),
+        ('(1 - gamma ** state', '(1 - alpha ** state')),
+    "adam with its means exchanged": slip("adam", "m_hat and v_hat swapped", ADAM, (
+        "* m_hat / (v_hat.sqrt()", "* v_hat / (m_hat.sqrt()")),
+    "adam squaring the mean": slip("adam", "m in the place of g", ADAM, ("g**2", 'state["m"] ** 2')),
+    "adam with the root first": slip("adam", "root before the correction", ADAM, (
+        'state["v"] / (1', 'state["v"].sqrt() / (1'), ("v_hat.sqrt()", "v_hat")),
+    "adam never below one": slip("adam", "counter off by one", ADAM, (
+        'state["t"] += 1', 't = max(state["t"], 1)'), ('** state["t"]', "** t"),
+        ('v_hat.sqrt() + group["eps"])', 'v_hat.sqrt() + group["eps"])\n    state["t"] += 1')),
+    "adam with one buffer for two": slip("adam", "one tensor under two names", ADAM, (
+        'state["m"] = torch.zeros_like(p.data)', 'state["m"] = state["v"] = torch.zeros_like(p.data)'),
+        ('    state["v"] = torch.zeros_like(p.data)\n', ""),
+        ('state["m"] = beta * state["m"] + (1 - beta) * g', 'state["m"].mul_(beta).add_((1 - beta) * g)'),
+        ('state["v"] = alpha * state["v"] + (1 - alpha) * g**2', 'state["v"].mul_(alpha).add_((1 - alpha) * g**2)')),
+    "sgd of unit length": answer("sgd", "coordinates are mixed", 'p.data -= group["lr"] * p.grad / p.grad.norm()'),
+    "sgd for tables": answer("sgd", SHAPE, """
+        for row in range(p.shape[0]):
+            for column in range(p.shape[1]):
+                p.data[row, column] -= group["lr"] * p.grad[row, column]
+    """),
+    # constructors
+    "adam with its constructor's letters swapped": answer("adam", "momentum and alpha swapped in the constructor", """
+        class Base(Optim):
+            def __init__(self, params, lr, alpha, momentum, eps=1e-8):
+                super().__init__(params, dict(lr=lr, alpha=alpha, momentum=momentum, eps=eps))
+    """ + ADAM_STEP + """
+        class Mine(Base):
+            def __init__(self, params, lr, alpha, momentum, eps=1e-8):
+                super().__init__(params, lr, momentum, alpha, eps)
+    """),
+    "momentum handing on a number": answer("momentum", "momentum is a fixed number in the constructor", """
+        class Mine(Optim):
+            def __init__(self, params, lr, momentum=0.9):
+                super().__init__(params, dict(lr=lr, momentum=0.9))
+
+            def my_step(self, p, state, group):
+                state["v"] = group["momentum"] * state.get("v", 0) + p.grad
+                p.data -= group["lr"] * state["v"]
+    """),
 }  # fmt: skip

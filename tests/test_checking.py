@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -19,7 +20,7 @@ import torch
 import optim_code
 from book._ext.equations import read_section
 from conftest import PAGES, ROOT
-from optim_code import check, checking, judging, mistakes, trials, versions
+from optim_code import check, checking, judging, mistakes, trials, versions, watched
 from optim_code.checking import CheckError, Verdict
 from optim_code.equations import UpdateRule, class_for
 from students import MOMENTUM, RIGHT, WRONG, Answer, answer, slip
@@ -133,8 +134,100 @@ def test_a_constructor_that_raises_is_told_its_error() -> None:
                 super().__init__(params, dict(lr=lr))
     """
     found = verdict(answer("sgd", "", source))
-    assert found.mistake == "TypeError"
-    assert "'colour'" in found.found
+    assert found.mistake == "one argument too many: colour"
+    assert found.found == "The constructor asks for colour, which nobody gives it. All but params go by name: lr."
+
+
+LACKING = {
+    "my_step": """
+        class Mine(Optim):
+            def __init__(self, params, lr):
+                super().__init__(params, dict(lr=lr))
+
+            def my_step(p, state, group):
+                p.data -= group["lr"] * p.grad
+    """,
+    "__init__": """
+        class Mine(Optim):
+            def __init__(params, lr):
+                super().__init__(params, dict(lr=lr))
+    """,
+}
+
+
+@pytest.mark.parametrize("method", LACKING)
+def test_a_missing_self_is_told_in_a_line(method: str) -> None:
+    found = verdict(answer("sgd", "", LACKING[method]))
+    assert found.mistake == f"{method} lacks self"
+    assert found.found.startswith(f"`{method}` must take self, p")
+    assert "Yours takes p" in found.found
+
+
+def test_a_my_step_without_self_that_gets_what_it_needs_is_right() -> None:
+    source = """
+        class Mine(Optim):
+            def __init__(this, parameters, *, lr):
+                Optim.__init__(this, parameters, dict(lr=lr))
+
+            @staticmethod
+            def my_step(p, memory, settings):
+                p.data -= settings["lr"] * p.grad
+    """
+    assert verdict(answer("sgd", "", source)).passed
+
+
+@pytest.mark.parametrize(
+    ("body", "mistake", "hint"),
+    [
+        ('p.data -= group["rate"] * p.grad', "KeyError", "`group` holds `lr`, `state` nothing"),
+        ('p.data -= group["lr"] * slope', "NameError", "spelt as where you define it"),
+        ('p.data -= group["lr"] * p.grad.sqroot()', "AttributeError", "before the dot"),
+        ('p.data -= group["lr"] ^ p.grad', "NotImplementedError", "shapes and types"),
+        ('p.data -= group["lr"] ^ 2', "TypeError", "shapes and types"),
+        ("self.step()", "RecursionError", "calls itself"),
+        ('p.data -= group["lr"] / 0 * p.grad', "ZeroDivisionError", "divide"),
+        ("raise SystemExit", "SystemExit", "end the program"),
+        ('raise OSError("no disk")', "OSError", "The message says"),
+        ('import json\njson.loads("")', "JSONDecodeError", "The message says"),
+    ],
+)
+def test_an_error_has_a_hint_of_its_kind(body: str, mistake: str, hint: str) -> None:
+    found = verdict(answer("sgd", "", body))
+    assert found.mistake == mistake
+    assert hint in found.hint
+
+
+def test_an_error_that_is_in_no_line_of_the_class_is_not_said_to_be() -> None:
+    source = """
+        class Mine(Optim):
+            def __init__(self, params, lr):
+                self.lr = lr
+    """
+    found = verdict(answer("sgd", "", source))
+    assert found.mistake == "AttributeError"
+    assert "that line" not in found.hint
+    assert "`__init__` of `Optim`" in found.hint
+
+
+def test_a_line_of_a_notebook_is_said_to_be_of_its_cell() -> None:
+    frame = traceback.FrameSummary("/tmp/ipykernel_12/345.py", 7, "my_step", line="p -= q")
+    assert watched.place([frame]) == "in my_step, line 7 of the cell: `p -= q`"
+
+
+@pytest.mark.parametrize("body", ["pass", "...", "return", '"""Write me."""'])
+def test_an_empty_my_step_is_told_that_it_is_empty(body: str) -> None:
+    assert verdict(answer("sgd", "", body)).mistake == "my_step is not written"
+
+
+def test_another_way_is_told_with_the_numbers_of_a_coordinate() -> None:
+    body = 'p.data -= group["lr"] * (p.grad + 0.3 * p.data)'
+    found = verdict(answer("sgd", "", body))
+    trial = trials.trials(["lr"], ["lr"])[0]
+    assert (found.mistake, found.step) == ("another way", 1)
+    gradient, right, wrong = map(float, re.findall(r"(?<!step )-?\d[\d.e-]*\d", found.hint))
+    assert gradient == pytest.approx(trial.gradients[0][1], rel=0.01)
+    assert right == pytest.approx(-trial.hypers[0]["lr"] * gradient, rel=0.02)
+    assert wrong == pytest.approx(right - 0.3 * trial.hypers[0]["lr"] * trial.start[1], rel=0.02)
 
 
 def test_a_constructor_with_names_of_its_own_is_told_which_are_wanted() -> None:
@@ -528,10 +621,9 @@ def test_every_mistake_shows_in_the_trials(label: str) -> None:
     all_trials = trials.trials(rule.hyper, rule.hyper)
     right = list(versions.Version(rule).walks(all_trials))
     seen = 0
-    for version in mistakes.mistakes(rule, {}):
-        walks = list(version.walks(all_trials))
-        same = [a is None or judging.departure_of(list(a), b) is None for a, b in zip(walks, right, strict=True)]
-        if all(same):
+    for version in mistakes.mistakes(rule):
+        walks = zip(version.walks(all_trials), right, strict=True)
+        if all(a is None or judging.departure_of(list(a), b) is None for a, b in walks):
             # Where nothing is kept of t, it may be counted as one likes.
             assert version.shared == ("t",) or version.forgotten or version.shared, version.name
         else:
