@@ -260,6 +260,7 @@ def in_the_hyper_parameters(rule: UpdateRule) -> Iterator[Version]:
     for some in subsets(rule.hyper):
         name = "hyper-parameters not read from the group"
         yield Version(rule, name, HINTS[name], constructors=some)
+        yield Version(rule, name, HINTS[name], leading=some)
     name = "lr of the first step kept"
     yield Version(rule, name, HINTS[name], first=("lr",))
 

@@ -25,6 +25,7 @@ class Version:
         shared: the buffers, or ``t``, that several parameters have in common.
         scope: who shares: the parameters of a ``group``, of an ``optimizer``, or of all optimizers of the ``class``.
         constructors: hyper-parameters that have the constructor's value, whatever the group says.
+        leading: hyper-parameters that every group takes from the first one.
         first: hyper-parameters that stay what they were at the first step.
     """
 
@@ -36,6 +37,7 @@ class Version:
     shared: tuple[str, ...] = ()
     scope: str = "optimizer"
     constructors: tuple[str, ...] = ()
+    leading: tuple[str, ...] = ()
     first: tuple[str, ...] = ()
 
     def walks(self, trials: Iterable[Trial]) -> Iterator[Vector | None]:
@@ -70,5 +72,6 @@ class Version:
 
     def hyper(self, trial: Trial, group: int, step: int) -> dict[str, float]:
         own = {name: value for name, value in trial.hypers[0].items() if name in self.constructors}
+        led = {name: value for name, value in trial.hyper(0, step).items() if name in self.leading}
         begun = {name: value for name, value in trial.hyper(group, 0).items() if name in self.first}
-        return {**UNASKED, **trial.hyper(group, step), **begun, **own}
+        return {**UNASKED, **trial.hyper(group, step), **begun, **led, **own}

@@ -313,6 +313,9 @@ WRONG = {
             def my_step(self, p, state, group):
                 p.data -= self.lr * p.grad
     """),
+    "sgd reading the first group's rate": answer(
+        "sgd", "hyper-parameters not read from the group",
+        'p.data -= next(iter(self.param_groups))["lr"] * p.grad'),
     "sgd with a rate of its own": answer("sgd", "lr is a fixed number", "p.data -= 0.1 * p.grad"),
     "sgd by the sign": answer("sgd", "the sign of the gradient", 'p.data -= group["lr"] * p.grad.sign()'),
     # momentum
