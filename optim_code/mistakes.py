@@ -87,7 +87,9 @@ def in_the_step(rule: UpdateRule) -> Wrong:
     yield "step uphill", {"w_new": 2 * symbol("w") - step}
     yield "lr forgotten", replaced(rule, {symbol("lr"): sympy.Integer(1)})
     yield "lr used twice", replaced(rule, {symbol("lr"): symbol("lr") ** 2})
-    yield from (("lr inside the buffer", wrong) for wrong in rate_inside(rule))
+    for wrong in rate_inside(rule):
+        yield "lr inside the buffer", wrong
+        yield "lr used twice", {name: right for name, right in wrong.items() if name != "w_new"}
     for name, change in (
         ("eps inside the root", eps_inside),
         ("eps forgotten", lambda node: node - symbol("eps") if symbol("eps") in node.args else None),

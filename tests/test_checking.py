@@ -277,8 +277,8 @@ def test_the_line_of_an_endless_loop_is_named(monkeypatch: pytest.MonkeyPatch) -
 
 
 WAITS = {
-    "a sleep": "sleep(1000)",
-    "a lock": "lock.acquire()",
+    "a sleep": r"sleep\(1000\)",
+    "a lock": r"lock.acquire\(\)",
     "a loop that catches all": r"p.data \+= 1|try:|while True:",
 }
 
