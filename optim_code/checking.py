@@ -183,7 +183,7 @@ def check(name: str, cls: type[Optim]) -> Verdict:
     pairs, printed, lines = trials.put_through(cls, given)
     note = f"It prints, {lines} lines in all, beginning with “{printed}”; take that out." if lines else ""
     verdict = judge(cls, pairs, Version(rule), mistakes.mistakes(rule), lambda: trials.probe(cls, given))
-    return Verdict(name, cls.__name__, note=note, **verdict)
+    return Verdict(name, cls.__name__, **{**verdict, "note": " ".join(filter(None, (verdict.get("note"), note)))})
 
 
 def _latex(name: str) -> str:

@@ -59,6 +59,10 @@ UNUSED = "buffer not used"
 FORGOTTEN = "state never stored"
 ANEW = "buffer begins anew at each step"
 KEPT = "p.grad kept, not copied"
+INSIDE = "lr inside the buffer"
+OTHER_RATE = (
+    "Where a scheduler changes `lr` it goes another way than the equation: your buffer holds steps of the old `lr`."
+)
 NOTHING = {"RESUME", "NOP", "CACHE", "LOAD_CONST", "RETURN_VALUE", "RETURN_CONST"}
 """What a function consists of that does nothing."""
 
@@ -131,6 +135,14 @@ def judge(
         steps = len(walks[0]) - 1
         found = f"{len(pairs)} runs of {steps} steps follow the equation; the largest difference is {largest:.1g}."
         return {"passed": True, "found": found}
+    if all(pairs[n][0].decay != 1 and not faults[n] for n in seen.failing):
+        # The equation's lr is one number: what differs only where it changes, as a heavy ball does, is not wrong.
+        known = [*known]
+        named = by_known_mistakes(seen, known)
+        if named and named[0] == INSIDE:
+            steps = len(walks[0]) - 1
+            found = f"{len(pairs) - len(seen.failing)} runs of {steps} steps follow the equation, as long as lr stays."
+            return {"passed": True, "found": found, "note": OTHER_RATE}
     n = seen.failing[0]
     trial, fault, departure = pairs[n][0], faults[n], departures[n]
     step, difference = departure or (None, None)

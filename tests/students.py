@@ -285,10 +285,33 @@ ANEW = "buffer begins anew at each step"
 PLACE = "parentheses in the wrong place"
 COPIED = "first gradient copied instead of zeros"
 FLOAT = "python float state"
-INSIDE = "lr inside the buffer"
 EARLY = "lr of the first step kept"
 KEPT = "p.grad kept, not copied"
 SHAPE = "works only for one shape"
+
+CONSTANT_RATE = {
+    "momentum as a heavy ball": answer(
+        "momentum",
+        "",
+        """
+        now, before = p.data.clone(), state.get("before", p.data)
+        p.data += group["momentum"] * (now - before) - group["lr"] * p.grad.data
+        state["before"] = now
+    """,
+    ),
+    "momentum with the rate in the velocity": answer(
+        "momentum",
+        "",
+        """
+        state["v"] = group["momentum"] * state.get("v", 0) - group["lr"] * p.grad.data
+        p.data += state["v"]
+    """,
+    ),
+    "momentum collecting steps": slip(
+        "momentum", "", MOMENTUM, ("+ p.grad.data", '+ group["lr"] * p.grad.data'), ('-= group["lr"] * ', "-= ")
+    ),
+}
+"""Right as long as lr stays what it is."""
 
 WRONG = {
     # sgd
@@ -388,18 +411,6 @@ WRONG = {
     "momentum in a buffer of two": slip("momentum", SHAPE, MOMENTUM, ("torch.zeros_like(p.data)", "torch.zeros(2)")),
     "momentum of Nesterov": slip(
         "momentum", "Nesterov's step", MOMENTUM, ('* state["v"]\n', '* (p.grad + group["momentum"] * state["v"])\n')),
-    # right as long as lr stays what it is
-    "momentum as a heavy ball": answer("momentum", INSIDE, """
-        now, before = p.data.clone(), state.get("before", p.data)
-        p.data += group["momentum"] * (now - before) - group["lr"] * p.grad.data
-        state["before"] = now
-    """),
-    "momentum with the rate in the velocity": answer("momentum", INSIDE, """
-        state["v"] = group["momentum"] * state.get("v", 0) - group["lr"] * p.grad.data
-        p.data += state["v"]
-    """),
-    "momentum collecting steps": slip("momentum", INSIDE, MOMENTUM, ("+ p.grad.data", '+ group["lr"] * p.grad.data'),
-                                      ('-= group["lr"] * ', "-= ")),
     "sgd remembering the first rate": answer("sgd", EARLY, """
         p.data.sub_(state.setdefault("rate", group["lr"]) * p.grad)
     """),

@@ -23,7 +23,7 @@ from conftest import PAGES, ROOT
 from optim_code import check, checking, judging, mistakes, trials, versions, watched
 from optim_code.checking import CheckError, Verdict
 from optim_code.equations import UpdateRule, class_for
-from students import MOMENTUM, RIGHT, WRONG, Answer, answer, slip
+from students import CONSTANT_RATE, MOMENTUM, RIGHT, WRONG, Answer, answer, slip
 
 RATE = 'p.data -= group["lr"] * p.grad.data'
 
@@ -41,6 +41,13 @@ def test_a_right_answer_passes_however_it_is_written(name: str) -> None:
     assert found.passed, str(found)
     assert found
     assert (found.mistake, found.hint, found.step, found.difference, found.note) == ("", "", None, None, "")
+
+
+@pytest.mark.parametrize("name", CONSTANT_RATE)
+def test_what_is_right_as_long_as_lr_stays_passes_and_says_so(name: str) -> None:
+    found = verdict(CONSTANT_RATE[name])
+    assert found.passed, str(found)
+    assert found.note.startswith("Where a scheduler changes `lr` it goes another way than the equation")
 
 
 @pytest.fixture(scope="module")
