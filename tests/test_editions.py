@@ -75,7 +75,7 @@ def test_the_students_edition_has_no_solution_and_no_class_but_says_who_writes_i
     assert "Like this:" not in lines
     assert "Do it." in lines
     assert "literalinclude" not in text
-    assert "The class `SGDOptimizer` you write yourself, in {ref}`ex-sgd-my-step`." in lines
+    assert "You write the class `SGDOptimizer` yourself, in {ref}`ex-sgd-my-step`." in lines
     assert WRITTEN.findall(text) == ["SGDOptimizer"]
     assert lines[-1] == "After."
 

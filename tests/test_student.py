@@ -200,7 +200,7 @@ def test_a_students_section_has_its_update_and_says_who_writes_the_class(kit: Pa
     text = page(kit / "html", name)
     assert text.select_one(f"#equation-update-{name}")
     assert not text.select(".solution")
-    said = f"The class {METHODS[name]} you write yourself, in Exercise"
+    said = f"You write the class {METHODS[name]} yourself, in Exercise"
     assert said in " ".join(text.get_text().split())
 
 

@@ -55,7 +55,7 @@ def instead(listing: list[str], text: str) -> list[str]:
     name = next((line.partition(":pyobject:")[2].strip() for line in listing if ":pyobject:" in line), "class")
     exercise = EXERCISE.search(text)
     where = f", in {{ref}}`{exercise[1]}`" if exercise else ""
-    said = [WRITE.format(name), "", f"The class `{name}` you write yourself{where}."]
+    said = [WRITE.format(name), "", f"You write the class `{name}` yourself{where}."]
     return (said + [""] * len(listing))[: max(len(listing), len(said))]
 
 

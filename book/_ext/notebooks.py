@@ -140,7 +140,7 @@ class Section:
         for piece in pieces(myst):
             if isinstance(piece, Directive):
                 part = self.read_directive(piece)
-                instead = f"The class `{part.name}` you write yourself" if part.kind == "class" else ""
+                instead = f"You write the class `{part.name}` yourself" if part.kind == "class" else ""
                 yield part
             elif instead and piece.lstrip().startswith(instead):
                 # What the page says where the stub stands here.
