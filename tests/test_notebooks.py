@@ -300,12 +300,12 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Copy:
 
 def test_what_no_notebook_can_show_is_a_line_each_that_says_where(tmp_path: Path) -> None:
     copy = copy_book(tmp_path / "book")
-    copy.write("book/one.md", f"{ONE}\n```{{epigraph}}\nWords.\n```\n\nPress {{kbd}}`Ctrl`, or see [two](two.md).\n")
+    copy.write("book/one.md", f"{ONE}\n```{{epigraph}}\nWords.\n```\n\nPress {{kbd}}`Ctrl`, or see [](two.md).\n")
     *lines, last = copy.faults()
     assert lines == [
         "book/one.md:16: WARNING: a notebook has nothing for {epigraph}; write it otherwise",
         "book/one.md:20: WARNING: a notebook has no words for {kbd}`Ctrl`; write it otherwise",
-        "book/one.md:20: WARNING: a notebook has no words for [two](two.md); write it otherwise",
+        "book/one.md:20: WARNING: a notebook has no words for [](two.md); write it otherwise",
     ]
     assert last == "descent: 3 warnings, named above; the book is built only without"
 

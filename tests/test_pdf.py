@@ -659,3 +659,27 @@ def test_a_fault_in_the_log_is_found_and_said_once(log: str, problem: str) -> No
 )
 def test_what_nobody_sees_is_no_fault(log: str) -> None:
     assert read_log(log, SOURCE) == []
+
+
+@printed
+def test_pages_offer_the_pdfs_that_are_of_the_book_as_it_stands_and_no_others(small: Path, tmp_path: Path) -> None:
+    root = tmp_path / "book"
+    shutil.copytree(small, root)
+    pages = root / "_build" / "html"
+
+    def offered() -> list[str]:
+        page = (pages / "book" / "one.html").read_text(encoding="utf-8")
+        return re.findall(r'href="\.\./(_handouts/[^"]*)"', page)
+
+    assert run_build("html", root).returncode == 0
+    assert offered() == ["_handouts/one.pdf", "_handouts/descent.pdf"]
+    for address in offered():
+        assert (pages / address).read_bytes() == pdfs(root)[Path(address).name]
+    page = root / "book" / "one.md"
+    page.write_text(page.read_text(encoding="utf-8") + "\nOne sentence more.\n", encoding="utf-8")
+    assert run_build("html", root).returncode == 0
+    assert offered() == []
+    assert not (pages / "_handouts").exists()
+    assert run_build("pdf", root).returncode == 0
+    assert offered() == ["_handouts/one.pdf", "_handouts/descent.pdf"]
+    assert "One sentence more." in text_of(pages / "_handouts" / "one.pdf")
