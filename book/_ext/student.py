@@ -30,7 +30,7 @@ README = """\
 # Descent, the student's kit
 Read the book: open `html/index.html`; `descent.pdf` is the same on paper, `handouts/` holds the sections one by one.
 Install, once, with Python 3.10 or newer: `python3 -m venv .venv`, then `.venv/bin/pip install -r requirements.txt`.
-Work: `.venv/bin/jupyter lab`, and open a notebook, `sgd.ipynb` first; each leaves one class to you, and checks it.
+Work: `.venv/bin/jupyter lab`, open `quadratic.ipynb`; from `sgd.ipynb` on, each leaves a class to you and checks it.
 The figures of a notebook are drawn by your own class; the other methods it needs are run by their equations.
 """
 
