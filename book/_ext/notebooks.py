@@ -342,7 +342,8 @@ def notebook_of(app: Sphinx, docname: str) -> str:
 def write(app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: nodes.document | None) -> None:
     """Whenever a page is written, its notebook is: it shows the same numbers of the same other pages."""
     place = notebook_of(app, pagename) if doctree is not None else ""
-    if place:
+    # With a warning there is no book; what was said of the page need not be said of its notebook again.
+    if place and not app._warncount:
         path = Path(app.outdir, place)
         path.parent.mkdir(exist_ok=True)
         made = notebook(app, pagename, app.config.edition)

@@ -126,7 +126,7 @@ class Plain:
 
     def directive(self, directive: Directive) -> str:
         name, argument, body = directive.name, directive.argument, directive.body
-        if name == "%":
+        if name in ("%", "bibliography"):  # the works that are cited stand at the end of each notebook
             return ""
         if name == "verbatim":
             return body
