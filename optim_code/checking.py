@@ -166,7 +166,7 @@ def check(name: str, cls: type[Optim]) -> Verdict:
     from . import mistakes, trials
     from .equations import UpdateRule
     from .judging import judge
-    from .versions import Version
+    from .rewriting import Version
 
     rule = UpdateRule.from_latex(latex)
     takes, lacks, extra = _arguments(cls, rule.hyper, trials.UNASKED)

@@ -13,8 +13,8 @@ import numpy as np
 
 from .equations import Vector
 from .optim import Optim
+from .rewriting import Version
 from .trials import Probed, Run, Trial
-from .versions import Version
 from .watched import Fault
 
 TOLERANCE = 1e-5

@@ -13,7 +13,7 @@ import numpy as np
 import sympy
 
 from .equations import UpdateRule, Vector
-from .versions import Version
+from .rewriting import Version
 
 HINTS = {
     "step uphill": "The gradient points to where the cost grows. Which way do you go?",

@@ -20,7 +20,7 @@ import torch
 import optim_code
 from book._ext.equations import read_section
 from conftest import PAGES, ROOT
-from optim_code import check, checking, judging, mistakes, trials, versions, watched
+from optim_code import check, checking, judging, mistakes, rewriting, trials, watched
 from optim_code.checking import CheckError, Verdict
 from optim_code.equations import UpdateRule, class_for
 from students import CONSTANT_RATE, MOMENTUM, RIGHT, WRONG, Answer, answer, slip
@@ -626,7 +626,7 @@ def test_every_mistake_shows_in_the_trials(label: str) -> None:
     """A mistake that can't be seen in the trials would never be named."""
     rule = UpdateRule.from_latex(checking.updates()[label])
     all_trials = trials.trials(rule.hyper, rule.hyper)
-    right = list(versions.Version(rule).walks(all_trials))
+    right = list(rewriting.Version(rule).walks(all_trials))
     seen = 0
     for version in mistakes.mistakes(rule):
         walks = zip(version.walks(all_trials), right, strict=True)

@@ -166,10 +166,10 @@ class Plain:
     def role(self, found: re.Match[str]) -> str:
         if found["other"]:
             # A link to a place in the book says no more than its words, where that place isn't.
-            words = found[0][1:].partition("](")[0] if found[0].startswith("[") else ""
-            if not words:
+            said = found[0][1:].partition("](")[0] if found[0].startswith("[") else ""
+            if not said:
                 self.warn(found[0], f"a notebook has no words for {found[0]}")
-            return words or found[0]
+            return said or found[0]
         if found["name"] is None:
             return found[0]
         name, content = found["name"], " ".join(found["content"].split())
