@@ -290,8 +290,18 @@ def test_every_file_that_a_page_loads_is_there(book: dict[Path, BeautifulSoup], 
 
 def test_no_page_carries_buttons_and_scripts_that_the_book_does_not_use(book: dict[Path, BeautifulSoup]) -> None:
     for path, page in book.items():
-        assert page.select(".dropdown-launch-buttons, .dropdown-download-buttons, [class*=thebe]") == [], path
+        assert page.select(".dropdown-launch-buttons, [class*=thebe]") == [], path
         assert not re.search(r"thebe|binder|unpkg|colab", str(page), flags=re.I), path
+
+
+def test_what_the_menu_of_a_page_offers_is_there(book: dict[Path, BeautifulSoup]) -> None:
+    offering = set()
+    for path, page in book.items():
+        for link in page.select(".dropdown-download-buttons a"):
+            file = (path.parent / str(link["href"])).resolve()
+            assert file.stat().st_size > 1000, path
+            offering |= {path.stem} if file.suffix == ".ipynb" else set()
+    assert offering == {"intro", "quadratic", "sgd", "momentum", "rmsprop", "adam"}
 
 
 def test_every_page_has_the_books_icon(book: dict[Path, BeautifulSoup]) -> None:
