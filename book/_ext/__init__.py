@@ -16,6 +16,7 @@ IDEAS = (
     "figure_downloads",
     "playground",
     "changes",
+    "light_imports",
     "listings",
     "exercises",
     "bibliography",

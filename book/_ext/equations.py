@@ -35,6 +35,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from book._ext import warm_kernels
 from book._ext.freshness import LISTING, code_of, digest, pins
+from book._ext.light_imports import imported
 from book._ext.verdicts import Finding
 from book._ext.verdicts import verdicts as hold_here
 
@@ -395,11 +396,9 @@ class Notation(SphinxDirective):
     has_content = False
 
     def run(self) -> list[nodes.Node]:
-        from optim_code.equations import NOTATION
-
         self.env.note_dependency(str(Path(self.env.srcdir, "optim_code", "equations.py")))
         lines = ["| symbol | in code | meaning |", "| --- | --- | --- |"]
-        for symbol in NOTATION:
+        for symbol in imported("optim_code.equations").NOTATION:
             code = f"`{symbol.name}`" if symbol.code is None else symbol.code
             lines.append(f"| ${symbol.latex}$ | {code} | {symbol.meaning} |")
         return parse_myst(self, lines)

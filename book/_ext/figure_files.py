@@ -18,6 +18,7 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
 
 from book._ext.execution import as_run
+from book._ext.light_imports import imported
 from book._ext.programs import Program, program, read
 
 logger = logging.getLogger(__name__)
@@ -144,10 +145,8 @@ def night(app: Sphinx, uri: str) -> str:
     light = Path(app.srcdir, uri)
     twin = light.parent / maker(app.env) / f"{light.stem}-dark.svg"
     if not twin.exists():
-        from optim_code.figures import dark
-
         twin.parent.mkdir(parents=True, exist_ok=True)
-        twin.write_text(dark(light.read_text()))
+        twin.write_text(imported("optim_code.figures").dark(light.read_text()))
     return twin.relative_to(app.srcdir).as_posix()
 
 
