@@ -171,10 +171,13 @@ def start_kernels_early() -> None:
     settle_environment(ROOT)
     if warm_kernels.LASTING in os.environ:
         return
+    outputs = BUILD / ".jupyter_cache"
+    if not any(outputs.glob("*.seal")):
+        return warm_kernels.start()
     code = code_of(ROOT)
     texts = {path: path.read_text(encoding="utf-8") for path in (ROOT / "book").glob("*.md")}
     keys = [code.key(path.relative_to(ROOT).with_suffix("").as_posix(), text) for path, text in texts.items()]
-    if any(key and not sound(BUILD / ".jupyter_cache" / key) for key in keys):
+    if any(key and not sound(outputs / key) for key in keys):
         warm_kernels.start()
 
 

@@ -25,6 +25,8 @@ from typing import Any
 
 def preload(others: list[str]) -> None:
     """Do once what every kernel would spend seconds on. Not optim_code: an editor may be changing it."""
+    # All that is imported stays: looking for garbage in it, again and again, would take a fifth of the time.
+    gc.disable()
     import ipykernel.kernelapp  # noqa: F401
     import matplotlib.backends.backend_pdf
     import matplotlib.backends.backend_svg
@@ -61,6 +63,7 @@ def serve(path: str, others: list[str], parent: int) -> None:
             builds.close()
     # What is here stays; no kernel need go through it, and have it copied, whenever it collects its garbage.
     gc.freeze()
+    gc.enable()
     listener.settimeout(0.5)
     while os.getppid() == parent:
         try:

@@ -44,6 +44,7 @@ def write_what_others_see(app: Sphinx, env: BuildEnvironment) -> list[str]:
 
 
 def leave_contents_alone(app: Sphinx, env: BuildEnvironment) -> None:
+    app.parallel = int(__import__("os").environ.get("PAR", "3"))
     """Sphinx would write a page again whenever one that its table of contents names was read; titles are shared."""
     env.files_to_rebuild = {}
 
