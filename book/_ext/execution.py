@@ -99,7 +99,7 @@ def begin(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
         running = []
     size = {name: Path(env.doc2path(name)).stat().st_size for name in docnames}
     # One section a core. They are a queue of threads that wait for kernels.
-    pool = ThreadPoolExecutor(max_workers=int(os.environ.get("WRK","2")))
+    pool = ThreadPoolExecutor(max_workers=os.cpu_count())
     app.descent_pool = pool  # type: ignore[attr-defined]
     app.descent_jobs = {  # type: ignore[attr-defined]
         name: pool.submit(execute, app, name) for name in sorted(running, key=lambda name: -size[name])

@@ -8,8 +8,10 @@ before; here it does not.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -20,10 +22,13 @@ from jinja2 import FileSystemBytecodeCache
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util.index_entries import split_index_msg
+from sphinx.util.parallel import parallel_available
 
 SHARED = ("titles", "longtitles", "tocs", "toctree_includes", "toc_secnumbers", "toc_fignumbers", "toc_num_entries")
 OWN = ("index",)
 """The domains that pages do not show of one another."""
+FEW = 4
+"""Up to so many pages are written faster one after the other than side by side."""
 
 
 def write_what_others_see(app: Sphinx, env: BuildEnvironment) -> list[str]:
@@ -37,14 +42,34 @@ def write_what_others_see(app: Sphinx, env: BuildEnvironment) -> list[str]:
     builder.descent_state = hashlib.sha256(state.encode()).hexdigest()
     around = (Path(app.outdir, "genindex.html"), Path(app.outdir, "_static"))
     builder.descent_keeps = laid_out(app)["state"] == builder.descent_state and all(path.exists() for path in around)
+    if builder.name == "html":
+        builder.copy_assets = functools.partial(lay_out_assets, app)
+        builder.write = functools.partial(write, app)
     if builder.descent_keeps:
         # Nor would the pages around these change.
         builder.gen_indices = builder.gen_additional_pages = lambda: None
     return sorted(env.found_docs) if before != seen else []
 
 
+def write(app: Sphinx, outdated: list[str], updated: list[str], method: str = "update") -> None:
+    """Write these pages and no other, for Sphinx would always write the first; many of them side by side."""
+    builder: Any = app.builder
+    wanted = app.env.found_docs if outdated in (None, ["__all__"]) else {*outdated, *updated}
+    prepare = builder.prepare_writing
+
+    def prepare_wanted(docnames: set[str]) -> None:
+        docnames &= wanted
+        prepare(docnames)
+
+    builder.prepare_writing = prepare_wanted
+    if len(wanted) > FEW and parallel_available:
+        # It counts its own process, which hands out the pages.
+        app.parallel = 1 + (os.cpu_count() or 1)
+        builder.parallel_ok = app.is_parallel_allowed("write")
+    type(builder).write(builder, outdated, updated, method)
+
+
 def leave_contents_alone(app: Sphinx, env: BuildEnvironment) -> None:
-    app.parallel = int(__import__("os").environ.get("PAR", "3"))
     """Sphinx would write a page again whenever one that its table of contents names was read; titles are shared."""
     env.files_to_rebuild = {}
 
@@ -91,12 +116,9 @@ def scripts(static: Path) -> list[str]:
     return [file.relative_to(static).as_posix() for file in static.rglob("*") if file.suffix in (".css", ".js")]
 
 
-def begin(app: Sphinx, pagename: str, *_: Any) -> None:
-    """Before the first page: lay out the style sheets, whose sums pages name, and mend the index of the search."""
+def lay_out_assets(app: Sphinx) -> None:
+    """Before the first page: lay out the style sheets, whose sums pages name."""
     builder: Any = app.builder
-    if builder.name != "html" or getattr(builder, "descent_has_begun", False):
-        return
-    builder.descent_has_begun = True
     static = Path(app.outdir, "_static")
     if builder.descent_keeps:
         # Some extensions lay theirs out only after the pages, which then did not name their sums.
@@ -104,10 +126,17 @@ def begin(app: Sphinx, pagename: str, *_: Any) -> None:
             (static / late).unlink()
     else:
         shutil.rmtree(static, ignore_errors=True)
-        builder.copy_assets()
+        type(builder).copy_assets(builder)
         note = {"state": builder.descent_state, "files": scripts(static)}
         listing(app).write_text(json.dumps(note), encoding="utf-8")
-    builder.copy_assets = lambda: None
+
+
+def begin(app: Sphinx, pagename: str, *_: Any) -> None:
+    """Before the first page, mend the index of the search."""
+    builder: Any = app.builder
+    if builder.name != "html" or getattr(builder, "descent_has_begun", False):
+        return
+    builder.descent_has_begun = True
     index = builder.indexer
     for mapping in (index._mapping, index._title_mapping):
         for word in [word for word, pages in mapping.items() if not pages]:
