@@ -1,28 +1,52 @@
-"""The list of references as assistive technology understands it.
-
-docutils makes it a list of `doc-biblioentry`, a role that is deprecated and that no list may hold any more.
-"""
+"""The list of references: each work is formatted once, and listed as assistive technology understands it."""
 
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, ClassVar
 
 from docutils import nodes
 from pybtex import plugin
+from pybtex.database import Entry
+from pybtex.style.formatting import unsrt
 from sphinx.application import Sphinx
 
 # For every citation that a page shows it looks through all packages that are installed; they stay the same.
 plugin._load_entry_point = functools.cache(plugin._load_entry_point)
 
 
+class Unsrt(unsrt.Style):  # type: ignore[misc]  # pybtex has no types
+    """Pybtex's style, which remembers: at every build all works are formatted, and take a tenth of its time.
+
+    Attributes:
+        works: the formatted works by their label and what is known of them.
+    """
+
+    works: ClassVar[dict[str, Any]] = {}
+
+    def format_entry(self, label: str, entry: Entry, bib_data: Any = None) -> Any:
+        key = f"{label}\0{entry!r}"
+        if key not in self.works:
+            self.works[key] = super().format_entry(label, entry, bib_data)
+        return self.works[key]
+
+
+def remember(app: Sphinx) -> None:
+    """Keep them with what is kept of the pages."""
+    env: Any = app.env
+    env.descent_works = Unsrt.works = getattr(env, "descent_works", {})
+
+
 def make_entries_list_items(
     app: Sphinx, pagename: str, template: str, context: dict[str, Any], document: nodes.document | None
 ) -> None:
+    """Docutils makes them `doc-biblioentry`, a role that is deprecated and that no list may hold any more."""
     if "body" in context:
         context["body"] = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
+    plugin.register_plugin("pybtex.style.formatting", "unsrt", Unsrt, force=True)
+    app.connect("builder-inited", remember)
     app.connect("html-page-context", make_entries_list_items)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

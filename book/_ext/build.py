@@ -35,6 +35,7 @@ from .keeping import (
     current_pdfs,
     ground,
     inputs,
+    keep_sums,
     publish,
     published,
     read_note,
@@ -161,6 +162,7 @@ def make_html() -> str:
     publish("html", *PUBLISHED)
     publish_report(after, moved)
     write_note(inputs=" ".join([read_note()["html inputs"], *pdfs]), published=published())
+    keep_sums()
     if moved:
         print(f"changed: {moved}: _build/changes/index.html", flush=True)
     return "_build/html/index.html"

@@ -23,7 +23,7 @@ from sphinx.environment import BuildEnvironment
 from sphinx.errors import SphinxError
 
 from book._ext.equations import await_verdicts
-from book._ext.freshness import LISTING, code_of
+from book._ext.freshness import LISTING, cells_as_written, code_of
 from book._ext.keeping import seal, sound
 
 MADE_BY_RUNNING = ("language_info", "widgets")
@@ -133,6 +133,9 @@ def lay_out(app: Sphinx, docname: str, text: str) -> Path:
     """
     env: Any = app.env
     folder = Path(app.outdir).parent / "jupyter_cache" / docname
+    note, state = folder / "made_from", "\0".join([cache_of(app, docname).name, *cells_as_written(text)])
+    if note.exists() and note.read_text(encoding="utf-8") == state:
+        return folder
     shutil.rmtree(folder, ignore_errors=True)
     path = env.doc2path(docname)
     reader = create_nb_reader(path, env.myst_config, env.mystnb_config, text)
@@ -148,6 +151,7 @@ def lay_out(app: Sphinx, docname: str, text: str) -> Path:
     notebook.metadata.update({key: ran.metadata[key] for key in MADE_BY_RUNNING if key in ran.metadata})
     bundle = CacheBundleIn(notebook, path, data={"execution_seconds": 0.0})
     get_cache(str(folder)).cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+    note.write_text(state, encoding="utf-8")
     return folder
 
 

@@ -84,6 +84,14 @@ def cells(text: str) -> list[str]:
     return found
 
 
+def cells_as_written(text: str) -> list[str]:
+    """What of a section makes a notebook's cells and says how they run: its front matter, the cells, their options."""
+    if cells(text) == [text]:
+        return [text]
+    fences = (fence for fence in FENCE.finditer(text) if fence["info"].strip().startswith("{code-cell}"))
+    return [text.partition("\n---")[0], *(fence.group() for fence in fences)]
+
+
 def code_of(root: Path) -> Code:
     """The code of `optim_code` as it stands; looked at once for each state of it."""
     whole = digest(root / "optim_code")

@@ -16,16 +16,20 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from .faults import ROOT
-from .freshness import digest, hash_of, pins
+from .freshness import digest, pins
 
 BUILD = ROOT / "_build"
 WORK = BUILD / ".work"
 NOTE = BUILD / ".finished.json"
+SUMS = BUILD / ".sums.json"
+LASTING = "DESCENT_WARM"
+"""The variable that tells a build that it is one of many, and of the kernel server that stays for them."""
 PUBLISHED = ("html", "figures")
 # What a build goes on from. The rest of the work folder is TeX's, which looks after itself.
-WORKED = (".doctrees", "html", "figures", "jupyter_execute")
+WORKED = (".doctrees", "html", "figures", "jupyter_cache", "jupyter_execute")
 # All that a page can come from.
 SOURCES = ("_config.yml", "_toc.yml", "requirements.txt", "book", "optim_code")
 # A change to one of these builds all pages anew; their cells come from the cache.
@@ -63,24 +67,56 @@ def ground() -> str:
 
 
 def read_note() -> dict[str, str]:
-    try:
-        note = json.loads(NOTE.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return note if isinstance(note, dict) else {}
+    return read_json(NOTE)
 
 
 def write_note(**parts: str) -> None:
     """Add to the note of what is finished, in one step."""
-    new = NOTE.with_suffix(".new")
-    new.write_text(json.dumps({**read_note(), **parts}), encoding="utf-8")
-    new.replace(NOTE)
+    write_json(NOTE, {**read_note(), **parts})
+
+
+def keep_sums() -> None:
+    if LASTING in os.environ:
+        write_json(SUMS, {path: sum for path, sum in sums().items() if os.path.exists(path)})
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def write_json(path: Path, data: dict[str, Any]) -> None:
+    new = path.with_suffix(".new")
+    new.write_text(json.dumps(data), encoding="utf-8")
+    new.replace(path)
 
 
 def everything(*folders: Path) -> str:
-    """A hash of all files in these folders, hidden ones too."""
-    files = (file for folder in folders for file in sorted(folder.rglob("*")))
-    return hash_of((file.relative_to(BUILD).as_posix(), file) for file in files)
+    """A hash of all files in these folders, hidden ones too.
+
+    A command reads each of them. The preview builds again and again: it believes the system that a file with the same
+    size and time is the one that it read before.
+    """
+    known = sums() if LASTING in os.environ else {}
+    below = [Path(root, name) for folder in folders for root, _, names in os.walk(folder) for name in names]
+    sha = hashlib.sha256()
+    for path in sorted(map(os.fspath, below)):
+        status = os.stat(path)
+        state = [status.st_size, status.st_mtime_ns, status.st_ino]
+        if path not in known or known[path][1:] != state:
+            known[path] = [hashlib.sha256(Path(path).read_bytes()).hexdigest(), *state]
+        sha.update(f"{path.removeprefix(os.fspath(BUILD))}\0{known[path][0]}\0".encode())
+    return sha.hexdigest()
+
+
+@functools.cache
+def sums() -> dict[str, Any]:
+    """For each file that the last build of the preview has read: a hash of it, its size, its time, its number."""
+    found = read_json(SUMS)
+    return {path: sum for path, sum in found.items() if isinstance(sum, list)}
 
 
 def published() -> str:
@@ -129,7 +165,7 @@ def publish(builder: str, *names: str) -> None:
         source = WORK / builder / name
         for leftover in (new, old):
             shutil.rmtree(leftover, ignore_errors=True)
-        copy = functools.partial(link_or_copy, source=source, last=place) if name in untouched else shutil.copy2
+        copy = functools.partial(link_or_copy, source=str(source), last=str(place)) if name in untouched else shutil.copy2
         try:
             shutil.copytree(source, new, copy_function=copy)
         except OSError:
@@ -145,11 +181,11 @@ def publish(builder: str, *names: str) -> None:
             shutil.rmtree(old, ignore_errors=True)
 
 
-def link_or_copy(file: str, target: str, source: Path, last: Path) -> str:
+def link_or_copy(file: str, target: str, source: str, last: str) -> str:
     """Copy a file of a tree, or, if the last book has it already, link it: a published file is never written to."""
-    there = last / Path(file).relative_to(source)
+    there = last + file.removeprefix(source)
     with contextlib.suppress(OSError):
-        old, new = there.stat(), os.stat(file)
+        old, new = os.stat(there), os.stat(file)
         if (old.st_size, old.st_mtime_ns) == (new.st_size, new.st_mtime_ns):
             os.link(there, target)
             return target

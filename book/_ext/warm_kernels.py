@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .keeping import sound
+from .keeping import LASTING, sound
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -110,8 +110,6 @@ def stub(folder: Path, socket: str = "socket") -> list[str]:
 
 
 running: WarmKernels | None = None
-LASTING = "DESCENT_WARM"
-"""The variable that tells a build of a server that is there already, and stays."""
 
 
 def start(builds: bool = False) -> None:
