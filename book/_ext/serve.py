@@ -34,6 +34,8 @@ from .keeping import BUILD, SOURCES
 BOOK = BUILD / "html"
 POLL = 0.05
 """Seconds between two looks at the files; looking at a hundred takes a millisecond, and misses no way of saving."""
+SETTLE = 0.02
+"""Seconds for which files must stay as they are: an editor may save in several steps."""
 
 NOT_YET = "<title>Descent</title><body>There is no book yet.</body></html>"
 
@@ -116,7 +118,7 @@ def requirements() -> bytes:
 
 
 async def settled() -> dict[Path, tuple[int, int]] | None:
-    await asyncio.sleep(POLL)
+    await asyncio.sleep(SETTLE)
     return stamp()
 
 
