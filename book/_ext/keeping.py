@@ -165,9 +165,8 @@ def publish(builder: str, *names: str) -> None:
         source = WORK / builder / name
         for leftover in (new, old):
             shutil.rmtree(leftover, ignore_errors=True)
-        copy = functools.partial(link_or_copy, source=str(source), last=str(place)) if name in untouched else shutil.copy2
         try:
-            shutil.copytree(source, new, copy_function=copy)
+            copy_tree(os.fspath(source), os.fspath(new), os.fspath(place) if name in untouched else None)
         except OSError:
             shutil.rmtree(new, ignore_errors=True)
             raise
@@ -181,15 +180,26 @@ def publish(builder: str, *names: str) -> None:
             shutil.rmtree(old, ignore_errors=True)
 
 
-def link_or_copy(file: str, target: str, source: str, last: str) -> str:
-    """Copy a file of a tree, or, if the last book has it already, link it: a published file is never written to."""
-    there = last + file.removeprefix(source)
+def copy_tree(source: str, target: str, last: str | None) -> None:
+    """Copy a tree; a file that the last book has already is linked: a published file is never written to."""
+    os.mkdir(target)
+    for entry in os.scandir(source):
+        to = os.path.join(target, entry.name)
+        there = last and os.path.join(last, entry.name)
+        if entry.is_dir():
+            copy_tree(entry.path, to, there)
+        elif not (there and linked(entry.stat(), there, to)):
+            shutil.copy2(entry.path, to)
+
+
+def linked(new: os.stat_result, there: str, to: str) -> bool:
+    """Link a file, if it is the same as a new one, as far as its size and time say."""
     with contextlib.suppress(OSError):
-        old, new = os.stat(there), os.stat(file)
+        old = os.stat(there)
         if (old.st_size, old.st_mtime_ns) == (new.st_size, new.st_mtime_ns):
-            os.link(there, target)
-            return target
-    return str(shutil.copy2(file, target))
+            os.link(there, to)
+            return True
+    return False
 
 
 def exchange(one: Path, other: Path) -> bool:
