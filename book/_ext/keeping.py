@@ -165,8 +165,9 @@ def publish(builder: str, *names: str) -> None:
         source = WORK / builder / name
         for leftover in (new, old):
             shutil.rmtree(leftover, ignore_errors=True)
+        link = functools.partial(link_or_copy, source=os.fspath(source), last=os.fspath(place))
         try:
-            copy_tree(os.fspath(source), os.fspath(new), os.fspath(place) if name in untouched else None)
+            shutil.copytree(source, new, copy_function=link if name in untouched else shutil.copy2)
         except OSError:
             shutil.rmtree(new, ignore_errors=True)
             raise
@@ -180,26 +181,15 @@ def publish(builder: str, *names: str) -> None:
             shutil.rmtree(old, ignore_errors=True)
 
 
-def copy_tree(source: str, target: str, last: str | None) -> None:
-    """Copy a tree; a file that the last book has already is linked: a published file is never written to."""
-    os.mkdir(target)
-    for entry in os.scandir(source):
-        to = os.path.join(target, entry.name)
-        there = last and os.path.join(last, entry.name)
-        if entry.is_dir():
-            copy_tree(entry.path, to, there)
-        elif not (there and linked(entry.stat(), there, to)):
-            shutil.copy2(entry.path, to)
-
-
-def linked(new: os.stat_result, there: str, to: str) -> bool:
-    """Link a file, if it is the same as a new one, as far as its size and time say."""
+def link_or_copy(file: str, target: str, source: str, last: str) -> str:
+    """Copy a file of a tree, or, if the last book has it already, link it: a published file is never written to."""
+    there = last + file.removeprefix(source)
     with contextlib.suppress(OSError):
-        old = os.stat(there)
+        old, new = os.stat(there), os.stat(file)
         if (old.st_size, old.st_mtime_ns) == (new.st_size, new.st_mtime_ns):
-            os.link(there, to)
-            return True
-    return False
+            os.link(there, target)
+            return target
+    return str(shutil.copy2(file, target))
 
 
 def exchange(one: Path, other: Path) -> bool:
