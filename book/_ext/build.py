@@ -28,6 +28,7 @@ from .faults import cell_fault, one_line
 from .freshness import code_of, settle_environment
 from .keeping import (
     BUILD,
+    LASTING,
     PUBLISHED,
     WORK,
     alone,
@@ -174,7 +175,7 @@ def make_html() -> str:
 def start_kernels_early() -> None:
     """The kernel server takes seconds to import what kernels need; Sphinx takes as long to import itself."""
     settle_environment(ROOT)
-    if warm_kernels.LASTING in os.environ:
+    if LASTING in os.environ:
         return
     outputs = BUILD / ".jupyter_cache"
     if not any(outputs.glob("*.seal")):
@@ -209,7 +210,7 @@ def faults_in_one_line() -> Iterator[None]:
                 log.write_text(traceback.format_exc(), encoding="utf-8")
             sys.exit(f"descent: {one_line(error)} ({type(error).__name__}); details in _build/error.log")
         fault = error
-        if isinstance(fault, Changed) and not {AGAIN, warm_kernels.LASTING} & set(os.environ):
+        if isinstance(fault, Changed) and not {AGAIN, LASTING} & set(os.environ):
             print("a file was changed during the build; building again", flush=True)
             command = [sys.executable, "-m", "book._ext.build", *sys.argv[1:]]
             os.execve(sys.executable, command, {**os.environ, AGAIN: "1"})
@@ -298,6 +299,6 @@ if __name__ == "__main__":
 
     run()
     sys.stdout.flush()
-    if warm_kernels.LASTING not in os.environ:
+    if LASTING not in os.environ:
         # All is done and nothing runs any more; taking apart what was imported would take another second.
         os._exit(0)

@@ -55,7 +55,8 @@ def take_out(*packages: str) -> dict[str, ModuleType]:
 def say_how_classes_are_made() -> None:
     """A class made from a stand-in seems to take anything; autodoc believes what the class itself says first."""
     modules = [module for name, module in sys.modules.items() if name.partition(".")[0] == PACKAGE]
-    for cls in {cls for module in modules for cls in vars(module).values() if inspect.isclass(cls)}:
+    classes: set[Any] = {cls for module in modules for cls in vars(module).values() if inspect.isclass(cls)}
+    for cls in classes:
         made = vars(cls).get("__init__")
         if made is not None and hasattr(cls, "__sphinx_mock__") and cls.__module__.startswith(PACKAGE):
             signature = inspect.signature(made)
