@@ -30,12 +30,15 @@ def preload(others: list[str]) -> None:
     import ipykernel.kernelapp  # noqa: F401
     import matplotlib.backends.backend_pdf
     import matplotlib.backends.backend_svg
+    import myst_nb.ext.glue  # noqa: F401
     import torch._dynamo  # noqa: F401  # torch imports it at the first optimizer
     from matplotlib.figure import Figure
 
     # Matplotlib builds its reader of formulas, and fontTools its reader of fonts, when they are first needed.
     figure = Figure()
-    figure.subplots().set(yscale="log", title="$x$")
+    axes = figure.subplots()
+    axes.set(yscale="log", title="$x$")
+    axes.contour([[0, 1], [1, 2]])
     for format in ("svg", "pdf"):
         with matplotlib.rc_context({"pdf.fonttype": 42, "mathtext.fontset": "dejavusans"}):
             figure.savefig(io.BytesIO(), format=format)
