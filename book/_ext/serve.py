@@ -32,7 +32,7 @@ from .freshness import settle_environment, source_files
 from .keeping import BUILD, SOURCES
 
 BOOK = BUILD / "html"
-POLL = 0.05
+POLL = 0.03
 """Seconds between two looks at the files; looking at a hundred takes a millisecond, and misses no way of saving."""
 SETTLE = 0.02
 """Seconds for which files must stay as they are: an editor may save in several steps."""
