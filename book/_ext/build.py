@@ -66,7 +66,6 @@ def run_sphinx(builder: str, edition: str, pdfs: Iterable[str]) -> Any:
     """
     import yaml
     from docutils.utils import SystemMessage
-    from myst_nb.core.execute import ExecutionError
     from sphinx.application import Sphinx
     from sphinx.errors import SphinxError
     from sphinx.util.console import nocolor
@@ -102,8 +101,7 @@ def run_sphinx(builder: str, edition: str, pdfs: Iterable[str]) -> Any:
             app.build()
             return app
     except SectionFails as error:
-        cause = error.cause.__cause__ if isinstance(error.cause, ExecutionError) else error.cause
-        raise cell_fault(error.path, cause) from error
+        raise cell_fault(error.path, error.cause) from error
     except EquationsFail as error:
         raise Fault(str(error)) from error
     except (SphinxError, SystemMessage) as error:

@@ -1,26 +1,33 @@
 """The sections that have to run do so side by side, while pages without cells are read; each is read when it has run.
 
-Each runs through MyST-NB's own client, with a notebook cache of its own, so what it stores is what is later looked for.
+What a section's cells put out is stored under the name of all that it depends on; MyST-NB finds it in its own cache.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
 import os
 import shutil
+import tempfile
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from queue import Empty
 from typing import Any
 
 import nbformat
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
-from myst_nb.core.execute import create_client
+from jupyter_client.asynchronous import AsyncKernelClient
+from myst_nb.core.config import NbParserConfig
 from myst_nb.core.read import create_nb_reader
+from nbclient import NotebookClient
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.errors import SphinxError
+from traitlets.config import Config
 
 from book._ext.equations import await_verdicts
 from book._ext.freshness import LISTING, cells_as_written, code_of
@@ -43,12 +50,23 @@ class SectionFails(SphinxError):
         self.cause = cause
 
 
-class Listener:
-    """The logger that a client wants; what it would say, the exception says."""
+class Client(AsyncKernelClient):
+    """Jupyter's client, but for the fifth of a second for which that listens if a kernel that answers says more."""
 
-    def info(self, *_: Any, **__: Any) -> None: ...
+    async def wait_for_ready(self, timeout: float | None = None) -> None:
+        """Wait until the kernel answers, and what it puts out arrives.
 
-    debug = warning = error = critical = info
+        Raises:
+            RuntimeError: if it ends instead, or does neither for too many seconds.
+        """
+        end = time.monotonic() + (timeout or math.inf)
+        while time.monotonic() < end and await self.is_alive():
+            self.kernel_info()
+            with contextlib.suppress(Empty):
+                await self.get_shell_msg(timeout=1)
+                await self.get_iopub_msg(timeout=0.2)
+                return
+        raise RuntimeError("the kernel does not start")
 
 
 def execute(app: Sphinx, docname: str) -> float:
@@ -58,17 +76,36 @@ def execute(app: Sphinx, docname: str) -> float:
     path, folder = Path(env.doc2path(docname)), cache_of(app, docname)
     # Not whole, or it would not be run: what a killed build left, or somebody damaged.
     shutil.rmtree(folder, ignore_errors=True)
-    config = env.mystnb_config.copy(execution_cache_path=str(folder))
     text = path.read_text(encoding="utf-8")
-    reader = create_nb_reader(str(path), env.myst_config, config, text)
+    reader = create_nb_reader(str(path), env.myst_config, env.mystnb_config, text)
     if reader is not None:
-        with create_client(reader.read(text), str(path), config, Listener(), reader.read_fmt):
-            pass
+        notebook = reader.read(text)
+        run(notebook, path.parent, env.mystnb_config)
         # Changed while it ran: this build shows what it shows, but the next one runs the section again.
         if code_of(Path(app.srcdir)).key(docname, text) == folder.name:
+            store(notebook, path, folder)
             name_cells(folder)
             seal(folder)
     return time.perf_counter() - began
+
+
+def run(notebook: nbformat.NotebookNode, folder: Path, config: NbParserConfig) -> None:
+    """Run the cells of a notebook as the settings of MyST-NB say."""
+    manager = {"client_class": f"{__name__}.{Client.__name__}"}
+    with tempfile.TemporaryDirectory() as temporary:
+        NotebookClient(
+            notebook,
+            resources={"metadata": {"path": temporary if config.execution_in_temp else str(folder)}},
+            timeout=config.execution_timeout,
+            allow_errors=config.execution_allow_errors,
+            record_timing=False,
+            config=Config({"AsyncKernelManager": manager}),
+        ).execute()
+
+
+def store(notebook: nbformat.NotebookNode, path: Path, folder: Path) -> None:
+    bundle = CacheBundleIn(notebook, str(path), data={"execution_seconds": 0.0})
+    get_cache(str(folder)).cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
 
 
 def name_cells(folder: Path) -> None:
@@ -149,8 +186,7 @@ def lay_out(app: Sphinx, docname: str, text: str) -> Path:
     for cell, old in zip(*code, strict=True):
         cell.outputs, cell.execution_count = old.outputs, old.execution_count
     notebook.metadata.update({key: ran.metadata[key] for key in MADE_BY_RUNNING if key in ran.metadata})
-    bundle = CacheBundleIn(notebook, path, data={"execution_seconds": 0.0})
-    get_cache(str(folder)).cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+    store(notebook, Path(path), folder)
     note.write_text(state, encoding="utf-8")
     return folder
 
