@@ -67,6 +67,11 @@ Three symbols: {eq}`def-two` and {numref}`fig-walk`, and {ref}`sec-race`.
 ```{literalinclude} ../optim_code/optimizers.py
 :pyobject: SGDOptimizer
 ```
+
+```{eval-rst}
+.. autoclass:: optim_code.optim.Optim
+   :members: step
+```
 """
 PLAYGROUND = """
 ```{playground} fig-race
@@ -118,6 +123,7 @@ EDITS = {
     "a figure that goes": Edit("book/walk.md", ANOTHER, "", frozenset({"walk"})),
     "a comment in the module": Edit("optim_code/optimizers.py", "import torch\n", "import torch  # the tensors\n"),
     "a docstring": Edit("optim_code/problems.py", '"""', '"""In short: '),
+    "a docstring that a page shows": Edit("optim_code/optim.py", "writes the update of one", "says how to update one"),
     "a class that no section runs": Edit(
         "optim_code/optimizers.py", 'state["v"].sqrt() + group', '(state["v"].sqrt()) + 0 + group'
     ),
