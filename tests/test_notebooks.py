@@ -28,7 +28,7 @@ from book._ext.leaks import Secrets, leaks
 from book._ext.needed_code import needed_code
 from book._ext.student import lay_out_module
 from conftest import BUILD, PAGES, ROOT
-from small_book import NOTEBOOK, ONE, Copy, copy_book
+from small_book import NOTEBOOK, ONE, TOC, Copy, copy_book
 
 MADE = """
 import json
@@ -298,8 +298,12 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Copy:
     return copy_book(tmp_path_factory.mktemp("notebooks") / "book")
 
 
-def test_what_no_notebook_can_show_is_a_line_each_that_says_where(tmp_path: Path) -> None:
+@pytest.mark.parametrize("others", [0, 6], ids=["pages written by one process", "pages written side by side"])
+def test_what_no_notebook_can_show_is_a_line_each_that_says_where(tmp_path: Path, others: int) -> None:
     copy = copy_book(tmp_path / "book")
+    copy.write("_toc.yml", TOC + "".join(f"  - file: book/another{n}\n" for n in range(others)))
+    for n in range(others):
+        copy.write(f"book/another{n}.md", f"# Another {n}\n")
     copy.write("book/one.md", f"{ONE}\n```{{epigraph}}\nWords.\n```\n\nPress {{kbd}}`Ctrl`, or see [](two.md).\n")
     *lines, last = copy.faults()
     assert lines == [

@@ -67,7 +67,7 @@ def run_sphinx(builder: str, edition: str, pdfs: Iterable[str]) -> Any:
     import yaml
     from docutils.utils import SystemMessage
     from sphinx.application import Sphinx
-    from sphinx.errors import SphinxError
+    from sphinx.errors import SphinxError, SphinxParallelError
     from sphinx.util.console import nocolor
     from sphinx.util.docutils import docutils_namespace, patch_docutils
 
@@ -104,6 +104,11 @@ def run_sphinx(builder: str, edition: str, pdfs: Iterable[str]) -> Any:
         raise cell_fault(error.path, error.cause) from error
     except EquationsFail as error:
         raise Fault(str(error)) from error
+    except SphinxParallelError as error:
+        # From a process that wrote pages come only words.
+        with contextlib.suppress(OSError):
+            (BUILD / "error.log").write_text(str(error.traceback), encoding="utf-8")
+        raise Fault(f"{one_line(error)}; details in _build/error.log") from error
     except (SphinxError, SystemMessage) as error:
         said = one_line(error)
         place = "_config.yml: " if said.startswith("Could not import extension") else ""
@@ -220,8 +225,10 @@ def faults_in_one_line() -> Iterator[None]:
 
 def disk_is_full(error: BaseException | None) -> bool:
     """Whether that is behind an error, however it was passed on."""
+    full = (errno.ENOSPC, errno.EDQUOT)
     while error is not None:
-        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "disk is full" in str(error):
+        words = ("disk is full", *map(os.strerror, full))
+        if getattr(error, "errno", None) in full or any(said in str(error) for said in words):
             return True
         error = error.__cause__ or error.__context__
     return False

@@ -124,6 +124,8 @@ def lay_out_assets(app: Sphinx) -> None:
         # Some extensions lay theirs out only after the pages, which then did not name their sums.
         for late in set(scripts(static)) - set(laid_out(app)["files"]):
             (static / late).unlink()
+        # The theme writes its own over it, also after the pages.
+        builder.create_pygments_style_file()
     else:
         shutil.rmtree(static, ignore_errors=True)
         type(builder).copy_assets(builder)
