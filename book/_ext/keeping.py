@@ -103,7 +103,7 @@ def everything(*folders: Path) -> str:
     known = sums() if LASTING in os.environ else {}
     below = [Path(root, name) for folder in folders for root, _, names in os.walk(folder) for name in names]
     sha = hashlib.sha256()
-    for path in sorted(map(os.fspath, below)):
+    for path in sorted(os.fspath(path) for path in below if path.is_file()):
         status = os.stat(path)
         state = [status.st_size, status.st_mtime_ns, status.st_ino]
         if path not in known or known[path][1:] != state:
