@@ -34,7 +34,7 @@ from .keeping import BUILD, SOURCES
 BOOK = BUILD / "html"
 POLL = 0.03
 """Seconds between two looks at the files; looking at a hundred takes a millisecond, and misses no way of saving."""
-SETTLE = 0.02
+SETTLE = 0.01
 """Seconds for which files must stay as they are: an editor may save in several steps."""
 
 NOT_YET = "<title>Descent</title><body>There is no book yet.</body></html>"
