@@ -127,6 +127,9 @@ def test_nothing_runs_off_the_side_of_the_page(seen: Visit, width: int) -> None:
     seen.show("light", width)
     open_dropdowns(seen)
     assert seen.page.evaluate("document.scrollingElement.scrollWidth") <= width
+    # Nor need a reader push a table aside to see its last column.
+    wide = "tables => tables.filter(table => table.scrollWidth > table.parentElement.clientWidth).length"
+    assert seen.page.locator(".bd-article table").evaluate_all(wide) == 0
 
 
 @pytest.mark.parametrize("width", WIDTHS)
