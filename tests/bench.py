@@ -29,8 +29,6 @@ ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "_build" / "bench"
 RUNS = int(os.environ.get("RUNS", "3"))
 SECTIONS = [int(n) for n in os.environ.get("SECTIONS", "5 10 20 40").split()]
-MANY = 10
-"""With more sections than these, once: stock takes minutes for them."""
 # What may be, by the book's own demands: ours as a part of stock's.
 LIMITS = {"cold": 0.30, "nothing": 0.50, "sentence, live": 0.30, "cell, live": 0.25, "slope": 0.20}
 
@@ -284,7 +282,7 @@ def measure(folder: Path) -> dict[str, dict[str, list[float]]]:
         mine, theirs = copy(folder / f"ours{count}"), copy(folder / f"stock{count}", stock=True)
         synthetic(mine, count)
         synthetic(theirs, count)
-        for _ in range(RUNS if count <= MANY else 1):
+        for _ in range(RUNS):
             note(f"{count} sections", "ours", mine.cold())
             note(f"{count} sections", "stock", theirs.cold())
     return seconds
