@@ -92,6 +92,12 @@ def test_a_cell_that_writes_to_stderr_is_named(copy: Copy) -> None:
         assert "stderr" in said
 
 
+def test_a_section_may_set_its_own_limit(copy: Copy) -> None:
+    text = ONE.replace("kernelspec:", "execution:\n  timeout: 1\nkernelspec:")
+    copy.write("book/one.md", text.replace('print("the first cell")', "import time\n\ntime.sleep(20)"))
+    assert "cell 1: ran longer than 1 s" in copy.fault()
+
+
 def test_cells_without_the_notebook_front_matter_are_not_silently_left_out(copy: Copy) -> None:
     copy.write("book/two.md", TWO + "\n```{code-cell} ipython3\n1 + 1\n```\n")
     line = (copy.root / "book/two.md").read_text().splitlines().index("```{code-cell} ipython3") + 1

@@ -20,10 +20,10 @@ from typing import Any
 import nbformat
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
+from jupyter_cache.executors.utils import single_nb_execution
 from jupyter_client.asynchronous.client import AsyncKernelClient
 from myst_nb.core.config import NbParserConfig
 from myst_nb.core.read import create_nb_reader
-from nbclient import NotebookClient
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.errors import SphinxError
@@ -90,17 +90,18 @@ def execute(app: Sphinx, docname: str) -> float:
 
 
 def run(notebook: nbformat.NotebookNode, folder: Path, config: NbParserConfig) -> None:
-    """Run the cells of a notebook as the settings of MyST-NB say."""
+    """Run the cells of a notebook as the settings of MyST-NB, and its own, say."""
     manager = {"client_class": f"{__name__}.{Client.__name__}"}
     with tempfile.TemporaryDirectory() as temporary:
-        NotebookClient(
+        done = single_nb_execution(
             notebook,
-            resources={"metadata": {"path": temporary if config.execution_in_temp else str(folder)}},
+            cwd=temporary if config.execution_in_temp else str(folder),
             timeout=config.execution_timeout,
             allow_errors=config.execution_allow_errors,
-            record_timing=False,
             config=Config({"AsyncKernelManager": manager}),
-        ).execute()
+        )
+    if done.err is not None:
+        raise done.err
 
 
 def store(notebook: nbformat.NotebookNode, path: Path, folder: Path) -> None:
