@@ -29,12 +29,15 @@ from sphinx.environment import BuildEnvironment
 from sphinx.errors import SphinxError
 from traitlets.config import Config
 
+from book._ext import warm_kernels
 from book._ext.equations import await_verdicts
 from book._ext.freshness import LISTING, cells_as_written, code_of
 from book._ext.keeping import seal, sound
 
 MADE_BY_RUNNING = ("language_info", "widgets")
 
+LATE = 60
+"""Seconds for which the outputs of a cell that has ended are waited for."""
 KEPT = 200
 """How many states of sections the cache keeps."""
 
@@ -91,13 +94,21 @@ def execute(app: Sphinx, docname: str) -> float:
 
 def run(notebook: nbformat.NotebookNode, folder: Path, config: NbParserConfig) -> None:
     """Run the cells of a notebook as the settings of MyST-NB, and its own, say."""
-    manager = {"client_class": f"{__name__}.{Client.__name__}"}
-    with tempfile.TemporaryDirectory() as temporary:
+    with tempfile.TemporaryDirectory(dir=warm_kernels.folder()) as temporary:
+        inside = Path(temporary, "cells")
+        inside.mkdir()
+        manager = {"client_class": f"{__name__}.{Client.__name__}", "connection_file": f"{temporary}/kernel.json"}
+        if warm_kernels.can_fork():
+            # A free port could be taken by another build's kernel before this one comes to use it; a file's name can't.
+            manager["transport"] = "ipc"
         done = single_nb_execution(
             notebook,
-            cwd=temporary if config.execution_in_temp else str(folder),
+            cwd=str(inside if config.execution_in_temp else folder),
             timeout=config.execution_timeout,
             allow_errors=config.execution_allow_errors,
+            # On a busy machine outputs can come seconds late; by default they would be left out then, with a warning.
+            iopub_timeout=LATE,
+            raise_on_iopub_timeout=True,
             config=Config({"AsyncKernelManager": manager}),
         )
     if done.err is not None:

@@ -66,6 +66,8 @@ def serve(path: str, others: list[str], parent: int) -> None:
             builds.close()
     # What is here stays; no kernel need go through it, and have it copied, whenever it collects its garbage.
     gc.freeze()
+    # Figures are many small objects that live to the end: looking for garbage among them less often costs nothing.
+    gc.set_threshold(100_000, 50, 100)
     gc.enable()
     listener.settimeout(0.5)
     while os.getppid() == parent:
@@ -98,7 +100,10 @@ def listen(path: str) -> socket.socket:
 def become(request: dict[str, Any], stub: socket.socket, files: list[int]) -> None:
     """Turn this fork into the module that was asked for, as ``python -m`` would run it; it never returns."""
     os.setsid()
-    stub.sendall(f"{os.getpid()}\n".encode())
+    try:
+        stub.sendall(f"{os.getpid()}\n".encode())
+    except OSError:  # the stub was killed meanwhile
+        os._exit(1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number, file in enumerate(files, start=1):

@@ -140,6 +140,11 @@ def end() -> None:
         running = None
 
 
+def folder() -> str | None:
+    """The folder that goes when the server does, however the build ends; None without a server."""
+    return os.environ.get(LASTING) or (str(running.folder) if running is not None else None)
+
+
 def python() -> list[str]:
     """The command of a Python that has imported torch already, or of an ordinary one."""
     if LASTING in os.environ:
