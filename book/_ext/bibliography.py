@@ -10,9 +10,11 @@ from pybtex import plugin
 from pybtex.database import Entry
 from pybtex.style.formatting import unsrt
 from sphinx.application import Sphinx
+from sphinxcontrib.bibtex import plugin as referencing
 
-# For every citation that a page shows it looks through all packages that are installed; they stay the same.
-plugin._load_entry_point = functools.cache(plugin._load_entry_point)
+# For every citation that a page shows they look through all packages that are installed; those stay the same.
+for looking in (plugin, referencing):
+    vars(looking)["entry_points"] = functools.cache(looking.entry_points)
 
 
 class Unsrt(unsrt.Style):  # type: ignore[misc]  # pybtex has no types

@@ -9,6 +9,7 @@ import argparse
 import contextlib
 import errno
 import gc
+import logging
 import os
 import shutil
 import sys
@@ -288,6 +289,8 @@ def main() -> None:
     gc.set_threshold(100_000, 50, 100)
     if LASTING in os.environ:
         gc.disable()  # the end is in a second
+    # Sphinx says a thousand things that nobody listens to.
+    logging.disable(logging.DEBUG)
     with faults_in_one_line():
         print(f"building the book ({arguments.target})", flush=True)
         make = prepare(arguments.target, arguments.section)

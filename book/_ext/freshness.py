@@ -42,11 +42,16 @@ def source_files(*paths: Path) -> list[Path]:
         if not path.is_dir():
             found.append(path)
             continue
-        for file in sorted(path.rglob("*")):
-            inside = file.relative_to(path).parts
-            if not any(part == "__pycache__" or part.startswith((".", "#")) or part.endswith("~") for part in inside):
-                found += [file] if file.is_file() else []
+        below: list[Path] = []
+        for folder, inside, files in os.walk(path):
+            inside[:] = filter(is_source, inside)
+            below += [Path(folder, name) for name in filter(is_source, files)]
+        found += sorted(below)
     return found
+
+
+def is_source(name: str) -> bool:
+    return not name.startswith((".", "#")) and not name.endswith("~") and name != "__pycache__"
 
 
 def digest(*paths: Path) -> str:

@@ -97,15 +97,11 @@ class Preview:
             self.tell("")
 
 
-def stamp() -> dict[Path, tuple[int, int]] | None:
-    """What the files look like from outside: their times and sizes; nothing while a folder is being renamed."""
+def stamp() -> dict[Path, tuple[int, int]]:
+    """What the files look like from outside: their times and sizes."""
     found = {}
-    try:
-        files = source_files(*(ROOT / name for name in SOURCES))
-    except FileNotFoundError:
-        return None
-    for file in files:
-        with contextlib.suppress(FileNotFoundError):
+    for file in source_files(*(ROOT / name for name in SOURCES)):
+        with contextlib.suppress(OSError):
             status = file.stat()
             found[file] = (status.st_mtime_ns, status.st_size)
     return found
@@ -117,7 +113,7 @@ def requirements() -> bytes:
     return b""
 
 
-async def settled() -> dict[Path, tuple[int, int]] | None:
+async def settled() -> dict[Path, tuple[int, int]]:
     await asyncio.sleep(SETTLE)
     return stamp()
 
