@@ -144,25 +144,37 @@ def test_a_section_that_left_the_contents_leaves_the_book(walk: Copy, tmp_path: 
 
 
 CHECKS = "from optim_code import check\n\ncheck('sgd', Mine)"
+GETS = "import optim_code\n\ngetattr(optim_code, 'SGD' + 'Optimizer')"
+CALLS = "import optim_code\n\neval('optim_code.' + 'SGDOptimizer')"
 WALKS = "from optim_code import SGDOptimizer, output, w\n\noutput(SGDOptimizer([w], lr=0.1))"
 
 
 @pytest.mark.parametrize(
     ("module", "old", "new", "reaches"),
     [
-        ("mistakes", 'replaced(rule, {symbol("lr")', 'replaced(rule, {symbol("eps")', {CHECKS}),
-        ("trials", "NSTEPS = 50", "NSTEPS = 51", {CHECKS}),
-        ("judging", "TOLERANCE = 1e-5", "TOLERANCE = 1e-6", {CHECKS}),
-        ("optimizers", 'p.data.add_(p.grad.data, alpha=-group["lr"])', "pass", {WALKS}),
+        ("mistakes", 'replaced(rule, {symbol("lr")', 'replaced(rule, {symbol("eps")', {CHECKS, GETS, CALLS}),
+        ("trials", "NSTEPS = 50", "NSTEPS = 51", {CHECKS, GETS, CALLS}),
+        ("judging", "TOLERANCE = 1e-5", "TOLERANCE = 1e-6", {CHECKS, GETS, CALLS}),
+        ("optimizers", 'p.data.add_(p.grad.data, alpha=-group["lr"])', "pass", {WALKS, GETS, CALLS}),
+        ("optimizers", 'state["t"] += 1', 'state["t"] += 2', {GETS, CALLS}),
     ],
 )
 def test_code_reaches_a_module_that_a_function_imports_if_it_reaches_the_function(
     tmp_path: Path, module: str, old: str, new: str, reaches: set[str]
 ) -> None:
     shutil.copytree(ROOT / "optim_code", tmp_path / "optim_code")
-    before = {cell: Code(tmp_path).reached([cell]) for cell in (CHECKS, WALKS)}
+    before = {cell: Code(tmp_path).reached([cell]) for cell in (CHECKS, WALKS, GETS, CALLS)}
     path = tmp_path / "optim_code" / f"{module}.py"
     text = path.read_text(encoding="utf-8")
     assert old in text
     path.write_text(text.replace(old, new), encoding="utf-8")
     assert {cell for cell in before if Code(tmp_path).reached([cell]) != before[cell]} == reaches
+
+
+@pytest.mark.parametrize("name", ["book/heights.csv", "book/tool.py", "optim_code/table.json"])
+def test_a_file_beside_the_code_is_data_for_all_cells(tmp_path: Path, name: str) -> None:
+    shutil.copytree(ROOT / "optim_code", tmp_path / "optim_code")
+    (tmp_path / "book").mkdir()
+    before = Code(tmp_path).key("book/walk", WALK)
+    (tmp_path / name).write_text("1")
+    assert Code(tmp_path).key("book/walk", WALK) != before

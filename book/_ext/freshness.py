@@ -28,11 +28,11 @@ CELL = re.compile(r"^\s*(?:`{3,}|~{3,}|:{3,})\s*\{code-cell\}", re.M)
 OPTIONS = re.compile(r"\A(?:---\n.*?^---\n|(?::[\w-]+:[^\n]*\n)+)", re.M | re.S)
 # What reads names or texts of code while it runs: who uses it depends on all of the module, to the byte.
 LOOKING = {"getmembers", "globals", "vars", "__dict__", "__subclasses__", "import_module", "getsource", "getdoc"}
-LOOKING |= {"__doc__", "help"}
+LOOKING |= {"__doc__", "help", "eval", "exec", "dir", "locals", "__import__", "modules", "attrgetter", "methodcaller"}
 NOT_READ = {"_ext", "_static", "_templates"}
 LISTING = "{equation-coverage}"
 LOOKED_AT: dict[Path, Code] = {}
-NOT_DATA = {".md", ".bib", ".py", ".pyc", ".sty"}
+NOT_DATA = {".md", ".bib", ".pyc", ".sty"}
 
 
 def source_files(*paths: Path) -> list[Path]:
@@ -175,7 +175,10 @@ class Code:
         files = [
             path
             for path in source_files(self.root / "optim_code", self.root / "book")
-            if path.suffix not in NOT_DATA and not NOT_READ & {*path.relative_to(self.root).parts}
+            if path.suffix not in NOT_DATA
+            and not NOT_READ & {*path.relative_to(self.root).parts}
+            # The code of optim_code is looked at piece by piece; what else a cell may import is one file to it.
+            and not (path.suffix == ".py" and path.is_relative_to(self.root / "optim_code"))
         ]
         return hash_of((path.relative_to(self.root).as_posix(), path) for path in files)
 
@@ -257,6 +260,10 @@ def names(tree: ast.AST) -> Iterator[str]:
             yield from node.module.split(".")
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.isidentifier():
             yield node.value
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "getattr":
+            # By a name that only running it tells, it may get anything.
+            if not all(isinstance(name, ast.Constant) for name in node.args[1:2]):
+                yield "__dict__"
 
 
 def settle(app: Sphinx, config: Config) -> None:
