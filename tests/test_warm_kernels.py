@@ -130,6 +130,21 @@ def test_where_forking_is_not_to_be_had_ordinary_kernels_run_after_one_line(copy
     copy.write("book/one.md", ONE)
 
 
+def test_outputs_that_come_late_are_in_the_book(copy: Copy) -> None:
+    # As on a busy machine: the cell has ended, but for six seconds what it put out does not arrive.
+    code = """\
+import sys, time
+sys.stdout.flush_timeout = sys.stderr.flush_timeout = 0.01  # it does not wait for that itself
+get_ipython().kernel.iopub_thread.schedule(lambda: time.sleep(6))
+"late, and " + "here"
+"""
+    copy.write("book/one.md", ONE + CELL.format(code=code))
+    done = copy.build()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert b"late, and here" in copy.published()["book/one.html"]
+    copy.write("book/one.md", ONE)
+
+
 def test_the_rehearsal_of_a_build_comes_to_its_end(tmp_path: Path) -> None:
     # A server whose rehearsal fails says nothing, and is slower.
     script = ROOT / "book" / "_ext" / "rehearsal.py"
