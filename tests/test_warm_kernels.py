@@ -130,6 +130,17 @@ def test_where_forking_is_not_to_be_had_ordinary_kernels_run_after_one_line(copy
     copy.write("book/one.md", ONE)
 
 
+def test_a_folder_for_temporary_files_may_have_a_long_name(copy: Copy, tmp_path: Path) -> None:
+    temporary = tmp_path / "long".ljust(100, "-")
+    temporary.mkdir()
+    copy.write("book/one.md", ONE + CELL.format(code="print('a long name')"))
+    done = copy.build(TMPDIR=str(temporary))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert b"a long name" in copy.published()["book/one.html"]
+    assert left_in(temporary) == []
+    copy.write("book/one.md", ONE)
+
+
 def test_outputs_that_come_late_are_in_the_book(copy: Copy) -> None:
     # As on a busy machine: the cell has ended, but for six seconds what it put out does not arrive.
     code = """\

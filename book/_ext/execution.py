@@ -94,13 +94,14 @@ def execute(app: Sphinx, docname: str) -> float:
 
 def run(notebook: nbformat.NotebookNode, folder: Path, config: NbParserConfig) -> None:
     """Run the cells of a notebook as the settings of MyST-NB, and its own, say."""
-    with tempfile.TemporaryDirectory(dir=warm_kernels.folder()) as temporary:
+    home = warm_kernels.folder()
+    with tempfile.TemporaryDirectory(dir=home) as temporary:
         inside = Path(temporary, "cells")
         inside.mkdir()
         manager = {"client_class": f"{__name__}.{Client.__name__}", "connection_file": f"{temporary}/kernel.json"}
-        if warm_kernels.can_fork():
+        if home is not None:
             # A free port could be taken by another build's kernel before this one comes to use it; a file's name can't.
-            manager["transport"] = "ipc"
+            manager |= {"transport": "ipc", "ip": temporary}
         done = single_nb_execution(
             notebook,
             cwd=str(inside if config.execution_in_temp else folder),

@@ -262,8 +262,7 @@ def names(tree: ast.AST) -> Iterator[str]:
             yield node.value
         elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "getattr":
             # By a name that only running it tells, it may get anything.
-            if not all(isinstance(name, ast.Constant) for name in node.args[1:2]):
-                yield "__dict__"
+            yield from () if all(isinstance(name, ast.Constant) for name in node.args[1:2]) else ("__dict__",)
 
 
 def settle(app: Sphinx, config: Config) -> None:

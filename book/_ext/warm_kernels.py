@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 WAIT = 60.0
+LONGEST = 70
+"""How long the name of the folder for temporary files may be; the names of sockets have 32 more, of 107."""
 BUILDS = [
     "jinja2.ext",
     "jupyter_book.config",
@@ -74,7 +76,9 @@ class WarmKernels:
     """
 
     def __init__(self, builds: bool = False) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="descent-"))
+        # The name of a socket is short, by the system's demand.
+        long = len(tempfile.gettempdir()) > LONGEST
+        self.folder = Path(tempfile.mkdtemp(prefix="descent-", dir="/tmp" if long else None))
         socket = self.folder / "socket"
         self.stub = stub(self.folder, "socket-builds" if builds else "socket")
         kernel = [*stub(self.folder), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
