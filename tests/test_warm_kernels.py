@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import pytest
 from book._ext import warm_kernels
 from book._ext.freshness import settle_environment
 from conftest import ROOT
-from small_book import NOTEBOOK, ONE, Copy, copy_book, run
+from small_book import NOTEBOOK, ONE, Copy, complaints, copy_book, run
 
 CELL = "\n```{{code-cell}} ipython3\n{code}\n```\n"
 MARKS = """\
@@ -41,6 +42,14 @@ assert torch.initial_seed() != 1
 assert torch.get_default_dtype() is torch.float32
 assert random.random() != random.Random(0).random()
 assert "torch._dynamo" in sys.modules  # it is a fork of the warm process"""
+
+# As on a busy machine: the cell has ended, but for six seconds what it put out does not arrive.
+LATE = """\
+import sys, time
+sys.stdout.flush_timeout = sys.stderr.flush_timeout = 0.01  # it does not wait for that itself
+get_ipython().kernel.iopub_thread.schedule(lambda: time.sleep(6))
+"late, and " + "here"
+"""
 
 
 @pytest.fixture(scope="module")
@@ -141,15 +150,12 @@ def test_a_folder_for_temporary_files_may_have_a_long_name(copy: Copy, tmp_path:
     copy.write("book/one.md", ONE)
 
 
-def test_outputs_that_come_late_are_in_the_book(copy: Copy) -> None:
-    # As on a busy machine: the cell has ended, but for six seconds what it put out does not arrive.
-    code = """\
-import sys, time
-sys.stdout.flush_timeout = sys.stderr.flush_timeout = 0.01  # it does not wait for that itself
-get_ipython().kernel.iopub_thread.schedule(lambda: time.sleep(6))
-"late, and " + "here"
-"""
-    copy.write("book/one.md", ONE + CELL.format(code=code))
+def test_outputs_that_come_late_are_in_the_book_or_an_error_never_left_out(copy: Copy) -> None:
+    copy.write("book/one.md", ONE + CELL.format(code=LATE))
+    impatient = "from book._ext import build, execution; execution.LATE = 1; build.main()"
+    # The kernel says by itself that it is late.
+    *_, line = complaints(run([sys.executable, "-c", impatient, "html"], copy.root))
+    assert re.search(r"book/one\.md:\d+: cell 2: ended, but what it put out did not arrive in 1 s; ", line)
     done = copy.build()
     assert done.returncode == 0, done.stdout + done.stderr
     assert b"late, and here" in copy.published()["book/one.html"]

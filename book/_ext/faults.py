@@ -41,6 +41,10 @@ def cell_fault(path: Path, error: BaseException | None) -> Fault:
     if isinstance(error, CellTimeoutError):
         seconds = re.search(r"after (\d+)", str(error))
         limit = f"{seconds[1]} s" if seconds else "the limit"
+        if "IOPub" in str(error):
+            return Fault(
+                f"{place}: ended, but what it put out did not arrive in {limit}; let it put out less, and build again"
+            )
         return Fault(f"{place}: ran longer than {limit}; make it shorter, or raise execute: timeout in _config.yml")
     if isinstance(error, DeadKernelError):
         return Fault(f"{place}: the kernel died while it ran; look for what ends the process or takes all memory")
