@@ -81,6 +81,8 @@ def test_two_builds_from_nothing_are_the_same_to_the_byte(walk: Copy) -> None:
     shutil.rmtree(walk.root / "_build")
     assert "book/walk … executed" in build(walk)
     assert everything(walk) == before
+    # It would be another where the requirements are installed in another folder.
+    assert ".buildinfo" not in before
 
 
 def test_a_changed_module_changes_figures_and_numbers_and_going_back_runs_nothing(walk: Copy) -> None:

@@ -35,6 +35,8 @@ SOURCES = ("_config.yml", "_toc.yml", "requirements.txt", "book", "optim_code")
 # A change to one of these builds all pages anew; their cells come from the cache.
 GROUND = ("_config.yml", "_toc.yml", "requirements.txt", "book/_ext", "book/_templates")
 EXCHANGE, AT_FDCWD = 2, -100
+# Sphinx's note for itself, of the configuration: it differs with the folder that all is installed in.
+left_out = shutil.ignore_patterns(".buildinfo")
 
 
 @contextlib.contextmanager
@@ -167,7 +169,8 @@ def publish(builder: str, *names: str) -> None:
             shutil.rmtree(leftover, ignore_errors=True)
         link = functools.partial(link_or_copy, source=os.fspath(source), last=os.fspath(place))
         try:
-            shutil.copytree(source, new, copy_function=link if name in untouched else shutil.copy2)
+            copy = link if name in untouched else shutil.copy2
+            shutil.copytree(source, new, ignore=left_out, copy_function=copy)
         except OSError:
             shutil.rmtree(new, ignore_errors=True)
             raise

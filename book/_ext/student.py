@@ -20,7 +20,7 @@ from typing import Any
 from .editions import CLASSES
 from .faults import ROOT, Fault
 from .freshness import source_files
-from .keeping import WORK, publish
+from .keeping import WORK, left_out, publish
 from .leaks import Secrets, leaks
 
 ZIP = "descent-student.zip"
@@ -46,7 +46,7 @@ def make_student(build: Callable[..., Any]) -> str:
     kit = WORK / "student" / "student"
     shutil.rmtree(kit, ignore_errors=True)
     kit.mkdir(parents=True)
-    shutil.copytree(pages, kit / "html")
+    shutil.copytree(pages, kit / "html", ignore=left_out)
     for notebook in sorted(pages.glob("_notebooks/*.ipynb")):
         shutil.copyfile(notebook, kit / notebook.name)
     (kit / "handouts").mkdir()
