@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -160,6 +161,23 @@ def test_outputs_that_come_late_are_in_the_book_or_an_error_never_left_out(copy:
     assert done.returncode == 0, done.stdout + done.stderr
     assert b"late, and here" in copy.published()["book/one.html"]
     copy.write("book/one.md", ONE)
+
+
+def test_a_stub_that_is_killed_while_it_asks_leaves_no_word_and_the_next_is_served(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    warm = warm_kernels.WarmKernels()
+    try:
+        request = {"argv": ["-m", "this"], "cwd": str(ROOT), "env": dict(os.environ)}
+        with socket.socket(socket.AF_UNIX) as killed:
+            killed.connect(str(warm.folder / "socket"))
+            killed.sendall(f"{request!r}\n".encode())
+        assert "Zen of Python" in run([*warm.stub, "-m", "this"], ROOT).stdout
+        wait_until(lambda: psutil.Process(warm.server.pid).children() == [])
+    finally:
+        warm.end()
+    assert capfd.readouterr() == ("", "")
 
 
 def test_the_rehearsal_of_a_build_comes_to_its_end(tmp_path: Path) -> None:
