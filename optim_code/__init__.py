@@ -1,22 +1,36 @@
-"""The module of *Descent*: four optimizers, the bowl they walk on, the figures of their walks, and a check of yours."""
+"""The module of *Descent*: four optimizers, the bowl they walk on, the figures of their walks, and a check of yours.
 
-from typing import NoReturn
+Nothing is imported before it is asked for: the check of a class takes SymPy, and reading a section not even torch.
+"""
 
-from .checking import check
-from .figures import output, w
-from .optim import Optim
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 
-try:
+if TYPE_CHECKING:
+    from .checking import check
+    from .figures import output, w
+    from .optim import Optim
     from .optimizers import AdamOptimizer, RMSPropOptimizer, SGDMomentumOptimizer, SGDOptimizer
-except ModuleNotFoundError as error:
-    if error.name != f"{__name__}.optimizers":
-        raise
+
+HOME = {"Optim": "optim", "check": "checking", "output": "figures", "w": "figures", "": "optimizers"}
+"""The module of each name; that of all others is the last. The build reads this table, too."""
+OPTIMIZERS = f"{__name__}.{HOME['']}"
 
 __all__ = ["AdamOptimizer", "Optim", "RMSPropOptimizer", "SGDMomentumOptimizer", "SGDOptimizer", "check", "output", "w"]
 
 
-def __getattr__(name: str) -> NoReturn:
-    """Say what is missing where the optimizers are left out, as they are in a student's kit."""
-    if name in __all__:
-        raise ImportError(f"{name} is not in this kit; write it as a class of your own, made from Optim")
+def __getattr__(name: str) -> Any:
+    """Import what is asked for; say what is missing where the optimizers are left out, as they are in a kit."""
+    if name in HOME:
+        return getattr(import_module(f"{__name__}.{HOME[name]}"), name)
+    if not name.startswith("_"):
+        if find_spec(f"{__name__}.{name}") is not None:
+            return import_module(f"{__name__}.{name}")
+        if find_spec(OPTIMIZERS) is not None:
+            found = vars(import_module(OPTIMIZERS)).get(name)
+            if isinstance(found, type):
+                return found
+        elif name in __all__:
+            raise ImportError(f"{name} is not in this kit; write it as a class of your own, made from Optim")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -10,7 +10,7 @@ import html
 import inspect
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,12 +23,10 @@ from .optim import Optim
 if TYPE_CHECKING:  # both need SymPy, which takes a second; `from optim_code import output` must not wait for it
     from .equations import UpdateRule
 
-UPDATES = Path(__file__).parent / "updates.json"
+UPDATES = Path(__file__).parents[__name__.count(".") - 1] / "updates.json"
 """The update equations of a kit, LaTeX by label; the kit's builder writes it: ``json.dumps(updates())``."""
-BOOK = Path(__file__).parents[1] / "book"
-
-FENCED = re.compile(r"^(`{3,}|~{3,})(?P<info>.*)\n(?P<body>(?:.*\n)*?)\1[`~]*[ \t]*$", re.M)
-DISPLAYED = re.compile(r"^[ \t]*\$\$(?P<latex>[^$]+)\$\$[ \t]*\((?P<label>update-[\w-]+)\)", re.M)
+BOOK = next((folder for folder in Path(__file__).parents if (folder / "_toc.yml").is_file()), Path(__file__).parents[1])
+"""The folder of the book that this module belongs to, if it does to one."""
 
 # Ink on ground, both the box's own, so that it reads the same on a light and on a dark page.
 PASSED = ("#0b3d1e", "#dff3e4", "#2e7d4f")
@@ -112,24 +110,13 @@ def updates() -> dict[str, str]:
     if UPDATES.is_file():
         found: dict[str, str] = json.loads(UPDATES.read_text(encoding="utf-8"))
     else:
-        texts = [path.read_text(encoding="utf-8") for path in sorted(BOOK.glob("*.md"))]
-        found = {label: latex for text in texts for label, latex in _displayed(text)}
+        # Only here, for a kit has no sections, and not what reads them.
+        from . import sections
+
+        found = sections.displayed_updates(BOOK)
     if not found:
         raise CheckError(f"there are no equations to check against: neither {UPDATES} nor sections in {BOOK}")
     return found
-
-
-def _displayed(text: str) -> Iterator[tuple[str, str]]:
-    """The labelled updates of a section; what stands in a fence is only shown, but for a displayed equation."""
-
-    def keep_maths(fence: re.Match[str]) -> str:
-        label = re.search(r"^:label:\s*(\S+)", fence["body"], re.M)
-        if fence["info"].strip() != "{math}" or label is None:
-            return ""
-        return "$$\n" + re.sub(r"^:.*\n", "", fence["body"], flags=re.M) + f"$$ ({label[1]})"
-
-    for found in DISPLAYED.finditer(FENCED.sub(keep_maths, text)):
-        yield found["label"], found["latex"].strip()
 
 
 def check(name: str, cls: type[Optim]) -> Verdict:

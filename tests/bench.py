@@ -24,6 +24,7 @@ import psutil
 from playwright.sync_api import sync_playwright
 
 from book._ext.equations import KINDS, read_section
+from optim_code.sections import read_pages
 
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "_build" / "bench"
@@ -347,8 +348,8 @@ def playground(html: Path) -> dict[str, float]:
 
 def sizes() -> dict[str, str]:
     """How much of a book there is."""
-    pages = sorted((ROOT / "book").glob("*.md"))
-    sections = [read_section(f"book/{page.stem}", page.read_text(encoding="utf-8"))[0] for page in pages]
+    pages = read_pages(ROOT).values()
+    sections = [read_section(page)[0] for page in pages]
     found = [equation for equations in sections for equation in equations]
     kinds = ", ".join(f"{sum(e.kind == kind for e in found)} {kind}" for kind in KINDS)
     return {"pages of HTML": str(len(pages)), "displayed equations": f"{len(found)} ({kinds})"}

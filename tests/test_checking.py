@@ -23,6 +23,7 @@ from conftest import PAGES, ROOT
 from optim_code import check, checking, judging, mistakes, rewriting, trials, watched
 from optim_code.checking import CheckError, Verdict
 from optim_code.equations import UpdateRule, class_for
+from optim_code.sections import read_page
 from students import CONSTANT_RATE, MOMENTUM, RIGHT, WRONG, Answer, answer, slip
 
 RATE = 'p.data -= group["lr"] * p.grad.data'
@@ -498,8 +499,7 @@ def test_every_word_of_the_box_has_the_boxs_colours_and_stands_out() -> None:
 
 
 def test_it_knows_the_updates_that_the_build_checks() -> None:
-    texts = {page: (ROOT / f"{page}.md").read_text(encoding="utf-8") for page in PAGES}
-    found = [e for page, text in texts.items() for e in read_section(page, text)[0] if e.kind == "update"]
+    found = [e for page in PAGES for e in read_section(read_page(ROOT, page))[0] if e.kind == "update"]
     assert checking.updates() == {e.label: e.latex for e in found}
 
 
@@ -532,6 +532,7 @@ ADAGRAD_STEP = """
 
 @pytest.fixture
 def adagrad(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "_toc.yml").write_text("root: adagrad\n", encoding="utf-8")
     (tmp_path / "adagrad.md").write_text(ADAGRAD, encoding="utf-8")
     monkeypatch.setattr(checking, "BOOK", tmp_path)
 
@@ -567,6 +568,7 @@ def test_a_new_method_has_its_mistakes_by_itself(mistake: str, old: str, new: st
 KIT = """
 import sys
 from optim_code import Optim, check, output, w
+from optim_code.sections import read_page
 assert "sympy" not in sys.modules
 
 try:

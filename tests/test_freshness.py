@@ -10,6 +10,7 @@ import pytest
 
 from book._ext.freshness import Code
 from conftest import ROOT
+from optim_code.sections import Page
 from small_book import NOTEBOOK, TOC, Copy, copy_book
 
 WALK = f"""{NOTEBOOK}
@@ -157,8 +158,9 @@ WALKS = "from optim_code import SGDOptimizer, output, w\n\noutput(SGDOptimizer([
         ("mistakes", 'replaced(rule, {symbol("lr")', 'replaced(rule, {symbol("eps")', {CHECKS, GETS, CALLS}),
         ("trials", "NSTEPS = 50", "NSTEPS = 51", {CHECKS, GETS, CALLS}),
         ("judging", "TOLERANCE = 1e-5", "TOLERANCE = 1e-6", {CHECKS, GETS, CALLS}),
-        ("optimizers", 'p.data.add_(p.grad.data, alpha=-group["lr"])', "pass", {WALKS, GETS, CALLS}),
-        ("optimizers", 'state["t"] += 1', 'state["t"] += 2', {GETS, CALLS}),
+        ("figures", "nsteps: int = 20", "nsteps: int = 21", {WALKS, GETS, CALLS}),
+        ("optimizers", 'p.data.add_(p.grad.data, alpha=-group["lr"])', "pass", {WALKS, CHECKS, GETS, CALLS}),
+        ("optimizers", 'state["t"] += 1', 'state["t"] += 2', {WALKS, CHECKS, GETS, CALLS}),
     ],
 )
 def test_code_reaches_a_module_that_a_function_imports_if_it_reaches_the_function(
@@ -177,6 +179,7 @@ def test_code_reaches_a_module_that_a_function_imports_if_it_reaches_the_functio
 def test_a_file_beside_the_code_is_data_for_all_cells(tmp_path: Path, name: str) -> None:
     shutil.copytree(ROOT / "optim_code", tmp_path / "optim_code")
     (tmp_path / "book").mkdir()
-    before = Code(tmp_path).key("book/walk", WALK)
+    page = Page("book/walk", WALK.split("\n"))
+    before = Code(tmp_path).key(page)
     (tmp_path / name).write_text("1")
-    assert Code(tmp_path).key("book/walk", WALK) != before
+    assert Code(tmp_path).key(page) != before

@@ -16,6 +16,7 @@ from book._ext.equations import read_section
 from conftest import ROOT
 from optim_code import equations
 from optim_code.equations import EquationError, UpdateRule, check_identity, check_update, class_for, read
+from optim_code.sections import read_page
 
 # What is replaced by what, one occurrence at a time, in the LaTeX of an equation.
 ERRORS: dict[str, list[tuple[str, str]]] = {
@@ -77,7 +78,7 @@ SLIPS: dict[str, list[tuple[str, str]]] = {
 def book_equations(kind: str) -> tuple[tuple[str, str], ...]:
     found = []
     for docname in ("quadratic", "sgd", "momentum", "rmsprop", "adam"):
-        equations, _ = read_section(docname, (ROOT / "book" / f"{docname}.md").read_text())
+        equations, _ = read_section(read_page(ROOT, f"book/{docname}"))
         found += [(e.label, e.latex) for e in equations if e.kind == kind]
     return tuple(found)
 

@@ -22,6 +22,7 @@ from optim_code import AdamOptimizer, SGDMomentumOptimizer, SGDOptimizer, optimi
 from optim_code.descent import descend
 from optim_code.equations import UpdateRule, class_for
 from optim_code.problems import bowl
+from optim_code.sections import read_page
 from small_book import NOTEBOOK, TOC, copy_book
 from test_browser import THEMES, Visit, visit
 
@@ -42,7 +43,7 @@ NAMED = {  # the figures that teachers know by name
 UPDATES = {
     equation.label.removeprefix("update-"): equation.latex
     for page in PAGES
-    for equation in read_section(page, (ROOT / f"{page}.md").read_text(encoding="utf-8"))[0]
+    for equation in read_section(read_page(ROOT, page))[0]
     if equation.kind == "update"
 }
 
@@ -741,6 +742,7 @@ mystnb:
 ---
 from optim_code import output, w
 from optim_code.optimizers import AdagradOptimizer
+from optim_code.sections import read_page
 
 output(AdagradOptimizer([w], lr=0.5), nsteps=25, fname="adagrad.pdf")
 ```

@@ -117,16 +117,18 @@ EDITS = {
     "a cell": Edit("book/walk.md", "lr=0.1", "lr=0.2", frozenset({"walk"})),
     "the file of a figure": Edit("book/race.md", '"race.pdf"', '"run.pdf"', frozenset({"race"})),
     "a data file": Edit("book/heights.csv", "1,2", "1,3", frozenset(EVERYTHING)),
-    "a class": Edit("optim_code/optimizers.py", 'state["t"] += 1', 'state["t"] = state["t"] + 1', frozenset({"race"})),
+    "a class": Edit("optim_code/optimizers.py", 'state["t"] += 1', 'state["t"] += 2 - 1', frozenset(EVERYTHING)),
     "what all runs use": Edit("optim_code/figures.py", "nsteps: int = 20", "nsteps: int = 19", frozenset(EVERYTHING)),
     "a colour": Edit("optim_code/figures.py", '"path": "#c8102e"', '"path": "#b00020"', frozenset(EVERYTHING)),
-    "a colour of dark pages": Edit("optim_code/figures.py", '"path": "#ff6b78"', '"path": "#ff8a94"'),
+    "a colour of dark pages": Edit(
+        "optim_code/figures.py", '"path": "#ff6b78"', '"path": "#ff8a94"', frozenset(EVERYTHING)
+    ),
     "a figure that goes": Edit("book/walk.md", ANOTHER, "", frozenset({"walk"})),
     "a comment in the module": Edit("optim_code/optimizers.py", "import torch\n", "import torch  # the tensors\n"),
     "a docstring": Edit("optim_code/problems.py", '"""', '"""In short: '),
     "a docstring that a page shows": Edit("optim_code/optim.py", "writes the update of one", "says how to update one"),
     "a class that no section runs": Edit(
-        "optim_code/optimizers.py", 'state["v"].sqrt() + group', '(state["v"].sqrt()) + 0 + group'
+        "optim_code/optimizers.py", 'state["v"].sqrt() + group', '0 + state["v"].sqrt() + group', frozenset(EVERYTHING)
     ),
     "what a symbol means": Edit("optim_code/equations.py", "the parameters; $w_t$", "all parameters; $w_t$"),
     "the title of the book": Edit("_config.yml", "title: Descent", "title: Ascent"),

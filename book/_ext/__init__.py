@@ -8,6 +8,7 @@ if TYPE_CHECKING:  # a build that finds nothing changed does not import Sphinx
     from sphinx.application import Sphinx
 
 IDEAS = (
+    "sources",
     "editions",
     "freshness",
     "equations",

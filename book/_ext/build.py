@@ -21,6 +21,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
+from optim_code.sections import read_pages
+
 from . import warm_kernels
 from .editions import EDITIONS
 from .faults import ROOT as ROOT
@@ -185,8 +187,7 @@ def start_kernels_early() -> None:
     if not any(outputs.glob("*.seal")):
         return warm_kernels.start()
     code = code_of(ROOT)
-    texts = {path: path.read_text(encoding="utf-8") for path in (ROOT / "book").glob("*.md")}
-    keys = [code.key(path.relative_to(ROOT).with_suffix("").as_posix(), text) for path, text in texts.items()]
+    keys = [code.key(page) for page in read_pages(ROOT).values()]
     if any(key and not sound(outputs / key) for key in keys):
         warm_kernels.start()
 

@@ -68,7 +68,7 @@ def facts(app: Any) -> dict[str, dict[str, list[str]]]:
         for kind in ("figures", "numbers"):
             for name, value in noted.get(kind, {}).items():
                 found[kind][name] = [docname, value]
-        for equation in app.env.descent_read.get(docname, ("", ((), {})))[1][0]:
+        for equation in app.descent_checker.found.get(docname, ()):
             found["equations"][equation.label] = [docname, equation.latex]
     return found
 

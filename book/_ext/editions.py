@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from optim_code.sections import read_page
+
 if TYPE_CHECKING:  # a build that finds nothing changed does not import Sphinx
     from sphinx.application import Sphinx
     from sphinx.config import Config
@@ -86,7 +88,7 @@ def contents_of(contents: Any, root: Path) -> Any:
 def for_teachers(root: Path, entry: Any) -> bool:
     if not isinstance(entry, dict) or "file" not in entry:
         return False
-    front = FRONT.match((root / f"{entry['file'].removesuffix('.md')}.md").read_text(encoding="utf-8"))
+    front = FRONT.match(read_page(root, entry["file"].removesuffix(".md")).text)
     return front is not None and re.search(r"^edition:\s*teacher\s*$", front[1], re.M) is not None
 
 

@@ -20,13 +20,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
 from docutils import nodes
 from docutils.statemachine import StringList
-from markdown_it import MarkdownIt
-from mdit_py_plugins.colon_fence import colon_fence_plugin
-from mdit_py_plugins.dollarmath import dollarmath_plugin
-from mdit_py_plugins.front_matter import front_matter_plugin
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.errors import SphinxError
@@ -34,17 +29,18 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.docutils import SphinxDirective
 
 from book._ext import warm_kernels
-from book._ext.freshness import LISTING, code_of, digest, pins
+from book._ext.faults import Fault
+from book._ext.freshness import LISTING, PACKAGE, code_of, digest, pins, source_files
 from book._ext.light_imports import imported
+from book._ext.settings import check_contents
 from book._ext.verdicts import Finding
 from book._ext.verdicts import verdicts as hold_here
+from optim_code.sections import Block, Page, SectionError, contents, label_of, read_options, read_page
 
 KEPT = 500
 """How many verdicts are remembered."""
 
 KINDS = ("update", "identity", "claim", "def")
-# Directives whose content is not MyST.
-VERBATIM = ("code-cell", "code", "code-block", "literalinclude", "eval-rst", "raw", "bibliography", "math")
 
 
 @dataclass(frozen=True)
@@ -54,15 +50,11 @@ class Equation:
     label: str
     latex: str
     docname: str
-    line: int
+    where: str
 
     @property
     def kind(self) -> str:
         return self.label.partition("-")[0]
-
-    @property
-    def where(self) -> str:
-        return f"{self.docname}.md:{self.line}"
 
 
 @dataclass(frozen=True)
@@ -71,8 +63,8 @@ class Verdict:
 
     label: str
     kind: str
-    path: str
-    line: int
+    docname: str
+    where: str
     against: str
     fault: str = ""
     program: dict[str, Any] = field(default_factory=dict)
@@ -80,11 +72,11 @@ class Verdict:
     @property
     def row(self) -> str:
         result = f"FAILS: {self.fault}" if self.fault else self.against
-        return f"{self.kind:<8}  {self.label:<34}  {self.path}:{self.line:<5}  {result}"
+        return f"{self.kind:<8}  {self.label:<34}  {self.where:<24}  {result}"
 
     @property
     def complaint(self) -> str:
-        return f"{self.path}:{self.line}: {self.label or 'equation'}: {self.fault}"
+        return f"{self.where}: {self.label or 'equation'}: {self.fault}"
 
 
 class EquationsFail(SphinxError):
@@ -96,48 +88,25 @@ class EquationsFail(SphinxError):
 # --- finding -------------------------------------------------------------------------------------------------------
 
 
-def parser() -> MarkdownIt:
-    return (
-        MarkdownIt("commonmark")
-        .use(front_matter_plugin)
-        .use(colon_fence_plugin)
-        .use(dollarmath_plugin, allow_labels=True, double_inline=True)
-    )
-
-
-def read_section(docname: str, text: str) -> tuple[list[Equation], dict[str, int]]:
-    """The displayed equations of a section, and the line of the asserting cell of each claim."""
+def read_section(page: Page) -> tuple[list[Equation], dict[str, str]]:
+    """The displayed equations of a page, and where the asserting cell of each claim is."""
     equations: list[Equation] = []
-    cells: dict[str, int] = {}
-    for name, content, label, line in blocks(text, 1):
-        if name == "math":
-            equations.append(Equation(label, content.strip(), docname, line))
-        elif re.search(r"^\s*assert\b", content, re.M):
-            tags = re.search(r"^:?\s*tags:\s*\[([^]]*)\]", content, re.M)
-            for tag in tags[1].split(",") if tags else ():
-                cells.setdefault(tag.strip(), line)
+    cells: dict[str, str] = {}
+    for block in page.blocks:
+        where = page.where(block.first)
+        label = label_of(block, where)
+        if label is not None:
+            equations.append(Equation(label, block.body.strip(), page.docname, where))
+        elif block.name == "code-cell" and re.search(r"^\s*assert\b", block.body, re.M):
+            for tag in tags_of(block, where):
+                cells.setdefault(tag, where)
     return equations, cells
 
 
-def blocks(text: str, first: int) -> Iterator[tuple[str, str, str, int]]:
-    """The equations and code cells of a MyST text: kind, content, label, line; directives inside directives too."""
-    for token in parser().parse(text):
-        line = first + (token.map[0] if token.map else 0)
-        if token.type in ("math_block", "math_block_label"):
-            yield "math", token.content, token.info if token.type == "math_block_label" else "", line
-        elif token.type == "inline":
-            for child in token.children or ():
-                if child.type == "math_inline_double":
-                    yield "math", child.content, "", line
-        elif token.type in ("fence", "colon_fence") and token.info.strip().startswith("{"):
-            name = token.info.strip()[1:].partition("}")[0]
-            if name == "math":
-                label = re.search(r"^:label:\s*(\S+)", token.content, re.M)
-                yield "math", re.sub(r"^:.*\n", "", token.content, flags=re.M), label[1] if label else "", line
-            elif name == "code-cell":
-                yield "cell", token.content, "", line
-            elif name not in VERBATIM:
-                yield from blocks(token.content, line + 1)
+def tags_of(cell: Block, where: str) -> list[str]:
+    """The tags of a code cell."""
+    tags = read_options(cell, where).get("tags", [])
+    return [tags] if isinstance(tags, str) else list(map(str, tags or []))
 
 
 # --- checking ------------------------------------------------------------------------------------------------------
@@ -151,10 +120,8 @@ class Checker:
         pending: the equations that have to be run, by their place among the verdicts, each with its key.
     """
 
-    def __init__(self, root: Path, docnames: Iterable[str], read: dict[str, Any] | None = None) -> None:
-        """Find the equations; ``read`` remembers what was found in which text."""
+    def __init__(self, root: Path, docnames: Iterable[str]) -> None:
         self.root = root
-        read = {} if read is None else read
         self.memory = root / "_build" / ".equations.json"
         try:
             self.known: dict[str, list[Any]] = json.loads(self.memory.read_text(encoding="utf-8"))
@@ -162,25 +129,21 @@ class Checker:
             self.known = {}
         self.used: dict[str, list[Any]] = {}
         code = code_of(root)
-        shared = [piece.hash for name in ("equations", "optim", "descent", "problems") for piece in code.pieces[name]]
-        self.base = "\0".join([*shared, pins(root), digest(Path(__file__).with_name("verdicts.py"))])
-        if code.broken:
-            raise EquationsFail(code.broken)
-        if not (root / "optim_code" / "optimizers.py").is_file():
-            raise EquationsFail("optim_code/optimizers.py: No such file; the updates are held against its classes")
-        self.classes = class_sources(root)
+        self.base = "\0".join([code.whole, pins(root), digest(Path(__file__).with_name("verdicts.py"))])
+        if code.fault:
+            raise EquationsFail(code.fault)
+        self.classes = optimizer_classes(root)
+        if not self.classes:
+            raise EquationsFail("optim_code: it has no class named …Optimizer; write one, or put the file back")
+        self.found: dict[str, list[Equation]] = {}
         self.verdicts: list[Verdict] = []
         self.pending: dict[int, tuple[str, Equation]] = {}
         first: dict[str, Equation] = {}
         for docname in docnames:
-            text = (self.root / f"{docname}.md").read_text(encoding="utf-8")
-            if read.get(docname, ("",))[0] != text:
-                read[docname] = (text, read_section(docname, text))
-            equations, cells = read[docname][1]
-            for equation in equations:
-                found = self.judge(equation, cells, first)
-                place = (f"{docname}.md", equation.line)
-                self.verdicts.append(Verdict(equation.label, equation.kind, *place, *found))
+            self.found[docname], cells = read_section(read_page(root, docname))
+            for equation in self.found[docname]:
+                finding = self.judge(equation, cells, first)
+                self.verdicts.append(Verdict(equation.label, equation.kind, docname, equation.where, *finding))
                 first.setdefault(equation.label, equation)
         self.verdicts += self.classes_without_equation(first)
 
@@ -207,7 +170,7 @@ class Checker:
             new.replace(self.memory)
         return self.verdicts
 
-    def judge(self, equation: Equation, cells: dict[str, int], first: dict[str, Equation]) -> Sequence[Any]:
+    def judge(self, equation: Equation, cells: dict[str, str], first: dict[str, Equation]) -> Sequence[Any]:
         """What is found of an equation, as far as reading and remembering tells: see `Finding`."""
         if not equation.label:
             return "", "a displayed equation needs a label: $$ … $$ (update-…, identity-…, claim-… or def-…)"
@@ -218,12 +181,12 @@ class Checker:
         if equation.kind == "def":
             return ("a definition, which claims nothing",)
         if equation.kind == "claim":
-            line = cells.get(equation.label)
-            if line is None:
+            where = cells.get(equation.label)
+            if where is None:
                 return "", f"a claim needs a hidden cell with an assert: :tags: [remove-cell, {equation.label}]"
-            return (f"asserted by the cell at line {line}",)
-        source = self.classes.get(equation.label.partition("-")[2], "") if equation.kind == "update" else ""
-        key = hashlib.sha256("\0".join([equation.label, equation.latex, source, self.base]).encode()).hexdigest()
+            file, _, line = where.rpartition(":")
+            return (f"asserted by the cell at line {line}" + f" of {file}" * (file != f"{equation.docname}.md"),)
+        key = hashlib.sha256("\0".join([equation.label, equation.latex, self.base]).encode()).hexdigest()
         if key in self.known:
             self.used[key] = self.known[key]
             return self.known[key]
@@ -231,29 +194,30 @@ class Checker:
         return ("",)
 
     def classes_without_equation(self, first: dict[str, Equation]) -> Iterator[Verdict]:
-        covered = {self.classes.get(label.partition("-")[2]) for label in first if label.startswith("update-")}
-        for name, line in class_lines(self.root).items():
-            if self.classes[name.removesuffix("Optimizer").lower()] not in covered:
-                fault = f"{name} has no update equation; label one update-{name.removesuffix('Optimizer').lower()}"
-                yield Verdict(name, "update", "optim_code/optimizers.py", line, "", fault)
+        covered = {name_for(label.partition("-")[2], self.classes) for label in first if label.startswith("update-")}
+        for name, where in self.classes.items():
+            if name not in covered:
+                short = name.removesuffix("Optimizer").lower()
+                fault = f"{name} has no update equation; label one update-{short}"
+                yield Verdict(name, "update", "", where, "", fault)
 
 
-def class_lines(root: Path) -> dict[str, int]:
-    tree = ast.parse((root / "optim_code" / "optimizers.py").read_text(encoding="utf-8"))
-    return {node.name: node.lineno for node in tree.body if isinstance(node, ast.ClassDef)}
+def optimizer_classes(root: Path) -> dict[str, str]:
+    """File and line of each class of `optim_code` whose name says that it is an optimizer, wherever it lies."""
+    found: dict[str, str] = {}
+    for path in (path for path in source_files(root / PACKAGE) if path.suffix == ".py"):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and node.name.endswith("Optimizer") and not node.name.startswith("_"):
+                found[node.name] = f"{path.relative_to(root).as_posix()}:{node.lineno}"
+    return found
 
 
-def class_sources(root: Path) -> Any:
-    """A hash of all that each optimizer runs, by the name that its update's label uses: the class's, or its end."""
-    code = code_of(root)
-    sources = {name.removesuffix("Optimizer").lower(): code.reached([name]) for name in class_lines(root)}
-
-    class Sources(dict[str, str]):
-        def get(self, name: str, default: Any = None) -> Any:
-            found = [key for key in self if key == name] or [key for key in self if key.endswith(name)]
-            return self[found[0]] if len(found) == 1 and name else default
-
-    return Sources(sources)
+def name_for(update: str, classes: Iterable[str]) -> str:
+    """The class that an update is named after, as `optim_code.equations.class_for` finds it; empty if there is none."""
+    short = update.replace("-", "")
+    keys = {name.removesuffix("Optimizer").lower(): name for name in classes}
+    found = [key for key in keys if key == short] or [key for key in keys if key.endswith(short)]
+    return keys[found[0]] if len(found) == 1 and short else ""
 
 
 # --- in the build --------------------------------------------------------------------------------------------------
@@ -261,10 +225,7 @@ def class_sources(root: Path) -> Any:
 
 def find(app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]) -> list[str]:
     """Find all equations before anything is read, and refuse what reading them tells."""
-    read: dict[str, Any] = getattr(env, "descent_read", {})
-    env.descent_read = read  # type: ignore[attr-defined]
-    docnames = [name for name in toc_order(env) if name in env.found_docs]
-    checker = Checker(Path(app.srcdir), docnames, read)
+    checker = Checker(Path(app.srcdir), toc_order(env))
     refuse(checker.verdicts)
     app.descent_checker = checker  # type: ignore[attr-defined]
     env.descent_equations = checker.state  # type: ignore[attr-defined]
@@ -316,13 +277,13 @@ def conclude(app: Sphinx, env: BuildEnvironment) -> list[str]:
     before: dict[str, str] = getattr(env, "descent_notes", {})
     updates = [verdict for verdict in await_verdicts(app) if verdict.kind == "update"]
     env.descent_notes = {verdict.label: verdict.against for verdict in updates}  # type: ignore[attr-defined]
-    moved = [v.path.removesuffix(".md") for v in updates if before.get(v.label) != v.against]
+    moved = [v.docname for v in updates if before.get(v.label) != v.against]
     return [name for name in moved if name in env.found_docs]
 
 
 def toc_order(env: BuildEnvironment) -> list[str]:
-    site_map = getattr(env.app.config, "external_site_map", None)
-    return list(site_map) if site_map is not None else sorted(env.found_docs)
+    """The pages of this edition, in the order of the table of contents."""
+    return [docname for docname in contents(Path(env.srcdir)) if docname in env.found_docs]
 
 
 class checked(nodes.General, nodes.Element):  # type: ignore[misc]  # docutils has no types
@@ -431,13 +392,11 @@ def main() -> int:
     """`make equations`: one row an equation, without a build."""
     argparse.ArgumentParser(prog="make equations", description=main.__doc__).parse_args()
     root = Path(__file__).resolve().parents[2]
-    from sphinx_external_toc.parsing import MalformedError, parse_toc_yaml
-
     try:
-        docnames = list(parse_toc_yaml(root / "_toc.yml"))
-        found = Checker(root, docnames).run(hold_here)
-    except (OSError, EquationsFail, MalformedError, yaml.YAMLError) as error:
-        print(f"descent: {' '.join(str(error).split())}; mend it and run make equations again", file=sys.stderr)
+        check_contents(root / "_toc.yml")
+        found = Checker(root, contents(root)).run(hold_here)
+    except (Fault, EquationsFail, SectionError) as error:
+        print("\n".join(f"descent: {line}" for line in str(error).splitlines()), file=sys.stderr)
         return 1
     for verdict in found:
         print(verdict.row)

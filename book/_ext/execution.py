@@ -33,6 +33,7 @@ from book._ext import warm_kernels
 from book._ext.equations import await_verdicts
 from book._ext.freshness import LISTING, cells_as_written, code_of
 from book._ext.keeping import seal, sound
+from optim_code.sections import Page, read_page
 
 MADE_BY_RUNNING = ("language_info", "widgets")
 
@@ -79,13 +80,14 @@ def execute(app: Sphinx, docname: str) -> float:
     path, folder = Path(env.doc2path(docname)), cache_of(app, docname)
     # Not whole, or it would not be run: what a killed build left, or somebody damaged.
     shutil.rmtree(folder, ignore_errors=True)
-    text = path.read_text(encoding="utf-8")
+    page = read_page(Path(app.srcdir), docname)
+    text = page.text
     reader = create_nb_reader(str(path), env.myst_config, env.mystnb_config, text)
     if reader is not None:
         notebook = reader.read(text)
         run(notebook, path.parent, env.mystnb_config)
         # Changed while it ran: this build shows what it shows, but the next one runs the section again.
-        if code_of(Path(app.srcdir)).key(docname, text) == folder.name:
+        if code_of(Path(app.srcdir)).key(read_page(Path(app.srcdir), docname)) == folder.name:
             store(notebook, path, folder)
             name_cells(folder)
             seal(folder)
@@ -154,7 +156,8 @@ def begin(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
     app.descent_jobs = {  # type: ignore[attr-defined]
         name: pool.submit(execute, app, name) for name in sorted(running, key=lambda name: -size[name])
     }
-    listing = [name for name in docnames if LISTING in Path(env.doc2path(name)).read_text(encoding="utf-8")]
+    pages: dict[str, Page] = app.descent_pages  # type: ignore[attr-defined]
+    listing = [name for name in docnames if LISTING in pages[name].text]
     docnames.sort(key=lambda name: (name in listing, name in running, -size[name] if name in running else 0, name))
 
 
@@ -172,18 +175,20 @@ def await_section(app: Sphinx, docname: str, source: list[str]) -> None:
             await_verdicts(app)
             raise SectionFails(Path(env.doc2path(docname)), error) from error
         app.emit("section-executed", docname, seconds)
-    env.mystnb_config = env.mystnb_config.copy(execution_cache_path=str(lay_out(app, docname, source[0])))
+    page = Page(docname, source[0].split("\n"))
+    env.mystnb_config = env.mystnb_config.copy(execution_cache_path=str(lay_out(app, page)))
 
 
-def lay_out(app: Sphinx, docname: str, text: str) -> Path:
+def lay_out(app: Sphinx, page: Page) -> Path:
     """A cache that holds the outputs of a section for its cells as they are now.
 
     Cells are the same if their code is; MyST-NB's cache would run them again for a new caption, too. Where their code
     is another, the cache is left empty, and MyST-NB runs the section itself.
     """
     env: Any = app.env
+    docname, text = page.docname, page.text
     folder = Path(app.outdir).parent / "jupyter_cache" / docname
-    note, state = folder / "made_from", "\0".join([cache_of(app, docname).name, *cells_as_written(text)])
+    note, state = folder / "made_from", "\0".join([cache_of(app, docname).name, *cells_as_written(page)])
     if note.exists() and note.read_text(encoding="utf-8") == state:
         return folder
     shutil.rmtree(folder, ignore_errors=True)

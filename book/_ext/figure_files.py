@@ -152,7 +152,7 @@ def night(app: Sphinx, uri: str) -> str:
 
 def maker(env: BuildEnvironment) -> str:
     """A hash of the code that makes a figure dark."""
-    return str(env.descent_code.reached(["from optim_code.figures import dark"]))[:16]  # type: ignore[attr-defined]
+    return str(env.descent_code.reached(["optim_code.figures.dark"]))[:16]  # type: ignore[attr-defined]
 
 
 def darken_again(app: Sphinx, env: BuildEnvironment) -> list[str]:

@@ -1,8 +1,12 @@
 """What a section depends on, by content: what its cells run, and what its page shows.
 
-A section's outputs depend on its cells, on the code of `optim_code` that they reach, on data files and on the pinned
-versions. A hash of these names the folder of its notebook cache, so a change to what a section runs executes it anew,
-a change to anything else does not, and going back finds the old outputs again. It needs no import of what it looks at.
+A section's outputs depend on its cells, on the modules of `optim_code` that they can import, on data files and on the
+pinned versions. A hash of these names the folder of its notebook cache, so a change to what a section runs executes it
+again, a change to anything else does not, and going back finds the old outputs again.
+
+Which modules a section can import follows from the imports, wherever the modules lie: from the names of its cells that
+`optim_code` exports or that are names of modules, from there by every import statement. A module counts as a whole,
+without its comments and docstrings. Cells that inspect code at run time depend on every byte of `optim_code`.
 """
 
 from __future__ import annotations
@@ -12,27 +16,32 @@ import hashlib
 import os
 import re
 import sys
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
+
+from optim_code import sections
+from optim_code.sections import Page, read_page
 
 if TYPE_CHECKING:  # a build that finds nothing changed does not import Sphinx
     from sphinx.application import Sphinx
     from sphinx.config import Config
     from sphinx.environment import BuildEnvironment
 
-# A fence at the left, to its end: what stands in another one is that one's, be it only shown.
-FENCE = re.compile(r"^(?P<fence>`{3,}|~{3,}|:{3,})(?P<info>[^\n]*)\n(?P<body>.*?)^(?P=fence)", re.M | re.S)
-CELL = re.compile(r"^\s*(?:`{3,}|~{3,}|:{3,})\s*\{code-cell\}", re.M)
-OPTIONS = re.compile(r"\A(?:---\n.*?^---\n|(?::[\w-]+:[^\n]*\n)+)", re.M | re.S)
-# What reads names or texts of code while it runs: who uses it depends on all of the module, to the byte.
-LOOKING = {"getmembers", "globals", "vars", "__dict__", "__subclasses__", "import_module", "getsource", "getdoc"}
-LOOKING |= {"__doc__", "help", "eval", "exec", "dir", "locals", "__import__", "modules", "attrgetter", "methodcaller"}
+PACKAGE = "optim_code"
+HOME = "HOME"
+"""The table in a package's ``__init__`` that says of each name that it exports lazily in which module that is."""
+# Names that inspect code, or import it by a computed name. A section that uses one depends on every byte.
+INSPECTING = {"getmembers", "globals", "vars", "__dict__", "__subclasses__", "import_module", "getsource", "getdoc"}
+INSPECTING |= {"__doc__", "help", "eval", "exec", "dir", "locals", "__import__", "modules", "attrgetter", "*"}
+INSPECTING |= {"methodcaller", "find_spec", "exec_module", "run_path", "run_module", "walk_packages", "iter_modules"}
+IMPORTING = {"import_module", "__import__", "exec", "eval", "spec_from_file_location"}
 NOT_READ = {"_ext", "_static", "_templates"}
 LISTING = "{equation-coverage}"
-LOOKED_AT: dict[Path, Code] = {}
 NOT_DATA = {".md", ".bib", ".pyc", ".sty"}
+NOT_DATA_AT_THE_TOP = {*NOT_DATA, ".yml", ".toml", ".txt", ""}
+_code_cache: dict[Path, Code] = {}
 
 
 def source_files(*paths: Path) -> list[Path]:
@@ -77,163 +86,176 @@ def pins(root: Path) -> str:
     return "\n".join([sys.version, *(line for line in lines if line.strip() and not line.startswith("#"))])
 
 
-def cells(text: str) -> list[str]:
-    """The code of a section's cells, without their options: a caption is not run.
-
-    Where it is not plain which fences are cells, for some are indented or only shown, the whole text counts as code.
-    """
-    fences = FENCE.finditer(text)
-    found = [OPTIONS.sub("", f["body"], count=1) for f in fences if f["info"].strip().startswith("{code-cell}")]
-    if "file_format: mystnb" in text.partition("\n---")[0] and len(CELL.findall(text)) != len(found):
-        return [text]
-    return found
+def cells(page: Page) -> list[str]:
+    """The code of a section's cells, without their options: a caption is not run."""
+    return [block.body for block in page.blocks if block.name == "code-cell"]
 
 
-def cells_as_written(text: str) -> list[str]:
-    """What of a section makes a notebook's cells and says how they run: its front matter, the cells, their options."""
-    if cells(text) == [text]:
-        return [text]
-    fences = (fence for fence in FENCE.finditer(text) if fence["info"].strip().startswith("{code-cell}"))
-    return [text.partition("\n---")[0], *(fence.group() for fence in fences)]
+def cells_as_written(page: Page) -> list[str]:
+    """What makes a notebook's cells and says how they run: the front matter, the cells, their options."""
+    shown = ("\n".join(page.lines[block.first : block.last]) for block in page.blocks if block.name == "code-cell")
+    return [page.text.partition("\n---")[0], *shown]
 
 
 def code_of(root: Path) -> Code:
-    """The code of `optim_code` as it stands; looked at once for each state of it."""
-    whole = digest(root / "optim_code")
-    if root not in LOOKED_AT or LOOKED_AT[root].whole != whole:
-        LOOKED_AT[root] = Code(root)
-    return LOOKED_AT[root]
-
-
-class Piece(NamedTuple):
-    """A statement of a module: a hash of what it is, whatever its layout, and all that it names."""
-
-    module: str
-    hash: str
-    names: frozenset[str]
+    """The code of `optim_code` as it stands; read once for each state of it."""
+    every_byte = digest(root / PACKAGE)
+    if root not in _code_cache or _code_cache[root].every_byte != every_byte:
+        _code_cache[root] = Code(root)
+    return _code_cache[root]
 
 
 class Code:
-    """The definitions of `optim_code`, and which of them a piece of code can reach.
+    """The modules of `optim_code`, and which of them a piece of code can import.
 
-    One reaches another by naming it. Names are compared as they stand, in any module, so rather too much is reached
-    than too little; and what looks around by itself (`LOOKING`) reaches everything.
+    Attributes:
+        every_byte: a hash of all files.
+        modules: of each module, by its name within the package (empty for ``__init__``), a hash of its syntax without
+            docstrings.
+        imports: the modules that each one imports, anywhere in it.
+        exports: the modules of the names that the package exports lazily; under an empty name, that of all others.
+        inspects: the modules that import others by a computed name.
+        fault: the first module that is not Python, as a line for the editor; empty if all are.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.whole = digest(root / "optim_code")
-        self.definitions: dict[str, list[Piece]] = {}
-        self.always: dict[str, list[Piece]] = {}
-        self.pieces: defaultdict[str, list[Piece]] = defaultdict(list)
+        self.every_byte = digest(root / PACKAGE)
+        self.modules: dict[str, str] = {}
         self.imports: dict[str, set[str]] = {}
-        self.broken = ""
-        self.found: dict[str, str] = {}
-        for path in (path for path in source_files(root / "optim_code") if path.suffix == ".py"):
-            self.always[path.stem], self.imports[path.stem] = [], set()
+        self.exports: dict[str, str] = {}
+        self.inspects: set[str] = set()
+        self.fault = ""
+        trees: dict[str, ast.Module] = {}
+        packages: set[str] = set()
+        for path in (path for path in source_files(root / PACKAGE) if path.suffix == ".py"):
+            parts = list(path.relative_to(root / PACKAGE).with_suffix("").parts)
+            if parts[-1] == "__init__":
+                parts.pop()
+                packages.add(".".join(parts))
             try:
-                tree = ast.parse(path.read_text(encoding="utf-8"))
+                trees[".".join(parts)] = without_docstrings(ast.parse(path.read_text(encoding="utf-8")))
             except SyntaxError as error:
-                self.broken = f"optim_code/{path.name}:{error.lineno}: SyntaxError: {error.msg}; mend that line"
-                continue
-            for node in without_docstrings(tree).body:
-                self.take(path.stem, node)
+                name = path.relative_to(root).as_posix()
+                self.fault = self.fault or f"{name}:{error.lineno}: SyntaxError: {error.msg}; fix that line"
+        self.exports = lazy_exports(trees.get(""))
+        self.modules = dict.fromkeys(trees, "")
+        for module, tree in trees.items():
+            self.modules[module] = hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+            package = module if module in packages else module.rpartition(".")[0]
+            self.imports[module] = {self.module_of(name) for name in imported_names(tree, package)}
+            # The package itself finds its modules by the table that was read.
+            if (module or not self.exports) and IMPORTING & set(names(tree)):
+                self.inspects.add(module)
 
-    def take(self, module: str, node: ast.AST) -> None:
-        """Sort a statement of a module: a definition by its name, or what importing it runs."""
-        piece = Piece(module, hashlib.sha256(ast.dump(node).encode()).hexdigest(), frozenset(names(node)))
-        self.pieces[module].append(piece)
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            self.define(node.name, piece)
-        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            pass  # never run
-        elif isinstance(node, ast.Try) and all(isinstance(n, ast.ImportFrom) and n.level for n in node.body):
-            # An import of what may be left out: the package is the same, whoever names nothing of it.
-            for statement in (*node.body, *node.handlers, *node.orelse, *node.finalbody):
-                self.take(module, statement)
-        elif isinstance(node, ast.ImportFrom) and node.level:
-            self.imports[module].add((node.module or "__init__").partition(".")[0])
-            for alias in node.names:
-                self.imports[module].add(alias.name)
-                if alias.asname:
-                    self.define(alias.asname, Piece(module, alias.name, frozenset({alias.name})))
-        elif isinstance(node, (ast.Assign, ast.AnnAssign)) and not any(isinstance(n, ast.Call) for n in ast.walk(node)):
-            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
-                if isinstance(target, ast.Name):
-                    self.define(target.id, piece)
-                else:
-                    self.always[module].append(piece)
-        else:
-            self.always[module].append(piece)
+    @cached_property
+    def whole(self) -> str:
+        """A hash of all modules, without comments and docstrings."""
+        return self.digest_of(self.modules)
 
-    def define(self, name: str, piece: Piece) -> None:
-        self.definitions.setdefault(name, []).append(piece)
-
-    @property
+    @cached_property
     def data(self) -> str:
         """What lies beside the code and the sections, for cells to read."""
+        docnames = sections.contents(self.root)
+        beside = {self.root / docname.partition("/")[0] for docname in docnames if "/" in docname}
+        folders = sorted({self.root / PACKAGE, self.root / "book", *beside})
+        if any("/" not in docname for docname in docnames):
+            top = (path for path in self.root.iterdir() if path.is_file())
+            folders += sorted(path for path in top if path.suffix not in NOT_DATA_AT_THE_TOP)
         files = [
             path
-            for path in source_files(self.root / "optim_code", self.root / "book")
+            for path in source_files(*folders)
             if path.suffix not in NOT_DATA
             and not NOT_READ & {*path.relative_to(self.root).parts}
-            # The code of optim_code is looked at piece by piece; what else a cell may import is one file to it.
-            and not (path.suffix == ".py" and path.is_relative_to(self.root / "optim_code"))
+            # The modules of optim_code are counted by themselves; what else a cell may import is one file to it.
+            and not (path.suffix == ".py" and path.is_relative_to(self.root / PACKAGE))
         ]
         return hash_of((path.relative_to(self.root).as_posix(), path) for path in files)
 
     def reached(self, sources: Iterable[str]) -> str:
-        """A hash of all that code made of these sources can run of `optim_code`."""
-        sources = list(sources)
-        key = hashlib.sha256("\0".join(sources).encode()).hexdigest()
-        if key not in self.found:
-            self.found[key] = self.reach(sources)
-        return self.found[key]
-
-    def reach(self, sources: list[str]) -> str:
-        waiting: set[str] = set()
+        """A hash of all that code made of these sources can import of `optim_code`."""
+        mentioned: set[str] = set()
         for source in sources:
             try:
-                waiting |= set(names(ast.parse(re.sub(r"^\s*[%!].*$", "pass", source, flags=re.M))))
+                # A line of IPython's is not Python.
+                mentioned |= set(names(ast.parse(re.sub(r"^\s*[%!].*$", "pass", source, flags=re.M))))
             except SyntaxError:  # it will fail when it runs
-                return self.whole
-        imported: set[str] = set()
-        parts: set[str] = set()
-        seen: set[str] = set()
-        waiting.add("__init__")
-        while waiting:
-            name = waiting.pop()
-            seen.add(name)
-            for module in self.imported(name) - imported:
-                imported.add(module)
-                parts |= {piece.hash for piece in self.always[module]}
-                waiting |= {named for piece in self.always[module] for named in piece.names} - seen
-                # What was named before may be defined in it.
-                waiting |= seen
-            for piece in self.definitions.get(name, ()):
-                if piece.module in imported:
-                    parts.add(f"{piece.module}.{name}: {piece.hash}")
-                    waiting |= piece.names - seen
-        if self.broken or seen & LOOKING:
-            return self.whole
-        return hashlib.sha256("\n".join(sorted(parts)).encode()).hexdigest()
-
-    def imported(self, name: str) -> set[str]:
-        """The modules that are imported if this one is named, be it by an import inside a function."""
-        waiting, imported = {name} & set(self.imports), set()
+                return self.every_byte
+        if self.fault or mentioned & INSPECTING:
+            return self.every_byte
+        waiting = [module for module in self.modules if not module or mentioned & {*module.split(".")}]
+        waiting += [module for name, module in self.exports.items() if not name or name in mentioned]
+        reached: set[str] = set()
         while waiting:
             module = waiting.pop()
-            imported.add(module)
-            waiting |= (self.imports[module] & set(self.imports)) - imported
-        return imported
+            if module in reached or module not in self.modules:
+                continue
+            reached.add(module)
+            if module in self.inspects:
+                return self.whole
+            waiting += self.imports[module]
+            # Importing a module runs the packages around it.
+            waiting += [module.rpartition(".")[0]] if module else []
+        return self.digest_of(reached)
 
-    def key(self, docname: str, text: str) -> str:
+    def module_of(self, name: str) -> str:
+        """The module that a dotted name is, or that defines it."""
+        module = name
+        while module and module not in self.modules:
+            module = module.rpartition(".")[0]
+        return module or self.exports.get(name, self.exports.get("", ""))
+
+    def digest_of(self, modules: Iterable[str]) -> str:
+        lines = [f"{module}: {self.modules[module]}" for module in sorted(modules)]
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+    def key(self, page: Page) -> str:
         """The name of the folder that holds a section's outputs; empty if it has no cells."""
-        sources = cells(text)
+        sources = cells(page)
         if not sources:
             return ""
-        depends = [docname, *sources, self.reached(sources), self.data, pins(self.root)]
-        return f"{docname.replace('/', '-')}-{hashlib.sha256(chr(0).join(depends).encode()).hexdigest()[:16]}"
+        depends = [page.docname, *sources, self.reached(sources), self.data, pins(self.root)]
+        return f"{page.docname.replace('/', '-')}-{hashlib.sha256(chr(0).join(depends).encode()).hexdigest()[:16]}"
+
+
+def imported_names(tree: ast.AST, package: str) -> Iterator[str]:
+    """The dotted names, within `optim_code`, of all that a module imports of it; also inside functions.
+
+    Args:
+        tree: the module.
+        package: the package that it is in, by its name within `optim_code`.
+    """
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
+            waiting += node.orelse  # the rest is never run
+            continue
+        waiting += ast.iter_child_nodes(node)
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[2] for alias in node.names if alias.name.partition(".")[0] == PACKAGE)
+        elif isinstance(node, ast.ImportFrom):
+            if node.level:
+                above = package.split(".") if package else []
+                base = above[: len(above) + 1 - node.level]
+            elif (node.module or "").partition(".")[0] == PACKAGE:
+                base = []
+            else:
+                continue
+            module = (node.module or "") if node.level else (node.module or "").partition(".")[2]
+            start = ".".join([*base, *filter(None, [module])])
+            yield from (f"{start}.{alias.name}".strip(".") for alias in node.names)
+
+
+def lazy_exports(tree: ast.Module | None) -> dict[str, str]:
+    """The table ``HOME`` of a package, in which its lazy ``__getattr__`` looks up names; empty if it has none."""
+    for node in tree.body if tree is not None else ():
+        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == HOME for t in node.targets):
+            try:
+                return {str(name): str(module) for name, module in dict(ast.literal_eval(node.value)).items()}
+            except (ValueError, TypeError):
+                return {}
+    return {}
 
 
 def without_docstrings(tree: ast.Module) -> ast.Module:
@@ -269,7 +291,7 @@ def settle(app: Sphinx, config: Config) -> None:
     root = Path(app.srcdir)
     config["nb_execution_cache_path"] = str(root / "_build" / ".jupyter_cache")
     # A changed extension renders the same outputs differently: re-read all, execute nothing.
-    config["descent_extension_digest"] = digest(root / "book" / "_ext")
+    config["descent_extension_digest"] = digest(root / "book" / "_ext", Path(sections.__file__))
     # A changed style sheet or template: write all pages again, read none; Sphinx would not even copy the style sheet.
     config["descent_look_digest"] = digest(root / "book" / "_static", root / "book" / "_templates")
     settle_environment(root)
@@ -286,50 +308,40 @@ def settle_environment(root: Path) -> None:
     os.environ.setdefault("FORCE_SOURCE_DATE", "1")
 
 
-def look(app: Sphinx, env: BuildEnvironment, *_: set[str]) -> list[str]:
-    """Look at the code, before all others do; what was found at the last build is still true of the same code."""
-    root = Path(app.srcdir)
-    known: Code | None = getattr(env, "descent_code", None)
-    if known is not None and known.root == root:
-        LOOKED_AT.setdefault(root, known)
-    env.descent_code = code_of(root)  # type: ignore[attr-defined]
-    return []
-
-
 def find_outdated(app: Sphinx, env: BuildEnvironment, *_: set[str]) -> list[str]:
     """Find the pages that show something else now, by content: Sphinx looks at times, and an old file can come back."""
-    code: Code = env.descent_code  # type: ignore[attr-defined]
+    root = Path(app.srcdir)
+    code = env.descent_code = code_of(root)  # type: ignore[attr-defined]
     before: dict[str, str] = getattr(env, "descent_shown", {})
-    texts = {name: Path(env.doc2path(name)).read_text(encoding="utf-8") for name in sorted(env.found_docs)}
-    app.descent_texts = texts  # type: ignore[attr-defined]
-    env.descent_keys = {name: code.key(name, text) for name, text in texts.items()}  # type: ignore[attr-defined]
-    return [name for name, text in texts.items() if before.get(name) != shown(env, name, text)]
+    pages = {docname: read_page(root, docname) for docname in sorted(env.found_docs)}
+    app.descent_pages = pages  # type: ignore[attr-defined]
+    env.descent_keys = {docname: code.key(page) for docname, page in pages.items()}  # type: ignore[attr-defined]
+    return [docname for docname, page in pages.items() if before.get(docname) != shown(env, page)]
 
 
-def shown(env: BuildEnvironment, docname: str, text: str) -> str:
-    """A hash of what a page is made of: its text, its outputs, the files that it includes."""
-    root = Path(env.srcdir)
+def shown(env: BuildEnvironment, page: Page) -> str:
+    """A hash of what a page is made of: its text with all that it includes, its outputs, the files that it shows."""
+    root, docname = Path(env.srcdir), page.docname
     files = [root / name for name in sorted(env.dependencies.get(docname, ())) if "_build" not in Path(name).parts]
     keys: dict[str, str] = env.descent_keys  # type: ignore[attr-defined]
-    parts = [text, keys[docname], digest(*files)]
-    if "{auto" in text:
-        parts.append(env.descent_code.whole)  # type: ignore[attr-defined]
-    if LISTING in text:
+    parts = [page.text, keys[docname], digest(*files)]
+    if "{auto" in page.text or ".. auto" in page.text:
+        parts.append(env.descent_code.every_byte)  # type: ignore[attr-defined]
+    if LISTING in page.text:
         parts.append(env.descent_equations)  # type: ignore[attr-defined]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
 def remember(app: Sphinx, env: BuildEnvironment) -> None:
     """After reading: what each page was made of. A text that was changed meanwhile is read again at the next build."""
-    texts: dict[str, str] = app.descent_texts  # type: ignore[attr-defined]
-    env.descent_shown = {name: shown(env, name, text) for name, text in texts.items()}  # type: ignore[attr-defined]
+    pages: dict[str, Page] = app.descent_pages  # type: ignore[attr-defined]
+    env.descent_shown = {docname: shown(env, page) for docname, page in pages.items()}  # type: ignore[attr-defined]
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_config_value("descent_extension_digest", "", "env")
     app.add_config_value("descent_look_digest", "", "html")
     app.connect("config-inited", settle)
-    app.connect("env-get-outdated", look, priority=40)
     app.connect("env-get-outdated", find_outdated, priority=50)
     app.connect("env-updated", remember, priority=50)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -21,6 +21,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from optim_code.sections import read_pages
+
 from .editions import CLASSES, fences, text_of
 from .faults import Fault
 
@@ -100,7 +102,7 @@ class Secrets:
         """The secrets of a book: all that its teacher's edition says and its student's does not."""
         solutions: dict[str, set[tuple[str, ...]]] = {}
         code: dict[str, Tokens] = {}
-        texts = {path: path.read_text(encoding="utf-8") for path in sorted((root / "book").glob("*.md"))}
+        texts = {root / f"{docname}.md": page.text for docname, page in read_pages(root).items()}
         allowed = {row for text in texts.values() for row in rows(text_of(text, "student"))}
         for path, text in texts.items():
             lines = text.split("\n")

@@ -26,6 +26,7 @@ from book._ext.handouts import write_out
 from book._ext.listings import without_docstring
 from book._ext.needed_code import needed_code
 from book._ext.plain_markdown import Directive, Plain, folded, pieces
+from optim_code.sections import read_page
 
 logger = logging.getLogger(__name__)
 
@@ -109,7 +110,7 @@ class Section:
     def __init__(self, app: Sphinx, docname: str, edition: str) -> None:
         self.app, self.env, self.docname, self.edition = app, app.env, docname, edition
         self.root = Path(app.srcdir)
-        self.source = Path(self.env.doc2path(docname)).read_text(encoding="utf-8")
+        self.source = read_page(self.root, docname).text
         self.plain = Plain(app, docname, self.source)
         self.module = ast.parse((self.root / CLASSES).read_text(encoding="utf-8"))
         programs = [verdict.program for verdict in await_verdicts(app) if verdict.program]

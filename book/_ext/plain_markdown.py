@@ -23,9 +23,8 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import new_document
 
-from book._ext.equations import parser
-from book._ext.freshness import OPTIONS
 from book._ext.handouts import equation_number
+from optim_code.sections import OPTIONS, parser
 
 logger = logging.getLogger(__name__)
 

@@ -80,7 +80,7 @@ def gather(app: Sphinx, env: BuildEnvironment) -> list[str]:
     methods = [
         {"title": env.titles[docname].astext(), **verdict.program}
         for verdict in await_verdicts(app)
-        if verdict.program and (docname := verdict.path.removesuffix(".md")) in env.titles
+        if verdict.program and (docname := verdict.docname) in env.titles
     ]
     figures = {
         name: {**figure, "number": figure_number(env, docname, name)}

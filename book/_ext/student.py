@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from optim_code import sections
+
 from .editions import CLASSES
 from .faults import ROOT, Fault
 from .freshness import source_files
@@ -65,15 +67,16 @@ def make_student(build: Callable[..., Any]) -> str:
 
 def lay_out_module(folder: Path) -> None:
     """The module without the classes that students write, and with the equations that mark theirs."""
+    from optim_code.sections import read_pages
+
     from .equations import read_section
 
     for source in source_files(ROOT / "optim_code"):
-        if source != ROOT / CLASSES:
+        if source not in (ROOT / CLASSES, Path(sections.__file__)):
             target = folder / source.relative_to(ROOT / "optim_code")
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)
-    pages = {path.stem: path.read_text(encoding="utf-8") for path in sorted((ROOT / "book").glob("*.md"))}
-    found = [equation for name, text in pages.items() for equation in read_section(name, text)[0]]
+    found = [equation for page in read_pages(ROOT).values() for equation in read_section(page)[0]]
     updates = {equation.label: equation.latex for equation in found if equation.kind == "update"}
     (folder / "updates.json").write_text(f"{json.dumps(updates, indent=1)}\n", encoding="utf-8")
 

@@ -1,0 +1,418 @@
+"""The sections as text, read in one place: which pages there are, what they include, and what stands in them.
+
+Everything that works on the source of a page (the check of equations, `check` itself, the notebooks, the two editions,
+the digests of freshness, the search for leaks) gets its text from `read_page` and its structure from `Page.blocks`. So
+a byte-order mark, Windows line ends and an ``{include}`` are dealt with here and nowhere else, and a directive is found
+at any depth: in lists, quotations and other directives. It needs neither torch nor Sphinx.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
+
+FENCES = ("fence", "colon_fence")
+EQUATIONS = ("math_block", "math_block_label", "amsmath")
+# Directives whose content is not MyST.
+VERBATIM = {
+    "bibliography", "code", "code-block", "code-cell", "csv-table", "equation-coverage", "eval-rst", "include",
+    "literalinclude", "math", "mermaid", "parsed-literal", "playground", "raw", "sourcecode",
+}  # fmt: skip
+OPTIONS = re.compile(
+    r"\A(?:---[ \t]*\n(?P<yaml>.*?)^---[ \t]*(?:\n|\Z)|(?P<short>(?:[ \t]*:[^\s:][^:\n]*:[^\n]*(?:\n|\Z))+))",
+    re.M | re.S,
+)
+"""The options at the head of a directive's content: YAML between lines of dashes, or lines that begin with a colon."""
+INCLUDED = ("start-line", "end-line", "start-after", "end-before")
+"""The options of an ``{include}`` that choose a part of the file."""
+SHOWN = ("literal", "code")
+"""The options of an ``{include}`` with which the file is shown as it is, and not read as MyST."""
+
+
+class SectionError(ValueError):
+    """The source of a page cannot be read: file, line, what is wrong, what to do, in one line."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A directive, a displayed equation or a table, at any depth of a page.
+
+    Attributes:
+        kind: ``directive``, ``equation``, ``table``, ``code`` (a fence without a directive's name) or ``comment``.
+        name: of a directive, its name.
+        argument: of a directive, what follows its name; of an equation, its label; of a comment, its text.
+        options: of a directive, the text of its options, without the marks around them.
+        body: the content, without the options and without what the containers around it put before each line.
+        first: its first line in `Page.lines`, counted from 0.
+        last: the line after its last.
+        start: the line at which `body` begins.
+        parents: the names of the directives that it stands in, the outermost first.
+        level: how many lists and quotations it stands in, within the innermost directive.
+        markup: what opens it, such as three backticks; an equation in the middle of a line has ``$$`` and level -1.
+        closed: whether its end is marked, too; a fence that isn't closed goes on to the end of its container.
+    """
+
+    kind: str
+    name: str
+    argument: str
+    options: str
+    body: str
+    first: int
+    last: int
+    start: int
+    parents: tuple[str, ...] = ()
+    level: int = 0
+    markup: str = ""
+    closed: bool = True
+
+
+@dataclass(frozen=True)
+class Page:
+    """The text of a page with all that it includes.
+
+    Attributes:
+        docname: its name, such as ``book/adam``.
+        lines: its lines.
+        places: of each line the file, as a path from the top of the book, and its line there, counted from 1.
+        included: the files that it includes, or shows.
+    """
+
+    docname: str
+    lines: list[str]
+    places: list[tuple[str, int]] = field(default_factory=list)
+    included: list[Path] = field(default_factory=list)
+
+    @functools.cached_property
+    def text(self) -> str:
+        return "\n".join(self.lines)
+
+    @functools.cached_property
+    def blocks(self) -> list[Block]:
+        """All blocks, in their order; a directive comes before what stands in it."""
+        return list(blocks(self.text))
+
+    def where(self, line: int) -> str:
+        """File and line of a line of this page, counted from 0, as an editor knows it."""
+        file, number = self.places[min(line, len(self.places) - 1)] if self.places else (f"{self.docname}.md", line + 1)
+        return f"{file}:{number}"
+
+
+# --- which pages ---------------------------------------------------------------------------------------------------
+
+
+def contents(root: Path) -> list[str]:
+    """The names of all pages of a book, in the order of its table of contents; empty if that is broken.
+
+    Only the build checks a table of contents; here it is enough to find the files that one names.
+    """
+    import yaml
+
+    try:
+        toc = yaml.load((root / "_toc.yml").read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (OSError, ValueError, yaml.YAMLError):
+        return []
+    # A dictionary keeps the first of two.
+    return list(dict.fromkeys(pages_of(toc, root)))
+
+
+def pages_of(entry: Any, root: Path) -> Iterator[str]:
+    """The pages that a part of a table of contents names, without the endings of their files."""
+    if isinstance(entry, list):
+        for item in entry:
+            yield from pages_of(item, root)
+    elif isinstance(entry, dict):
+        for key, value in entry.items():
+            if key in ("root", "file") and isinstance(value, str):
+                yield value.removesuffix(".md")
+            elif key == "glob" and isinstance(value, str):
+                found = sorted(root.glob(f"{value.removesuffix('.md')}.md"))
+                yield from (path.relative_to(root).with_suffix("").as_posix() for path in found)
+            else:
+                yield from pages_of(value, root)
+
+
+def read_pages(root: Path) -> dict[str, Page]:
+    """All pages of a book by their names, in the order of its table of contents."""
+    return {docname: read_page(root, docname) for docname in contents(root)}
+
+
+# --- reading -------------------------------------------------------------------------------------------------------
+
+
+def read_text(path: Path, root: Path | None = None) -> str:
+    """The text of a file: UTF-8, with or without a byte-order mark, its lines ended by a newline.
+
+    Raises:
+        SectionError: if it is not there, or not UTF-8; with the line.
+    """
+    name = path.name if root is None else name_of(path, root)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise SectionError(f"{name}: {error.strerror}; write it, or take out what names it") from error
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        byte = f"byte 0x{data[error.start]:02x}"
+        raise SectionError(f"{name}:{line}: {byte} is not UTF-8; save the file as UTF-8") from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_page(root: Path, docname: str) -> Page:
+    """A page with all that it includes.
+
+    Raises:
+        SectionError: if a file is not there or not UTF-8, or an ``{include}`` cannot be followed; with file and line.
+    """
+    path = root / f"{docname}.md"
+    lines = read_text(path, root).split("\n")
+    name = name_of(path, root)
+    places = [(name, number) for number in range(1, len(lines) + 1)]
+    included: list[Path] = []
+    if any("{include}" in line for line in lines):
+        reader = Includer(root, path.parent, included)
+        lines, places = reader.expanded(lines, places, (path,))
+    return Page(docname, lines, places, included)
+
+
+def name_of(path: Path, root: Path) -> str:
+    """A file as the editor knows it, from the top of the book."""
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
+
+
+class Includer:
+    """Puts the files that a page includes in the place of their ``{include}``.
+
+    Args:
+        root: the top of the book.
+        folder: the page's; the names of files are relative to it, as in MyST.
+        included: gets the paths of the files.
+    """
+
+    def __init__(self, root: Path, folder: Path, included: list[Path]) -> None:
+        self.root, self.folder, self.included = root, folder, included
+
+    def expanded(
+        self, lines: Sequence[str], places: Sequence[tuple[str, int]], within: tuple[Path, ...]
+    ) -> tuple[list[str], list[tuple[str, int]]]:
+        """Lines and their places, with what they include."""
+        new, origins = list(lines), list(places)
+        found = list(blocks("\n".join(lines)))
+        # From the last to the first, so that the lines of those before stay where they are.
+        for block in reversed(found):
+            if block.kind != "directive" or block.name != "include":
+                continue
+            file, number = origins[block.first]
+            inside = self.read(block, f"{file}:{number}", within)
+            if inside is None:
+                continue
+            texts, their_places = inside
+            before = before_fence(new[block.first], block)
+            rest = re.sub(r"[^\s>]", " ", before)
+            texts = [((before if n == 0 else rest) + text).rstrip() for n, text in enumerate(texts)]
+            new[block.first : block.last] = texts
+            origins[block.first : block.last] = their_places
+            for parent in found:
+                if parent.kind == "directive" and parent.first < block.first and block.last <= parent.last:
+                    # A fence inside is shorter than the one around it, or that would end there.
+                    lengthen(new, parent, texts, len(texts) - (block.last - block.first))
+        return new, origins
+
+    def read(
+        self, block: Block, where: str, within: tuple[Path, ...]
+    ) -> tuple[list[str], list[tuple[str, int]]] | None:
+        """The lines that an ``{include}`` brings, with their places; None if it shows the file as it is."""
+        named = block.argument.strip()
+        path = self.root / named.lstrip("/") if named.startswith("/") else self.folder / named
+        if not named or not path.is_file():
+            what = f"{{include}} names {named or 'no file'}, which is not there"
+            raise SectionError(f"{where}: {what}; write it or fix the name")
+        path = path.resolve()
+        if path in within:
+            raise SectionError(f"{where}: {{include}} {named}: the file includes itself; take one of the two out")
+        if path not in self.included:
+            self.included.append(path)
+        options = read_options(block, where)
+        if any(name in options for name in SHOWN):
+            return None
+        unknown = [name for name in options if name not in INCLUDED]
+        if unknown:
+            raise SectionError(f"{where}: {{include}} has no option {unknown[0]} here; it takes {', '.join(INCLUDED)}")
+        lines = read_text(path, self.root.resolve()).split("\n")
+        places = [(name_of(path, self.root.resolve()), number) for number in range(1, len(lines) + 1)]
+        first, last = part_of(lines, options, f"{where}: {{include}} {named}")
+        lines, places = lines[first:last], places[first:last]
+        while lines and not lines[-1].strip():
+            lines, places = lines[:-1], places[:-1]
+        return self.expanded(lines or [""], places or [(name_of(path, self.root.resolve()), 1)], (*within, path))
+
+
+def part_of(lines: list[str], options: dict[str, Any], what: str) -> tuple[int, int]:
+    """The lines of an included file that its options choose: the first, and the one after the last."""
+    try:
+        first, last, _ = slice(options.get("start-line"), options.get("end-line")).indices(len(lines))
+    except TypeError:
+        raise SectionError(f"{what}: start-line and end-line are whole numbers; fix them") from None
+    for name, text in options.items():
+        if name in ("start-after", "end-before"):
+            at = next((n for n in range(first, last) if str(text) in lines[n]), None)
+            if at is None:
+                raise SectionError(f"{what}: {name}: the file has no {text}; fix it")
+            first, last = (at + 1, last) if name == "start-after" else (first, at)
+    return first, last
+
+
+def before_fence(line: str, block: Block) -> str:
+    """What stands before a fence in its line: spaces, and the marks of quotations and lists."""
+    return line[: line.index(block.markup)]
+
+
+def lengthen(lines: list[str], parent: Block, inside: list[str], grown: int) -> None:
+    """Make a fence longer than all that stand in it, at both its ends."""
+    mark = parent.markup[0]
+    longest = max((len(run) for line in inside for run in re.findall(rf"{re.escape(mark)}{{3,}}", line)), default=0)
+    if longest < len(parent.markup):
+        return
+    for number in (parent.first, parent.last - 1 + grown):
+        line = lines[number]
+        old = re.search(rf"{re.escape(mark)}{{{len(parent.markup)},}}", line)
+        if old:
+            lines[number] = f"{line[: old.start()]}{mark * (longest + 1)}{line[old.end() :]}"
+
+
+# --- structure -----------------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def parser() -> MarkdownIt:
+    """The parser of MyST with the extensions of this book; and with `amsmath`, to find what would stand there raw."""
+    from markdown_it import MarkdownIt
+    from mdit_py_plugins.amsmath import amsmath_plugin
+    from mdit_py_plugins.colon_fence import colon_fence_plugin
+    from mdit_py_plugins.deflist import deflist_plugin
+    from mdit_py_plugins.dollarmath import dollarmath_plugin
+    from mdit_py_plugins.footnote import footnote_plugin
+    from mdit_py_plugins.front_matter import front_matter_plugin
+    from mdit_py_plugins.myst_blocks import myst_block_plugin
+    from mdit_py_plugins.myst_role import myst_role_plugin
+
+    return (
+        MarkdownIt("commonmark")
+        .enable("table")
+        .use(front_matter_plugin)
+        .use(myst_block_plugin)
+        .use(myst_role_plugin)
+        .use(footnote_plugin)
+        .disable(["footnote_inline", "footnote_tail"])
+        # A price in dollars is no formula: see `myst_dmath_allow_space` and `_digits` in _config.yml.
+        .use(dollarmath_plugin, allow_labels=True, allow_space=False, allow_digits=False, double_inline=True)
+        .use(colon_fence_plugin)
+        .use(amsmath_plugin)
+        .use(deflist_plugin)
+    )
+
+
+def blocks(text: str, first: int = 0, parents: tuple[str, ...] = ()) -> Iterator[Block]:
+    """The blocks of a MyST text, at any depth; ``first`` is the number of its first line."""
+    tokens = parser().parse(text)
+    last_line = 0
+    for token in tokens:
+        line = first + (token.map[0] if token.map else last_line)
+        last_line = token.map[0] if token.map else last_line
+        end = first + (token.map[1] if token.map else last_line + 1)
+        if token.type in FENCES:
+            yield from fence(token, line, end, parents)
+        elif token.type in EQUATIONS:
+            label = token.info if token.type == "math_block_label" else ""
+            body = token.content.strip()
+            name = "amsmath" if token.type == "amsmath" else ""
+            yield Block("equation", name, label, "", body, line, end, line, parents, token.level, "$$")
+        elif token.type == "table_open":
+            yield Block("table", "", "", "", "", line, end, line, parents, token.level)
+        elif token.type == "myst_line_comment":
+            yield Block("comment", "", token.content.strip(), "", "", line, end, line, parents, token.level, "%")
+        elif token.type == "inline":
+            for child in token.children or ():
+                if child.type == "math_inline_double":
+                    yield Block("equation", "", "", "", child.content, line, end, line, parents, -1, "$$")
+
+
+def fence(token: Token, line: int, end: int, parents: tuple[str, ...]) -> Iterator[Block]:
+    """A fence, and the blocks in it if its content is MyST."""
+    info, content = token.info.strip(), token.content
+    closed = end - line == content.count("\n") + 2
+    opening = re.match(r"\{([^{}\s]+)\}[ \t]*(.*)", info)
+    if opening is None:
+        yield Block("code", "", info, "", content, line, end, line + 1, parents, token.level, token.markup, closed)
+        return
+    name, argument = opening[1], opening[2].strip()
+    given = OPTIONS.match(content)
+    options = (given["yaml"] or given["short"] or "") if given else ""
+    if given and given["short"]:
+        options = re.sub(r"^[ \t]*:", "", options, flags=re.M)
+    body = content[given.end() :] if given else content
+    start = line + 1 + (content[: given.end()].count("\n") if given else 0)
+    yield Block(
+        "directive", name, argument, options, body, line, end, start, parents, token.level, token.markup, closed
+    )
+    if name not in VERBATIM:
+        yield from blocks(body, start, (*parents, name))
+
+
+def read_options(block: Block, where: str) -> dict[str, Any]:
+    """The options of a directive.
+
+    Raises:
+        SectionError: if they are not YAML; with file and line.
+    """
+    import yaml
+
+    if not block.options.strip():
+        return {}
+    try:
+        found = yaml.load(block.options, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except yaml.YAMLError as error:
+        raise SectionError(f"{where}: the options are not YAML ({one_problem(error)}); put a text in quotes") from error
+    if not isinstance(found, dict):
+        raise SectionError(f"{where}: the options are not YAML of the form name: value; fix them")
+    return {str(name): value for name, value in found.items()}
+
+
+def one_problem(error: Any) -> str:
+    return str(getattr(error, "problem", None) or error).splitlines()[0]
+
+
+# --- equations -----------------------------------------------------------------------------------------------------
+
+
+def label_of(block: Block, where: str) -> str | None:
+    """The label of a displayed equation, empty if it has none; None for any other block."""
+    if block.kind == "equation":
+        return block.argument
+    if block.name == "math":
+        return str(read_options(block, where).get("label", ""))
+    return None
+
+
+def displayed_updates(root: Path) -> dict[str, str]:
+    """The equations of a book that are labelled ``update-…``: LaTeX by label.
+
+    Raises:
+        SectionError: if a page cannot be read; with file and line.
+    """
+    found = {}
+    for page in read_pages(root).values():
+        for block in page.blocks:
+            label = label_of(block, page.where(block.first))
+            if label and label.startswith("update-"):
+                found[label] = block.body.strip()
+    return found
