@@ -71,7 +71,7 @@ class Copy:
         *lines, last = self.faults()
         if last == "descent: 1 warning, named above; the book is built only without":
             last = lines.pop()
-        assert lines == []
+        assert lines == [], [*lines, last]
         return last
 
 

@@ -21,14 +21,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from optim_code.sections import read_pages
+from optim_code.sections import SectionError, read_pages
 
 from . import warm_kernels
 from .editions import EDITIONS
 from .faults import ROOT as ROOT
 from .faults import Fault as Fault
 from .faults import cell_fault, one_line
-from .freshness import code_of, settle_environment
+from .freshness import code_of, files_read, settle_environment
 from .keeping import (
     BUILD,
     LASTING,
@@ -40,6 +40,7 @@ from .keeping import (
     ground,
     inputs,
     keep_sums,
+    note_sources,
     publish,
     published,
     read_note,
@@ -154,6 +155,8 @@ def build(builder: str, edition: str = EDITIONS[0], pdfs: Mapping[str, Path] | N
     if inputs() != before:
         shutil.rmtree(WORK / work)
         raise Changed("a file was changed during the build; build again")
+    if edition == EDITIONS[0] and note_sources(files_read(app.env)):
+        before = inputs()
     write_note(**{f"{work} inputs": before, f"{work} ground": ground(), f"{work} work": worked(work)})
     return app
 
@@ -209,7 +212,7 @@ def faults_in_one_line() -> Iterator[None]:
     except Exception as error:
         if disk_is_full(error):
             sys.exit("descent: _build: No space left on device; make room and build again, the last book is untouched")
-        if not isinstance(error, Fault):
+        if not isinstance(error, (Fault, SectionError)):
             log = BUILD / "error.log"
             with contextlib.suppress(OSError):
                 log.write_text(traceback.format_exc(), encoding="utf-8")

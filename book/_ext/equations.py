@@ -225,7 +225,10 @@ def name_for(update: str, classes: Iterable[str]) -> str:
 
 def find(app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]) -> list[str]:
     """Find all equations before anything is read, and refuse what reading them tells."""
-    checker = Checker(Path(app.srcdir), toc_order(env))
+    try:
+        checker = Checker(Path(app.srcdir), toc_order(env))
+    except SectionError as error:
+        raise EquationsFail(str(error)) from error
     refuse(checker.verdicts)
     app.descent_checker = checker  # type: ignore[attr-defined]
     env.descent_equations = checker.state  # type: ignore[attr-defined]

@@ -156,15 +156,9 @@ class Code:
     @cached_property
     def data(self) -> str:
         """What lies beside the code and the sections, for cells to read."""
-        docnames = sections.contents(self.root)
-        beside = {self.root / docname.partition("/")[0] for docname in docnames if "/" in docname}
-        folders = sorted({self.root / PACKAGE, self.root / "book", *beside})
-        if any("/" not in docname for docname in docnames):
-            top = (path for path in self.root.iterdir() if path.is_file())
-            folders += sorted(path for path in top if path.suffix not in NOT_DATA_AT_THE_TOP)
         files = [
             path
-            for path in source_files(*folders)
+            for path in source_files(*data_folders(self.root))
             if path.suffix not in NOT_DATA
             and not NOT_READ & {*path.relative_to(self.root).parts}
             # The modules of optim_code are counted by themselves; what else a cell may import is one file to it.
@@ -216,6 +210,27 @@ class Code:
             return ""
         depends = [page.docname, *sources, self.reached(sources), self.data, pins(self.root)]
         return f"{page.docname.replace('/', '-')}-{hashlib.sha256(chr(0).join(depends).encode()).hexdigest()[:16]}"
+
+
+def data_folders(root: Path) -> list[Path]:
+    """The folders whose files cells may read, those of all pages among them; of the top of the book, its files."""
+    docnames = sections.contents(root)
+    beside = {root / docname.partition("/")[0] for docname in docnames if "/" in docname}
+    folders = sorted({root / PACKAGE, root / "book", *beside})
+    if any("/" not in docname for docname in docnames):
+        top = (path for path in root.iterdir() if path.is_file() and path.suffix not in NOT_DATA_AT_THE_TOP)
+        folders += sorted(path for path in top if is_source(path.name))
+    return folders
+
+
+def files_read(env: BuildEnvironment) -> Iterator[Path]:
+    """What the pages of a book were made from: their files, what they include and show, and where their data lies."""
+    root = Path(env.srcdir)
+    for docname in env.found_docs:
+        yield Path(env.doc2path(docname))
+        yield from (root / name for name in env.dependencies.get(docname, ()))
+    yield from (root / name for name in env.images)
+    yield from data_folders(root)
 
 
 def imported_names(tree: ast.AST, package: str) -> Iterator[str]:
@@ -308,6 +323,14 @@ def settle_environment(root: Path) -> None:
     os.environ.setdefault("FORCE_SOURCE_DATE", "1")
 
 
+def recall_code(app: Sphinx, env: BuildEnvironment, *_: set[str]) -> list[str]:
+    """Take the code as the last build read it, before anything asks for it; `code_of` sees whether it is the same."""
+    known: Code | None = getattr(env, "descent_code", None)
+    if known is not None and known.root == Path(app.srcdir):
+        _code_cache.setdefault(known.root, known)
+    return []
+
+
 def find_outdated(app: Sphinx, env: BuildEnvironment, *_: set[str]) -> list[str]:
     """Find the pages that show something else now, by content: Sphinx looks at times, and an old file can come back."""
     root = Path(app.srcdir)
@@ -342,6 +365,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_config_value("descent_extension_digest", "", "env")
     app.add_config_value("descent_look_digest", "", "html")
     app.connect("config-inited", settle)
+    app.connect("env-get-outdated", recall_code, priority=40)
     app.connect("env-get-outdated", find_outdated, priority=50)
     app.connect("env-updated", remember, priority=50)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -56,23 +56,46 @@ def alone() -> Iterator[None]:
         yield
 
 
+def sources() -> list[Path]:
+    """All files and folders that the book is made from: those of every book, and what the last build read elsewhere."""
+    elsewhere = read_note().get("elsewhere", [])
+    return [path for path in (ROOT / name for name in (*SOURCES, *elsewhere)) if path.exists()]
+
+
+def note_sources(read: Iterable[Path]) -> bool:
+    """Note what a build has read that does not lie in the folders of every book; whether that is new.
+
+    Args:
+        read: the pages, what they include and show, and the folders where their data lies.
+    """
+    usual, elsewhere = [ROOT / name for name in SOURCES], set()
+    for path in (Path(os.path.normpath(path)) for path in read):
+        name = path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else ""
+        # What is generated is no source, and what is installed is pinned.
+        if name and not name.startswith((".", "_build")) and not any(path.is_relative_to(folder) for folder in usual):
+            elsewhere.add(name)
+    is_new = sorted(elsewhere) != read_note().get("elsewhere", [])
+    if is_new:
+        write_note(elsewhere=sorted(elsewhere))
+    return is_new
+
+
 def inputs() -> str:
     """A hash of all that the book is made from."""
-    present = [ROOT / name for name in SOURCES if (ROOT / name).exists()]
-    return hashlib.sha256(f"{digest(*present)}{pins(ROOT)}".encode()).hexdigest()
+    return hashlib.sha256(f"{digest(*sources())}{pins(ROOT)}".encode()).hexdigest()
 
 
 def ground() -> str:
-    bibliographies = sorted((ROOT / "book").rglob("*.bib"))
+    bibliographies = sorted(path for folder in sources() for path in folder.rglob("*.bib"))
     present = [path for path in [*(ROOT / name for name in GROUND), *bibliographies] if path.exists()]
     return hashlib.sha256(f"{digest(*present)}{pins(ROOT)}".encode()).hexdigest()
 
 
-def read_note() -> dict[str, str]:
+def read_note() -> dict[str, Any]:
     return read_json(NOTE)
 
 
-def write_note(**parts: str) -> None:
+def write_note(**parts: str | list[str]) -> None:
     """Add to the note of what is finished, in one step."""
     write_json(NOTE, {**read_note(), **parts})
 

@@ -29,7 +29,7 @@ from tornado.websocket import WebSocketClosedError, WebSocketHandler
 from . import warm_kernels
 from .faults import ROOT
 from .freshness import settle_environment, source_files
-from .keeping import BUILD, SOURCES
+from .keeping import BUILD, sources
 
 BOOK = BUILD / "html"
 POLL = 0.03
@@ -100,7 +100,7 @@ class Preview:
 def stamp() -> dict[Path, tuple[int, int]]:
     """What the files look like from outside: their times and sizes."""
     found = {}
-    for file in source_files(*(ROOT / name for name in SOURCES)):
+    for file in source_files(*sources()):
         with contextlib.suppress(OSError):
             status = file.stat()
             found[file] = (status.st_mtime_ns, status.st_size)

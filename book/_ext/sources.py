@@ -1,4 +1,7 @@
-"""Sphinx gets the text of a page as everything else does: without a byte-order mark, with all that it includes."""
+"""Sphinx gets the text of a page as everything else does: without a byte-order mark, with all that it includes.
+
+And what it says of a line names the file and the line that an editor knows.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,12 @@ import re
 from pathlib import Path
 from typing import Any
 
+from myst_nb.core import read
 from sphinx.application import Sphinx
 
 from optim_code.sections import Page, read_page
+
+read_notebook = read.read_myst_markdown_notebook
 
 
 def bring(app: Sphinx, docname: str, source: list[str]) -> None:
@@ -42,7 +48,19 @@ class Places(logging.Filter):
             return None
 
 
+def read_with_true_lines(text: str, *args: Any, **kwargs: Any) -> Any:
+    """MyST-NB's reader; it takes for granted that a text has one empty line above it, and is wrong by all others."""
+    notebook = read_notebook(text, *args, **kwargs)
+    lines, starts = text.splitlines(), notebook.metadata.get("source_map", [])
+    for number, cell in enumerate(notebook.cells[: len(starts)]):
+        if cell.cell_type == "markdown":
+            start = next((n for n in range(starts[number], len(lines)) if lines[n].strip()), starts[number] + 1)
+            starts[number] = start - 1
+    return notebook
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
+    read.read_myst_markdown_notebook = read_with_true_lines
     app.connect("source-read", bring, priority=10)
     for handler in logging.getLogger("sphinx").handlers:
         # Sphinx's own filters turn a page's name into a path first.
