@@ -66,9 +66,8 @@ def offer(app: Sphinx, pagename: str, template: str, context: dict[str, Any], do
         context["header_buttons"].insert(0, {**menu, "buttons": links})
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
+def setup(app: Sphinx) -> None:
     # the names of the PDFs that there are
     app.add_config_value("handouts", [], "html", list)
     # after the theme has made its list
     app.connect("html-page-context", offer, priority=600)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -15,7 +15,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:  # a build that finds nothing changed does not import Sphinx
     from sphinx.application import Sphinx
@@ -325,11 +325,10 @@ def remember(app: Sphinx, env: BuildEnvironment) -> None:
     env.descent_shown = {name: shown(env, name, text) for name, text in texts.items()}  # type: ignore[attr-defined]
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
+def setup(app: Sphinx) -> None:
     app.add_config_value("descent_extension_digest", "", "env")
     app.add_config_value("descent_look_digest", "", "html")
     app.connect("config-inited", settle)
     app.connect("env-get-outdated", look, priority=40)
     app.connect("env-get-outdated", find_outdated, priority=50)
     app.connect("env-updated", remember, priority=50)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}

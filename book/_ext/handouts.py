@@ -244,9 +244,8 @@ class KeepBibliographyInPlace(SphinxPostTransform):
             citation.replace_self(cited_work("", "", *paragraph.children, key=key))
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
+def setup(app: Sphinx) -> None:
     app.add_config_value("subtitle", "", "", str)
     app.add_builder(HandoutBuilder, override=True)
     app.add_node(cited_work)
     app.add_post_transform(KeepBibliographyInPlace)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}

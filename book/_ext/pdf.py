@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -23,6 +24,9 @@ PROGRAMS = ("lualatex", "latexmk")
 LEFTOVERS = (".aux", ".fdb_latexmk", ".fls", ".log", ".out", ".pdf", ".toc")
 WIDEST = 2.0
 """Points by which a line may stick out; nobody sees less."""
+
+ROOM = 100_000
+"""Bytes; TeX's notes on a document need more."""
 
 FAULTS = {
     r"(?:Reference|Hyper reference|Citation) `(?P<what>[^']*)'.* undefined": "nothing has the label {what}",
@@ -180,6 +184,8 @@ def typeset(name: str, tex: Path) -> None:
         for suffix in LEFTOVERS:
             tex.with_suffix(suffix).unlink(missing_ok=True)
         done = run_latexmk(tex)
+    if done.returncode != 0 and shutil.disk_usage(tex.parent).free < ROOM:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # TeX says many things then, but not that.
     said = log.read_text(encoding="utf-8", errors="replace") if log.exists() else done.stdout + done.stderr
     problems = read_log(said, tex.read_text(encoding="utf-8").splitlines())
     if done.returncode != 0 and not problems:

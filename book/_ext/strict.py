@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from sphinx.application import Sphinx
 from sphinx.errors import SphinxError
@@ -30,6 +29,5 @@ def left(app: Sphinx) -> str:
     return "what is built now is not a whole book: fix them and build again"
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
+def setup(app: Sphinx) -> None:
     app.connect("build-finished", fail_on_warnings, priority=900)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}
