@@ -243,12 +243,11 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A book of nine pages, two with cells, built by Sphinx with two processes, and by its own command."""
     root = tmp_path_factory.mktemp("built")
     others = [f"other{number}" for number in range(5)]
-    in_folders(root, *others)
-    (root / "book" / "other0.md").write_text(
-        PAGES["one"].split("\n(sec-one)=")[0] + "\n# Cell\n\n```{code-cell}\n1+1\n```\n"
-    )
+    in_folders(root, "two", *others)
+    front = PAGES["one"].partition("\n(sec-one)=")[0]
+    (root / "book" / "other0.md").write_text(f"{front}\n# Cell\n\n```{{code-cell}}\n1 + 1\n```\n", encoding="utf-8")
     (root / "book" / "two.md").write_text(PAGES["two"], encoding="utf-8")
-    configure(root, "only_build_toc_files: true", "only_build_toc_files: false")
+    (root / "book" / "three.md").unlink()
     return root
 
 

@@ -285,6 +285,7 @@ def prepare(target: str, section: str) -> Callable[[], str]:
         from .student import make_student
 
         check_poppler()
+        pdf.check_names()
         return lambda: make_student(build)
     if target == "handout":
         page = pdf.check_section(section)

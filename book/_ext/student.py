@@ -46,7 +46,7 @@ def make_student(build: Callable[..., Any]) -> str:
     pages = Path(build("html", "student").outdir)
     kit = WORK / "student" / "student"
     shutil.rmtree(kit, ignore_errors=True)
-    kit.mkdir(parents=True)
+    (kit / "optim_code").mkdir(parents=True)
     lay_out_module(kit / "optim_code")
     (kit / "requirements.txt").write_text(needed(kit / "optim_code"), encoding="utf-8")
     shutil.copytree(pages, kit / "html", ignore=left_out)
