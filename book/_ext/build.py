@@ -9,6 +9,7 @@ import argparse
 import contextlib
 import errno
 import gc
+import html
 import logging
 import os
 import shutil
@@ -188,11 +189,11 @@ def start_kernels_early() -> None:
 
 
 def front_page(app: Any) -> None:
-    front = app.config.root_doc
+    front, title = app.config.root_doc, html.escape(app.config.html_title)
     Path(app.outdir, "index.html").write_text(
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{app.config.html_title}</title>'
+        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
         f'<meta http-equiv="refresh" content="0; url={front}.html"></head>'
-        f'<body><p><a href="{front}.html">{app.config.html_title}</a></p></body></html>\n',
+        f'<body><p><a href="{front}.html">{title}</a></p></body></html>\n',
         encoding="utf-8",
     )
 

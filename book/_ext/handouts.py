@@ -25,7 +25,7 @@ from sphinx_exercise.nodes import exercise_latex_number_reference
 from sphinxcontrib.bibtex.nodes import raw_latex
 
 from .pdf import numbered_sections, pdf_names
-from .typeset import PrintTranslator, citation_words, cited_work
+from .typeset import PrintTranslator, cited_work, without_links
 from .typeset import equation_number as equation_number
 from .worksheets import worksheets
 
@@ -66,17 +66,20 @@ class HandoutBuilder(LaTeXBuilder):
     def title_in_latex(self, docname: str) -> str:
         """The title of a page as its hand-out shows it in its head: with formulas and citations, without links."""
         document = self.env.get_doctree(docname)
+        title = next(document.findall(nodes.title)).deepcopy()
+        for note in list(title.findall(nodes.footnote_reference)):
+            note.parent.remove(note)
         document.clear()
-        document += self.env.titles[docname].deepcopy()
+        document += title
         self.env.resolve_references(document, docname, self)
+        plain = nodes.title("", "", *(without_links(title, self.env, self.config) or title.children))
         words = []
-        for node in document.findall(lambda node: isinstance(node, nodes.Text | raw_latex)):
-            if isinstance(node, raw_latex):
-                words.append(citation_words(node))
-            elif isinstance(node.parent, nodes.math):
-                words.append(rf"\protect\({node}\protect\)")
+        for text in plain.findall(nodes.Text):
+            if isinstance(text.parent, nodes.math):
+                words.append(rf"\protect\({text}\protect\)")
             else:
-                words.append(escape(str(node), self.config.latex_engine))
+                raw = isinstance(text.parent, nodes.raw)
+                words.append(str(text) if raw else escape(str(text), self.config.latex_engine))
         return "".join(words)
 
     def number(self, docname: str, anchor: str = "") -> str:

@@ -57,9 +57,9 @@ class SlideTranslator(PrintTranslator):
 
     def visit_slide(self, node: slide) -> None:
         page = self.curfilestack[-1]
-        title = self.builder.title(page)
+        title = self.builder.title_in_latex(page)
         where = " ".join(filter(None, [self.builder.number(page), title]))
-        arguments = "".join(f"{{{self.encode(text)}}}" for text in (title, where, node["place"]))
+        arguments = "".join(f"{{{text}}}" for text in (title, where, self.encode(node["place"])))
         self.body.append(f"\n\\begin{{{node['kind']}slide}}{arguments}\n")
 
     def depart_slide(self, node: slide) -> None:

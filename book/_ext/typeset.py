@@ -40,6 +40,9 @@ class cited_work(nodes.General, nodes.TextElement):  # type: ignore[misc]
 class PrintTranslator(LaTeXTranslator):
     """Sphinx's LaTeX writer, which takes every number from Sphinx instead of letting LaTeX count anew."""
 
+    builder: Any
+    """A `HandoutBuilder`, whose module imports this one."""
+
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         # The title of the first page is a chapter like the others, not the title of the book.
@@ -84,12 +87,20 @@ class PrintTranslator(LaTeXTranslator):
     def visit_captioned_literal_block(self, node: Element) -> None:
         self.say_number("literalblock", "code-block", node["ids"])
 
+    def check_braces(self, formula: Element) -> None:
+        """Warn of braces that do not match: TeX would read on to the end, and not know where they began."""
+        braces = re.findall(r"(?<!\\)(?:\\\\)*([{}])", formula.astext())
+        depth = list(itertools.accumulate({"{": 1, "}": -1}[brace] for brace in braces))
+        # Each formula is in the whole book, and some in a hand-out, too.
+        if depth and (depth[-1] or min(depth) < 0) and self.builder.document == self.config.root_doc:
+            logger.warning("a formula has braces that do not match; close each", location=formula)
+
     def visit_math(self, node: Element) -> None:
-        check_braces(node)
+        self.check_braces(node)
         super().visit_math(node)
 
     def visit_math_block(self, node: Element) -> None:
-        check_braces(node)
+        self.check_braces(node)
         if node.get("label"):
             self.say_number("equation", "displaymath", [nodes.make_id(f"equation-{node['label']}")])
         super().visit_math_block(node)
@@ -167,14 +178,6 @@ def without_links(title: Element, env: Any, config: Any) -> list[nodes.Node]:
         else:
             mark.parent.remove(mark)
     return copy.children if "plain" in copy else []
-
-
-def check_braces(formula: Element) -> None:
-    """Warn of braces that do not match: TeX would read on to the end of the document, and not know where they began."""
-    braces = re.findall(r"(?<!\\)(?:\\\\)*([{}])", formula.astext())
-    depth = list(itertools.accumulate({"{": 1, "}": -1}[brace] for brace in braces))
-    if depth and (depth[-1] or min(depth) < 0):
-        logger.warning("a formula has braces that do not match; close each", location=formula)
 
 
 def citation_words(citation: raw_latex) -> str:
