@@ -21,7 +21,7 @@ student: $(VENV)/installed
 	@$(PY) -m book._ext.build student
 
 assignment: $(VENV)/installed
-	@$(PY) -m book._ext.assignment $(SECTION)
+	@$(PY) -m book._ext.build assignment "$(SECTION)"
 
 serve: $(VENV)/installed
 	@$(PY) -m book._ext.serve $(if $(PORT),--port $(PORT))

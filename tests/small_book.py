@@ -69,7 +69,7 @@ class Copy:
     def fault(self) -> str:
         """Build what cannot be built; the one line that says why."""
         *lines, last = self.faults()
-        if last == "descent: 1 warning, named above; the book is built only without":
+        if last == "descent: 1 warning, named above; there is no new book, and the last one stays as it was":
             last = lines.pop()
         assert lines == [], [*lines, last]
         return last

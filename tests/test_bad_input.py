@@ -125,7 +125,10 @@ def test_each_reference_to_nothing_is_named_with_its_line_on_every_try(copy: Cop
     lines = (copy.root / "book/one.md").read_text().splitlines()
     for _ in range(2):
         *warnings, last = copy.faults()
-        assert last == f"descent: {len(wrong)} warnings, named above; the book is built only without"
+        assert (
+            last
+            == f"descent: {len(wrong)} warnings, named above; there is no new book, and the last one stays as it was"
+        )
         for text, named in wrong.items():
             (said,) = [warning for warning in warnings if named in warning]
             assert said.startswith(f"book/one.md:{lines.index(text.splitlines()[0]) + 1}: WARNING: ")

@@ -311,7 +311,7 @@ def test_what_no_notebook_can_show_is_a_line_each_that_says_where(tmp_path: Path
         "book/one.md:20: WARNING: a notebook has no words for {kbd}`Ctrl`; write it otherwise",
         "book/one.md:20: WARNING: a notebook has no words for [](two.md); write it otherwise",
     ]
-    assert last == "descent: 3 warnings, named above; the book is built only without"
+    assert last == "descent: 3 warnings, named above; there is no new book, and the last one stays as it was"
 
 
 @pytest.mark.needs("chromium")

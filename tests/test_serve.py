@@ -226,6 +226,85 @@ def test_without_a_book_the_preview_says_why_and_shows_it_when_it_is_there(desk:
     wait_until(lambda: helpers_of(root) == [])
 
 
+@pytest.fixture(scope="module")
+def slow_desk(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[tuple[Desk, Path, Path]]:
+    """A preview whose first build waits in a cell; the file that lets it go on, and what stood in the terminal."""
+    folder = tmp_path_factory.mktemp("slow")
+    go, terminal = folder / "go", folder / "terminal"
+    copy = copy_book(folder / "book")
+    cell = f"import os, pathlib, time\n\npathlib.Path({str(folder / 'pid')!r}).write_text(str(os.getpid()))\n"
+    cell += f"while not pathlib.Path({str(go)!r}).exists():\n    time.sleep(0.05)\nprint('the cell has ended')"
+    copy.write("book/one.md", f"{NOTEBOOK}\n# One\n\n```{{code-cell}} ipython3\n{cell}\n```\n")
+    port = free_port()
+    with terminal.open("w") as said:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "book._ext.serve", "--port", str(port)], cwd=copy.root, stdout=said, stderr=said
+        )
+    page = browser.new_page()
+    try:
+        wait_until(lambda: not port_is_free(port))
+        page.goto(f"http://127.0.0.1:{port}/book/one.html")
+        yield Desk(copy, page, process, port), go, terminal
+    finally:
+        page.close()
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def test_the_first_build_and_a_save_during_it_are_shown_in_the_terminal_and_on_the_page(
+    slow_desk: tuple[Desk, Path, Path],
+) -> None:
+    desk, go, terminal = slow_desk
+    expect(desk.page.locator("body")).to_contain_text("There is no book yet.")
+    expect(desk.panel).to_contain_text("book/one … running", timeout=3 * SECONDS)
+    assert "  book/one … running\n" in terminal.read_text()
+    pid = go.with_name("pid")
+    wait_until(pid.exists)
+    first = pid.read_text()
+    desk.copy.replace("book/two.md", "# Two", "# Two, saved meanwhile")
+    wait_until(lambda: "\nbook/two.md was saved; building again\n" in terminal.read_text())
+    # The build of before is ended, and so is its cell; the one that follows runs it again.
+    wait_until(lambda: pid.read_text() not in ("", first))
+    wait_until(lambda: not Path(f"/proc/{first}/cmdline").exists())
+    expect(desk.panel).to_have_class("busy")
+    go.touch()
+    expect(desk.page.locator("article")).to_contain_text("the cell has ended", timeout=SECONDS)
+    expect(desk.panel).to_be_hidden()
+    said = terminal.read_text()
+    assert "interrupted" not in said
+    assert "Traceback" not in said
+    assert said.count("building again") == 1
+    desk.page.goto(f"http://127.0.0.1:{desk.port}/book/two.html")
+    expect(desk.page.locator("article h1")).to_contain_text("Two, saved meanwhile")
+
+
+def test_a_later_build_says_where_it_is_and_which_file_was_saved_or_removed(
+    slow_desk: tuple[Desk, Path, Path],
+) -> None:
+    desk, go, terminal = slow_desk
+    go.unlink()
+    desk.copy.replace("book/one.md", "the cell has ended", "another cell has ended")
+    expect(desk.panel).to_contain_text("book/one … running", timeout=SECONDS)
+    data = desk.copy.root / "book" / "data.csv"
+    data.write_text("1\n")
+    expect(desk.panel).to_contain_text(re.compile("book/data.csv was saved; building again|book/one … running"))
+    wait_until(lambda: "book/data.csv was saved; building again" in terminal.read_text())
+    expect(desk.panel).to_contain_text("book/one … running", timeout=SECONDS)
+    data.unlink()
+    wait_until(lambda: "book/data.csv was removed; building again" in terminal.read_text())
+    go.touch()
+    desk.page.goto(f"http://127.0.0.1:{desk.port}/book/one.html")
+    expect(desk.page.locator("article")).to_contain_text("another cell has ended", timeout=SECONDS)
+
+
+def test_a_page_that_left_the_book_says_so(slow_desk: tuple[Desk, Path, Path]) -> None:
+    desk, *_ = slow_desk
+    desk.page.goto(f"http://127.0.0.1:{desk.port}/book/two.html")
+    desk.copy.replace("_toc.yml", "  - file: book/two\n", "")
+    desk.copy.write("book/one.md", "# One\n")
+    expect(desk.panel).to_contain_text("this page is not in the book any more", timeout=SECONDS)
+
+
 def port_is_free(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) != 0

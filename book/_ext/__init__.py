@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # a build that finds nothing changed does not import Sphinx
@@ -34,6 +35,11 @@ IDEAS = (
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
+    """Set up each idea, and say what holds for all of them."""
     for idea in IDEAS:
-        app.setup_extension(f"{__name__}.{idea}")
-    return {"parallel_read_safe": True, "parallel_write_safe": True}
+        import_module(f"{__name__}.{idea}").setup(app)
+    # Sections run, and equations are checked, in threads of this process while pages are read. With `-j` Sphinx would
+    # read in forks of it, which have no such threads and would wait for ever. Sections run side by side anyhow. Sphinx
+    # must not find out by itself: it would warn, and a warning ends the build.
+    app.parallel = 1
+    return {"parallel_read_safe": False, "parallel_write_safe": True}

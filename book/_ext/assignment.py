@@ -6,19 +6,18 @@ change; the answers to the other exercises are marked by hand. nbgrader takes th
 
 from __future__ import annotations
 
-import argparse
 import ast
 import shutil
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from . import warm_kernels
-from .build import build, check_writable, faults_in_one_line
-from .faults import Fault
-from .keeping import BUILD, WORK, alone, publish
+from .faults import ROOT, Fault
+from .keeping import BUILD, WORK, publish
+from .settings import find_page, line_in, read_contents
 from .student import lay_out_module
 
 if TYPE_CHECKING:
@@ -56,8 +55,20 @@ assert verdict, f"\\n{verdict}\""""
 """What follows the check in its cell: the verdict, for the student to see, and for nbgrader to count."""
 
 
-def make_assignment(section: str) -> str:
-    """The course in `_build/assignment`, of one section or of all that have exercises."""
+def check_section(section: str) -> str:
+    """Refuse what the book has no page of, before anything is computed. Returns the name of its page, or of none."""
+    if find_spec("nbgrader") is None:
+        raise Fault("nbgrader is not installed, and the assignment is for it: pip install -r requirements.txt")
+    pages = [str(page).removesuffix(".md") for page in read_contents()]
+    found = find_page(section, pages)
+    if section and not found:
+        known = ", ".join(PurePosixPath(page).name for page in pages)
+        raise Fault(f"SECTION={section}: it is not a section of the book with cells; those of _toc.yml are {known}")
+    return found
+
+
+def make_assignment(build: Callable[..., Any], section: str) -> str:
+    """The course in `_build/assignment`, of one page of the book or of all that have exercises."""
     place, work = BUILD / "assignment", WORK / "assignment"
     used = [name for name in ("gradebook.db", "submitted") if (place / name).exists()]
     if used:
@@ -67,20 +78,28 @@ def make_assignment(section: str) -> str:
     from .notebooks import as_text
 
     app = build("html")
-    notebooks = {PurePosixPath(docname).name: assignment_of(app, docname) for docname in with_cells(app)}
-    asked = {name: notebook for name, notebook in notebooks.items() if notebook is not None}
+    notebooks = {docname: assignment_of(app, docname) for docname in with_cells(app)}
+    asked = {docname: notebook for docname, notebook in notebooks.items() if notebook is not None}
+    names = {docname: PurePosixPath(docname).name for docname in asked}
     if section and section not in asked:
         what = "has no exercise" if section in notebooks else "is not a section of the book with cells"
-        raise Fault(f"SECTION={section}: it {what}; those with exercises are {', '.join(asked)}")
+        given = PurePosixPath(section).name
+        raise Fault(f"SECTION={given}: it {what}; those with exercises are {', '.join(names.values())}")
+    wanted = [section] if section else list(asked)
+    for docname in wanted:
+        same = [other for other in wanted if names[other] == names[docname]]
+        if len(same) > 1:
+            both = f"{same[0]}.md and {same[1]}.md would both be {names[docname]}.ipynb"
+            raise Fault(f"{line_in(ROOT / '_toc.yml', same[1])}: {both}; rename one of the two files")
     shutil.rmtree(work, ignore_errors=True)
     folder = work / "assignment" / "source" / NAME
     lay_out_module(folder / "optim_code")
-    for name in [section] if section else asked:
-        (folder / f"{name}.ipynb").write_text(as_text(asked[name]), encoding="utf-8")
+    for docname in wanted:
+        (folder / f"{names[docname]}.ipynb").write_text(as_text(asked[docname]), encoding="utf-8")
     (work / "assignment" / "nbgrader_config.py").write_text(CONFIG, encoding="utf-8")
     (work / "assignment" / "README.md").write_text(README.format(title=app.config.html_title), encoding="utf-8")
     publish("assignment", "assignment")
-    return "_build/assignment"
+    return "_build/assignment; what to do with it is in its README.md"
 
 
 def with_cells(app: Any) -> list[str]:
@@ -139,27 +158,7 @@ def with_solution(part: Part, whole: dict[tuple[str, str], str]) -> str:
     return part.source.replace(NOT_WRITTEN, "\n".join(marked))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="make assignment", description=__doc__)
-    parser.add_argument(
-        "section", nargs="?", default="", help="the name of one section, such as adam; all if not given"
-    )
-    section = parser.parse_args().section
-    with faults_in_one_line():
-        if find_spec("nbgrader") is None:
-            raise Fault("nbgrader is not installed, and the assignment is for it: pip install -r requirements.txt")
-        check_writable()
-        with alone():
-            try:
-                left = make_assignment(section)
-            finally:
-                warm_kernels.end()
-    print(f"{left}; what to do with it is in its README.md", flush=True)
-
-
 if __name__ == "__main__":
-    # Under its own name, so that a Fault is the same class wherever it is raised.
-    from book._ext.assignment import main as run
+    from .build import main
 
-    run()
-    sys.stdout.flush()
+    main(["assignment", *sys.argv[1:]])

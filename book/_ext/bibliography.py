@@ -47,8 +47,7 @@ def make_entries_list_items(
         context["body"] = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
+def setup(app: Sphinx) -> None:
     plugin.register_plugin("pybtex.style.formatting", "unsrt", Unsrt, force=True)
     app.connect("builder-inited", remember)
     app.connect("html-page-context", make_entries_list_items)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -9,6 +9,7 @@ import argparse
 import contextlib
 import errno
 import gc
+import html
 import logging
 import os
 import shutil
@@ -45,6 +46,7 @@ from .keeping import (
     published,
     read_note,
     sound,
+    work_of,
     worked,
     write_note,
 )
@@ -55,11 +57,6 @@ AGAIN = "DESCENT_AGAIN"
 
 class Changed(Fault):
     """A file was changed during the build."""
-
-
-def work_of(builder: str, edition: str) -> str:
-    """The name of the folder, below `WORK`, in which a builder makes an edition."""
-    return builder if edition == EDITIONS[0] else f"{edition}-{builder}"
 
 
 def run_sphinx(builder: str, edition: str, pdfs: Iterable[str]) -> Any:
@@ -196,32 +193,40 @@ def start_kernels_early() -> None:
 
 
 def front_page(app: Any) -> None:
-    front = app.config.root_doc
+    front, title = app.config.root_doc, html.escape(app.config.html_title)
     Path(app.outdir, "index.html").write_text(
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{app.config.html_title}</title>'
+        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
         f'<meta http-equiv="refresh" content="0; url={front}.html"></head>'
-        f'<body><p><a href="{front}.html">{app.config.html_title}</a></p></body></html>\n',
+        f'<body><p><a href="{front}.html">{title}</a></p></body></html>\n',
         encoding="utf-8",
     )
 
 
 @contextlib.contextmanager
-def faults_in_one_line() -> Iterator[None]:
+def faults_in_one_line(command: list[str]) -> Iterator[None]:
+    """Say what goes wrong in one line, and end with an error; what a build said before it went well is thrown away.
+
+    Args:
+        command: what the build was asked to do, to do it again if a file was changed meanwhile.
+    """
+    log = BUILD / "error.log"
     try:
         yield
+        with contextlib.suppress(OSError):
+            log.unlink()
     except Exception as error:
         if disk_is_full(error):
             sys.exit("descent: _build: No space left on device; make room and build again, the last book is untouched")
+        if place := forbidden(error):
+            sys.exit(f"descent: {place}; the build writes there: make it writable, or remove it")
         if not isinstance(error, (Fault, SectionError)):
-            log = BUILD / "error.log"
             with contextlib.suppress(OSError):
                 log.write_text(traceback.format_exc(), encoding="utf-8")
             sys.exit(f"descent: {one_line(error)} ({type(error).__name__}); details in _build/error.log")
         fault = error
         if isinstance(fault, Changed) and not {AGAIN, LASTING} & set(os.environ):
             print("a file was changed during the build; building again", flush=True)
-            command = [sys.executable, "-m", "book._ext.build", *sys.argv[1:]]
-            os.execve(sys.executable, command, {**os.environ, AGAIN: "1"})
+            os.execve(sys.executable, [sys.executable, "-m", "book._ext.build", *command], {**os.environ, AGAIN: "1"})
         sys.exit("\n".join(f"descent: {line}" for line in str(fault).splitlines()))
     except KeyboardInterrupt:
         print("descent: interrupted; the last good book is untouched", file=sys.stderr)
@@ -237,6 +242,17 @@ def disk_is_full(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
+
+
+def forbidden(error: BaseException | None) -> str:
+    """What below `_build` may not be written to, if that is behind an error."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) and error.filename:
+            path = Path(os.path.abspath(os.fsdecode(error.filename)))
+            if path.is_relative_to(BUILD):
+                return f"{path.relative_to(ROOT)}: {error.strerror}"
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 def leave_at_once() -> NoReturn:
@@ -257,6 +273,11 @@ def prepare(target: str, section: str) -> Callable[[], str]:
     """What makes a target, once it is known that it can be made."""
     if target == "html":
         return make_html
+    if target == "assignment":
+        from .assignment import check_section, make_assignment
+
+        page = check_section(section)
+        return lambda: make_assignment(build, page)
     from . import pdf
 
     pdf.check_tex(target)
@@ -269,10 +290,12 @@ def prepare(target: str, section: str) -> Callable[[], str]:
         from .student import make_student
 
         check_poppler()
+        pdf.check_names()
         return lambda: make_student(build)
     if target == "handout":
-        pdf.check_section(section)
-        return lambda: offered(pdf.make_handout(build, section))
+        page = pdf.check_section(section)
+        return lambda: offered(pdf.make_handout(build, page))
+    pdf.check_names()
     return lambda: offered(pdf.make_pdf(build))
 
 
@@ -283,11 +306,12 @@ def offered(left: str) -> str:
     return left
 
 
-def main() -> None:
+def main(command: list[str] | None = None) -> None:
+    """Make one of the targets, as the command line, or `command`, says."""
     parser = argparse.ArgumentParser(prog="python -m book._ext.build", description=__doc__)
-    parser.add_argument("target", choices=["html", "pdf", "handout", "slides", "student"])
-    parser.add_argument("section", nargs="?", default="", help="the section of a handout")
-    arguments = parser.parse_args()
+    parser.add_argument("target", choices=["html", "pdf", "handout", "slides", "student", "assignment"])
+    parser.add_argument("section", nargs="?", default="", help="the section of a handout or an assignment")
+    arguments = parser.parse_args(command)
     began = time.perf_counter()
     # Pages are many small objects that live to the end: looking for garbage among them all the time finds none.
     gc.set_threshold(100_000, 50, 100)
@@ -295,7 +319,7 @@ def main() -> None:
         gc.disable()  # the end is in a second
     # Sphinx says a thousand things that nobody listens to.
     logging.disable(logging.DEBUG)
-    with faults_in_one_line():
+    with faults_in_one_line([arguments.target, arguments.section]):
         print(f"building the book ({arguments.target})", flush=True)
         make = prepare(arguments.target, arguments.section)
         check_writable()

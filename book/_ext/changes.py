@@ -156,6 +156,5 @@ def publish_report(after: dict[str, dict[str, list[str]]], summary: str) -> None
     fresh.replace(BUILD / ".facts.json")
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
+def setup(app: Sphinx) -> None:
     app.connect("doctree-read", note_figures)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}

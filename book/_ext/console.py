@@ -23,9 +23,14 @@ class Console:
 
     def follow(self, app: Any) -> None:
         """Say what an application runs and reads, for cells take seconds."""
+        app.connect("source-read", self.wait, priority=400)  # before waiting for its cells
         app.connect("section-executed", self.executed)
         app.connect("source-read", self.begin, priority=600)  # after waiting for its cells
         app.connect("doctree-read", self.end, priority=999)
+
+    def wait(self, app: Any, docname: str, source: list[str]) -> None:
+        if docname in getattr(app, "descent_jobs", {}):
+            print(f"  {docname} … running", flush=True)
 
     def executed(self, app: Any, docname: str, seconds: float) -> None:
         self.ran.add(docname)

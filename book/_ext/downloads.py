@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from docutils import nodes
 from sphinx.application import Sphinx
-from sphinx.util.osutil import make_filename_from_project
 
+from book._ext.editions import EDITIONS
+from book._ext.handouts import names_of
 from book._ext.notebooks import notebook_of
 
 HANDOUTS = "_handouts"
@@ -27,8 +28,8 @@ class Download(NamedTuple):
 
 def of_page(app: Sphinx, docname: str) -> list[Download]:
     """What there is to take away of a page."""
-    section, book = PurePosixPath(docname).name, make_filename_from_project(app.config.html_title)
-    notebook, handout, whole = notebook_of(app, docname), pdf_of(app, section), pdf_of(app, book)
+    notebook, handout, whole = notebook_of(app, docname), pdf_of(app, docname), pdf_of(app, app.config.root_doc)
+    handout = handout if docname != app.config.root_doc else ""
     found = [
         Download(notebook, "Notebook (.ipynb)", "Download this section as a notebook", "fas fa-file-code"),
         Download(handout, "Hand-out (.pdf)", "Download this section as a PDF hand-out", "fas fa-file-pdf"),
@@ -37,9 +38,12 @@ def of_page(app: Sphinx, docname: str) -> list[Download]:
     return [download for download in found if download.place]
 
 
-def pdf_of(app: Sphinx, name: str) -> str:
-    """The place of a PDF in the HTML book; nothing if there is none that is of the book as it stands."""
-    return f"{HANDOUTS}/{name}.pdf" if name in app.config.handouts else ""
+def pdf_of(app: Sphinx, docname: str) -> str:
+    """The place of a page's PDF in the HTML book; nothing if there is none that is of the book as it stands."""
+    name = names_of(app).get(docname)
+    # With the student's edition all are made; the pages come first, so that a fault in one is found first.
+    made = name in app.config.handouts or app.config.edition == EDITIONS[1]
+    return f"{HANDOUTS}/{name}.pdf" if name and made else ""
 
 
 def lay_out_pdfs(folder: Path, pdfs: Mapping[str, Path]) -> None:
@@ -62,9 +66,8 @@ def offer(app: Sphinx, pagename: str, template: str, context: dict[str, Any], do
         context["header_buttons"].insert(0, {**menu, "buttons": links})
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
+def setup(app: Sphinx) -> None:
     # the names of the PDFs that there are
     app.add_config_value("handouts", [], "html", list)
     # after the theme has made its list
     app.connect("html-page-context", offer, priority=600)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}

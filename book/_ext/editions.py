@@ -101,8 +101,7 @@ def leave_out(app: Sphinx, docname: str, source: list[str]) -> None:
     source[0] = text_of(source[0], app.config.edition)
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
+def setup(app: Sphinx) -> None:
     app.add_config_value("edition", EDITIONS[0], "env", str)
     app.connect("config-inited", choose)
     app.connect("source-read", leave_out, priority=100)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}

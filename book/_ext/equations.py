@@ -375,7 +375,7 @@ def parse_myst(directive: SphinxDirective, lines: list[str]) -> list[nodes.Node]
     return parent.children
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
+def setup(app: Sphinx) -> None:
     app.connect("env-get-outdated", find, priority=45)
     app.connect("env-before-read-docs", begin, priority=100)
     app.connect("source-read", before_listing)
@@ -385,7 +385,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_post_transform(PrintMarks)
     app.add_directive("equation-coverage", Coverage)
     app.add_directive("notation", Notation)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
 # --- on the command line -------------------------------------------------------------------------------------------

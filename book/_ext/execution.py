@@ -220,9 +220,8 @@ def end(app: Sphinx, error: Exception | None) -> None:
         shutil.rmtree(old.with_suffix(""), ignore_errors=True)
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
+def setup(app: Sphinx) -> None:
     app.add_event("section-executed")
     app.connect("env-before-read-docs", begin)
     app.connect("source-read", await_section)
     app.connect("build-finished", end, priority=100)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from docutils import nodes
 from sphinx.application import Sphinx
 
@@ -14,6 +12,5 @@ def name_bodies(app: Sphinx, document: nodes.document) -> None:
             body["ids"] = [f"{body.parent['ids'][0]}-content"]
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
+def setup(app: Sphinx) -> None:
     app.connect("doctree-read", name_bodies)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}

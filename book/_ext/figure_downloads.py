@@ -95,8 +95,7 @@ def lay_out(folder: Path, files: dict[str, bytes]) -> None:
             path.write_bytes(data)
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
+def setup(app: Sphinx) -> None:
     app.add_node(downloads, html=(visit_html, None))
     app.add_post_transform(Offer)
     app.connect("build-finished", collect, priority=400)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}

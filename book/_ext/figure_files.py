@@ -162,8 +162,7 @@ def darken_again(app: Sphinx, env: BuildEnvironment) -> list[str]:
     return [docname for docname in sorted(env.found_docs) if figures_of(env, docname)] if before != now else []
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
+def setup(app: Sphinx) -> None:
     app.connect("doctree-read", describe)
     app.connect("env-get-updated", darken_again)
     app.add_post_transform(LightAndDark)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -19,7 +19,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from optim_code import sections
 from optim_code.sections import Page, read_page
@@ -361,11 +361,10 @@ def remember(app: Sphinx, env: BuildEnvironment) -> None:
     env.descent_shown = {docname: shown(env, page) for docname, page in pages.items()}  # type: ignore[attr-defined]
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
+def setup(app: Sphinx) -> None:
     app.add_config_value("descent_extension_digest", "", "env")
     app.add_config_value("descent_look_digest", "", "html")
     app.connect("config-inited", settle)
     app.connect("env-get-outdated", recall_code, priority=40)
     app.connect("env-get-outdated", find_outdated, priority=50)
     app.connect("env-updated", remember, priority=50)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}

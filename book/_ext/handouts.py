@@ -8,7 +8,6 @@ node looks like in print is in `typeset`.
 from __future__ import annotations
 
 import re
-from pathlib import PurePosixPath
 from typing import Any
 
 from docutils import nodes
@@ -17,21 +16,29 @@ from sphinx.application import Sphinx
 from sphinx.builders.latex import LaTeXBuilder
 from sphinx.builders.latex.nodes import math_reference
 from sphinx.builders.latex.theming import Theme
-from sphinx.errors import SphinxError
 from sphinx.locale import admonitionlabels
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.nodes import clean_astext, inline_all_toctrees
-from sphinx.util.osutil import make_filename_from_project
 from sphinx.util.texescape import escape
 from sphinx.writers.latex import LaTeXTranslator
 from sphinx_exercise.nodes import exercise_latex_number_reference
 from sphinxcontrib.bibtex.nodes import raw_latex
 
-from .typeset import PrintTranslator, cited_work
+from .pdf import numbered_sections, pdf_names
+from .typeset import PrintTranslator, cited_work, without_links
+from .typeset import equation_number as equation_number
 from .worksheets import worksheets
 
+PAPER, POINTS = "a4paper", "11pt"
+"""What the book is printed on, and the size of its letters, unless `latex_elements` says otherwise."""
 HIDDEN = {"tag_hide-cell": ("cell_input", "cell_output"), "tag_hide-input": ("cell_input",)}
 BOXED = {*admonitionlabels, "exercise_node", "exercise_enumerable_node", "solution_node"}
+
+
+def names_of(app: Sphinx) -> dict[str, str]:
+    """The name of the PDF of each page that has one, the whole book being made from the first page."""
+    env: Any = app.env
+    return pdf_names(app.config.html_title, app.config.root_doc, numbered_sections(env.external_site_map))
 
 
 class HandoutBuilder(LaTeXBuilder):
@@ -42,16 +49,10 @@ class HandoutBuilder(LaTeXBuilder):
     def init_document_data(self) -> None:
         """The book first, then its numbered sections, each as (page, file, title, author, theme, not only its toc)."""
         root = self.config.root_doc
-        pages = {root: make_filename_from_project(self.config.html_title)}
-        for docname in self.chapters():
-            if self.number(docname):
-                pages[docname] = PurePosixPath(docname).name
-        if len(set(pages.values())) < len(pages):
-            raise SphinxError(f"two PDFs would have one name, of {', '.join(pages.values())}: rename a section's file")
         author = escape(self.config.author, self.config.latex_engine)
-        for docname, name in pages.items():
-            title = self.config.html_title if docname == root else self.title(docname)
-            title = escape(title, self.config.latex_engine)
+        for docname, name in names_of(self.app).items():
+            title = escape(self.config.html_title, self.config.latex_engine)
+            title = title if docname == root else self.title_in_latex(docname)
             self.document_data.append((docname, f"{name}.tex", title, author, "manual", False))
         self.titles = []
 
@@ -61,6 +62,25 @@ class HandoutBuilder(LaTeXBuilder):
 
     def title(self, docname: str) -> str:
         return clean_astext(self.env.titles[docname])
+
+    def title_in_latex(self, docname: str) -> str:
+        """The title of a page as its hand-out shows it in its head: with formulas and citations, without links."""
+        document = self.env.get_doctree(docname)
+        title = next(document.findall(nodes.title)).deepcopy()
+        for note in list(title.findall(nodes.footnote_reference)):
+            note.parent.remove(note)
+        document.clear()
+        document += title
+        self.env.resolve_references(document, docname, self)
+        plain = nodes.title("", "", *(without_links(title, self.env, self.config) or title.children))
+        words = []
+        for text in plain.findall(nodes.Text):
+            if isinstance(text.parent, nodes.math):
+                words.append(rf"\protect\({text}\protect\)")
+            else:
+                raw = isinstance(text.parent, nodes.raw)
+                words.append(str(text) if raw else escape(str(text), self.config.latex_engine))
+        return "".join(words)
 
     def number(self, docname: str, anchor: str = "") -> str:
         """The number that HTML gives to a section, or nothing."""
@@ -75,12 +95,16 @@ class HandoutBuilder(LaTeXBuilder):
         project = escape(self.config.html_title, self.config.latex_engine)
         subtitle = escape(self.config.subtitle, self.config.latex_engine)
         whole = self.document == self.config.root_doc
-        self.context["papersize"], self.context["pointsize"] = "a4paper", "11pt"
+        asked = self.config.latex_elements
+        paper = self.context["papersize"] = asked.get("papersize") or PAPER
+        self.context["pointsize"] = asked.get("pointsize") or POINTS
         self.context["maketitle"] = r"\makebooktitle" if whole else r"\makehandouttitle"
         self.context["tableofcontents"] = r"\sphinxtableofcontents" if whole else ""
+        year = escape(self.config.copyright, self.config.latex_engine)
         self.context["preamble"] = (
-            rf"\def\booktitle{{{project}}}\def\booksubtitle{{{subtitle}}}\def\bookyear{{{self.config.copyright}}}"
-            "\n\\usepackage{descentprint}"
+            rf"\def\booktitle{{{project}}}\def\booksubtitle{{{subtitle}}}\def\bookyear{{{year}}}"
+            rf"\def\bookpaper{{{paper}}}"
+            f"\n\\usepackage{{descentprint}}\n{asked.get('preamble', '')}"
         )
 
     def get_contentsname(self, indexfile: str) -> str:
@@ -183,12 +207,6 @@ def enclosing_page(node: nodes.Node) -> str:
     return str(node["docname"])
 
 
-def equation_number(env: Any, docname: str, label: str) -> str:
-    """The number that HTML gives to an equation."""
-    numbers = env.toc_fignumbers.get(docname, {}).get("displaymath", {})
-    return ".".join(map(str, numbers[nodes.make_id(f"equation-{label}")]))
-
-
 def leave_out_hidden_cells(document: nodes.document) -> None:
     """What a reader of the HTML has to unfold is left out in print: the code that draws a figure, not the figure."""
     for cell in document.findall(nodes.container):
@@ -229,9 +247,8 @@ class KeepBibliographyInPlace(SphinxPostTransform):
             citation.replace_self(cited_work("", "", *paragraph.children, key=key))
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
+def setup(app: Sphinx) -> None:
     app.add_config_value("subtitle", "", "", str)
     app.add_builder(HandoutBuilder, override=True)
     app.add_node(cited_work)
     app.add_post_transform(KeepBibliographyInPlace)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from .editions import EDITIONS
 from .faults import ROOT
 from .freshness import digest, pins
 
@@ -37,6 +38,11 @@ GROUND = ("_config.yml", "_toc.yml", "requirements.txt", "book/_ext", "book/_tem
 EXCHANGE, AT_FDCWD = 2, -100
 # Sphinx's note for itself, of the configuration: it differs with the folder that all is installed in.
 left_out = shutil.ignore_patterns(".buildinfo")
+
+
+def work_of(builder: str, edition: str) -> str:
+    """The name of the folder, below `WORK`, in which a builder makes an edition."""
+    return builder if edition == EDITIONS[0] else f"{edition}-{builder}"
 
 
 @contextlib.contextmanager

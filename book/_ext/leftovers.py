@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from sphinx.application import Sphinx
 
@@ -24,6 +23,5 @@ def sweep(app: Sphinx, error: Exception | None) -> None:
             picture.unlink()
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
+def setup(app: Sphinx) -> None:
     app.connect("build-finished", sweep, priority=800)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}

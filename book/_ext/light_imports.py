@@ -77,7 +77,6 @@ def end(app: Sphinx, doctree: nodes.document) -> None:
     reading.close()
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
+def setup(app: Sphinx) -> None:
     app.connect("source-read", begin)
     app.connect("doctree-read", end)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}

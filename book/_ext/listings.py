@@ -6,7 +6,6 @@ What the docstring says stands in the text around the listing, and whole in the 
 from __future__ import annotations
 
 import ast
-from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -34,6 +33,5 @@ def shorten(app: Sphinx, document: nodes.document) -> None:
             block += nodes.Text(source)
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
+def setup(app: Sphinx) -> None:
     app.connect("doctree-read", shorten)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}

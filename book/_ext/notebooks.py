@@ -366,8 +366,7 @@ def depend(app: Sphinx, docname: str, source: list[str]) -> None:
         app.env.note_dependency(str(Path(app.srcdir, CLASSES)))
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
+def setup(app: Sphinx) -> None:
     app.connect("source-read", depend, priority=50)  # before the student's edition leaves the classes out
     app.connect("html-page-context", write)
     app.connect("build-finished", sweep, priority=800)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from sphinx.application import Sphinx
 from sphinx.config import Config
@@ -42,8 +41,7 @@ def drop_live_kernels(app: Sphinx) -> None:
     app.registry.css_files[:] = [file for file in app.registry.css_files if "thebe" not in str(file[0])]
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
+def setup(app: Sphinx) -> None:
     drop_live_kernels(app)
     app.connect("config-inited", point_to_disk)
     app.connect("build-finished", copy_mathjax)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}

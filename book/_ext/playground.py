@@ -213,10 +213,9 @@ def skip(self: Any, node: playground) -> None:
     raise nodes.SkipNode
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
+def setup(app: Sphinx) -> None:
     app.add_directive("playground", Playground)
     app.add_node(playground, html=(visit_html, None), latex=(skip, None), text=(skip, None))
     app.add_post_transform(PrintPlace)
     app.connect("env-get-updated", gather, priority=850)
     app.connect("html-page-context", load)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}

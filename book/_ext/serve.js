@@ -62,7 +62,10 @@
         say(state, text);
       }
     };
-    socket.onclose = () => setTimeout(listen, 500);
+    socket.onclose = () => {
+      say("busy", "make serve has ended; this page may not be what the files say");
+      setTimeout(listen, 500);
+    };
   }
 
   history.scrollRestoration = "manual";

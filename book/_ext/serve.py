@@ -18,9 +18,9 @@ import os
 import signal
 import sys
 import webbrowser
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from tornado.httpserver import HTTPServer
 from tornado.web import Application, HTTPError, RequestHandler, StaticFileHandler
@@ -37,6 +37,9 @@ POLL = 0.03
 SETTLE = 0.01
 """Seconds for which files must stay as they are: an editor may save in several steps."""
 
+BUSY = "building …"
+Stamp = dict[Path, tuple[int, int]]
+"""What files look like from outside: their times and sizes."""
 NOT_YET = "<title>Descent</title><body>There is no book yet.</body></html>"
 
 
@@ -46,11 +49,13 @@ class Preview:
     Attributes:
         pages: the open pages, each with a hash of what it shows.
         state: what they are told: ``busy`` and ``fault`` with a text, or nothing.
+        again: why the build that runs is ended and another one follows, or nothing.
     """
 
     def __init__(self) -> None:
         self.pages: set[Live] = set()
         self.state = ("", "")
+        self.again = ""
         self.requirements = requirements()
 
     def tell(self, state: str, text: str = "") -> None:
@@ -60,47 +65,89 @@ class Preview:
 
     async def follow(self) -> None:
         """Build, and build again whenever a file has changed, for ever."""
-        built: Any = None
+        built: Stamp = {}
         while True:
-            now = stamp()
-            if now == built:
+            if stamp() == built:
                 await asyncio.sleep(POLL)
                 continue
-            # An editor may save in several steps: write, remove, rename.
-            while (later := await settled()) != now:
-                now = later
-            built = now
-            await self.build()
+            built = await settled()
+            await self.build(built)
 
-    async def build(self) -> None:
+    async def build(self, files: Stamp) -> None:
+        """Build the book, and say meanwhile where the build is; a build whose files are saved meanwhile is ended.
+
+        Args:
+            files: what the files look like that are built.
+        """
         if requirements() != self.requirements:
             self.tell("fault", "requirements.txt has changed: stop make serve and start it again, and it is installed")
             print(f"descent: {self.state[1]}", file=sys.stderr)
             return
-        busy = asyncio.get_running_loop().call_later(0.5, self.tell, "busy", "building …")
+        self.tell("busy", self.again or BUSY)
         warm_kernels.start(builds=True)
         process = await asyncio.create_subprocess_exec(
             *warm_kernels.python(), "-m", "book._ext.build", "html",
             cwd=ROOT, env=warm_kernels.environment(), stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
+        assert process.stdout is not None
+        assert process.stderr is not None
+        self.again = ""
+        complained: list[str] = []
+        outputs = asyncio.gather(
+            self.pass_on(process.stdout, sys.stdout, []), self.pass_on(process.stderr, sys.stderr, complained)
+        )
+        watching = asyncio.ensure_future(self.watch(files, process))
         try:
-            said, complained = (text.decode() for text in await process.communicate())
+            await outputs
+            await process.wait()
         finally:
-            busy.cancel()
+            watching.cancel()
             if process.returncode is None:
                 process.terminate()
-        print(said + complained, end="", flush=True)
+        if self.again:
+            return  # The next build says all again that is still true.
         if process.returncode:
-            self.tell("fault", complained.replace("descent: ", "").strip() or "the build ended without a word")
+            said = "\n".join(complained).replace("descent: ", "").strip()
+            self.tell("fault", said or "the build ended without a word")
         else:
             self.tell("")
 
+    async def pass_on(self, stream: asyncio.StreamReader, to: TextIO, kept: list[str]) -> None:
+        """Print the lines of a build as they come, and keep them; pages show where it is."""
+        while line := (await stream.readline()).decode():
+            if self.again:
+                continue
+            print(line, end="", file=to, flush=True)
+            kept.append(line.rstrip("\n"))
+            if to is sys.stdout and line.startswith("  "):
+                self.tell("busy", f"{BUSY} {line.strip()}")
 
-def stamp() -> dict[Path, tuple[int, int]]:
-    """What the files look like from outside: their times and sizes."""
+    async def watch(self, files: Stamp, process: asyncio.subprocess.Process) -> None:
+        """End a build, as Ctrl-C would, once a file is saved that it may have read already."""
+        paths = sources()  # what this build notes at its end is no file that was saved
+        while (now := stamp(paths)) == files:
+            await asyncio.sleep(POLL)
+        self.again = f"{saved(files, now)}; building again"
+        print(self.again, flush=True)
+        self.tell("busy", self.again)
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGINT)
+
+
+def saved(before: Stamp, after: Stamp) -> str:
+    """What was saved, or removed, between two looks at the files."""
+    changed = sorted(path for path in {*before, *after} if before.get(path) != after.get(path))
+    first = changed[0].relative_to(ROOT).as_posix()
+    if len(changed) > 1:
+        return f"{first} and {len(changed) - 1} more were saved"
+    return f"{first} was {'saved' if changed[0] in after else 'removed'}"
+
+
+def stamp(paths: Iterable[Path] | None = None) -> Stamp:
+    """What the files look like from outside, those of the book or below these: their times and sizes."""
     found = {}
-    for file in source_files(*sources()):
+    for file in source_files(*(sources() if paths is None else paths)):
         with contextlib.suppress(OSError):
             status = file.stat()
             found[file] = (status.st_mtime_ns, status.st_size)
@@ -113,9 +160,15 @@ def requirements() -> bytes:
     return b""
 
 
-async def settled() -> dict[Path, tuple[int, int]]:
-    await asyncio.sleep(SETTLE)
-    return stamp()
+async def settled() -> Stamp:
+    """What the files look like once they stay as they are: an editor may write, remove and rename."""
+    now = stamp()
+    while True:
+        await asyncio.sleep(SETTLE)
+        later = stamp()
+        if later == now:
+            return now
+        now = later
 
 
 def seen(path: str) -> str:
@@ -181,6 +234,8 @@ class Live(WebSocketHandler):
         now = seen(self.path)
         if state == "" and now and now != self.shown:
             state = "reload"
+        elif state == "" and self.shown and not now:
+            state, text = "fault", "this page is not in the book any more"
         with contextlib.suppress(WebSocketClosedError):
             self.write_message(json.dumps({"state": state, "text": text}))
 

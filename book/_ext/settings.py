@@ -4,11 +4,31 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from .editions import EDITIONS, contents_of
 from .faults import ROOT, Fault, one_line
+
+PAPERS = ("a4paper", "letterpaper", "legalpaper", "executivepaper", "a5paper", "b5paper")
+POINT_SIZES = ("10pt", "11pt", "12pt")
+REPLACED = (
+    "geometry",
+    "fontpkg",
+    "fncychap",
+    "maketitle",
+    "tableofcontents",
+    "contentsname",
+    "tocdepth",
+    "secnumdepth",
+    "title",
+    "author",
+    "date",
+    "release",
+    "releasename",
+)
+"""Keys of `latex_elements` whose effect the style of the book replaces; in ours some are empty, which says the same."""
 
 
 def read_settings(edition: str, folder: Path) -> dict[str, Any]:
@@ -71,12 +91,55 @@ def check_config(config: Any) -> None:
             unknown += [f"{key}: {name}" for name in value if name not in known[key]]
     if unknown:
         raise Fault(f"_config.yml: Jupyter Book knows no setting {unknown[0]}; mend its name or take it out")
+    if not (config.get("title") or "").strip():
+        raise Fault("_config.yml: there is no title; write one, such as title: Descent")
+    check_print(config)
     for name in config.get("bibtex_bibfiles", []):
         if not (ROOT / name).is_file():
             raise Fault(f"_config.yml: names {name}, but there is no such file; write it or mend bibtex_bibfiles")
 
 
-def check_contents(toc: Path) -> None:
+def read_contents() -> Any:
+    """The table of contents, checked: a `SiteMap` of sphinx-external-toc.
+
+    Raises:
+        Fault: if it is not there, not a table of contents, or names a page that is not there.
+    """
+    read_yaml(ROOT / "_toc.yml")
+    return check_contents(ROOT / "_toc.yml")
+
+
+def find_page(name: str, pages: Iterable[str]) -> str:
+    """The page that somebody means by ``adam``, ``a/adam`` or ``book/a/adam.md``; nothing if it is none, or not one."""
+    wanted = name.removeprefix("./").removesuffix(".md")
+    found = [page for page in pages if f"/{page}".endswith(f"/{wanted}")] if wanted else []
+    return found[0] if len(found) == 1 else wanted if wanted in found else ""
+
+
+def line_in(path: Path, text: str) -> str:
+    """A file of the top level and the line of it that a text last stands in, as far as it does, for a message."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    number = next((n for n in range(len(lines), 0, -1) if text in lines[n - 1]), 0)
+    return f"{path.name}:{number}" if number else path.name
+
+
+def check_print(config: dict[str, Any]) -> None:
+    """Refuse what the book's own print (`handouts`, `descentprint.sty`) could not honour, or would silently replace."""
+    asked = ((config.get("sphinx") or {}).get("config") or {}).get("latex_elements") or {}
+    path = ROOT / "_config.yml"
+    if not isinstance(asked, dict):
+        raise Fault(f"{line_in(path, 'latex_elements')}: latex_elements: not a list of keys with values; fix it")
+    for key, known in {"papersize": PAPERS, "pointsize": POINT_SIZES}.items():
+        if key in asked and asked[key] not in known:
+            said = f"latex_elements: {key}: {asked[key]!r} is none that LaTeX knows"
+            raise Fault(f"{line_in(path, f'{key}:')}: {said}; write one of {', '.join(known)}")
+    for key in REPLACED:
+        if asked.get(key):
+            said = f"latex_elements: {key}: has no effect, for book/_ext/descentprint.sty says what it would"
+            raise Fault(f"{line_in(path, f'{key}:')}: {said}; change it there, or in latex_elements: preamble")
+
+
+def check_contents(toc: Path) -> Any:
     from sphinx_external_toc.parsing import MalformedError, parse_toc_yaml
 
     try:
@@ -86,3 +149,4 @@ def check_contents(toc: Path) -> None:
     missing = [doc for doc in site if not (ROOT / f"{doc.removesuffix('.md')}.md").is_file()]
     if missing:
         raise Fault(f"_toc.yml: names {missing[0]}, but there is no {missing[0]}.md; write it or take the line out")
+    return site

@@ -26,11 +26,11 @@ from .editions import EDITIONS
 from .equations import await_verdicts, toc_order
 from .faults import Fault, one_line
 from .figure_files import figure_number, figures_of
-from .handouts import HandoutBuilder, equation_number
+from .handouts import HandoutBuilder
 from .keeping import WORK, publish
-from .pdf import typeset
+from .pdf import typeset_all
 from .strict import fail_on_warnings
-from .typeset import PrintTranslator
+from .typeset import PrintTranslator, equation_number
 
 FIGURES = (
     "sgd_lr_opt_example",
@@ -57,9 +57,9 @@ class SlideTranslator(PrintTranslator):
 
     def visit_slide(self, node: slide) -> None:
         page = self.curfilestack[-1]
-        title = self.builder.title(page)
+        title = self.builder.title_in_latex(page)
         where = " ".join(filter(None, [self.builder.number(page), title]))
-        arguments = "".join(f"{{{self.encode(text)}}}" for text in (title, where, node["place"]))
+        arguments = "".join(f"{{{text}}}" for text in (title, where, self.encode(node["place"])))
         self.body.append(f"\n\\begin{{{node['kind']}slide}}{arguments}\n")
 
     def depart_slide(self, node: slide) -> None:
@@ -168,9 +168,9 @@ def make_slides(build: Callable[[str, str], Any]) -> str:
     except SphinxError as error:
         raise Fault(f"slides: {one_line(error)}") from error
     tex = Path(app.outdir, "slides.tex")
-    typeset("slides", tex)
+    pdf = typeset_all([tex])["slides"]
     finished = WORK / "latex" / "slides"
     finished.mkdir(exist_ok=True)
-    shutil.copyfile(tex.with_suffix(".pdf"), finished / "slides.pdf")
+    shutil.copyfile(pdf, finished / "slides.pdf")
     publish("latex", "slides")
     return "_build/slides/slides.pdf"

@@ -59,10 +59,9 @@ def read_with_true_lines(text: str, *args: Any, **kwargs: Any) -> Any:
     return notebook
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
+def setup(app: Sphinx) -> None:
     read.read_myst_markdown_notebook = read_with_true_lines
     app.connect("source-read", bring, priority=10)
     for handler in logging.getLogger("sphinx").handlers:
         # Sphinx's own filters turn a page's name into a path first.
         handler.addFilter(Places(app))
-    return {"parallel_read_safe": True, "parallel_write_safe": True}

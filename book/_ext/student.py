@@ -30,7 +30,7 @@ BESIDE = ("antlr4-python3-runtime", "ipykernel", "jupyterlab")
 """What the kit needs and no file of it imports: SymPy's reader of LaTeX, and where notebooks run."""
 README = """\
 # Descent, the student's kit
-Read the book: open `html/index.html`; `descent.pdf` is the same on paper, `handouts/` holds the sections one by one.
+Read the book: open `html/index.html`; `{book}.pdf` is the same on paper, `handouts/` holds the sections one by one.
 Install, once, with Python 3.10 or newer: `python3 -m venv .venv`, then `.venv/bin/pip install -r requirements.txt`.
 Work: `.venv/bin/jupyter lab`, open `quadratic.ipynb`; from `sgd.ipynb` on, each leaves a class to you and checks it.
 The figures of a notebook are drawn by your own class; the other methods it needs are run by their equations.
@@ -38,25 +38,29 @@ The figures of a notebook are drawn by your own class; the other methods it need
 
 
 def make_student(build: Callable[..., Any]) -> str:
-    """The kit in `_build/student`; that of before stays until the new one is whole and tells nothing."""
+    """The kit in `_build/student`; that of before stays until the new one is whole and tells nothing.
+
+    What is quickly found to be wrong comes first, so that nobody waits for PDFs to hear of a misspelt word on a page.
+    """
+    from .downloads import lay_out_pdfs
     from .pdf import typeset_all, write_latex
 
-    prints = write_latex(build, "student")
-    typeset_all({f"student/{name}": tex for name, tex in prints.items()})
-    pdfs = {name: tex.with_suffix(".pdf") for name, tex in prints.items()}
-    pages = Path(build("html", "student", pdfs).outdir)
+    pages = Path(build("html", "student").outdir)
     kit = WORK / "student" / "student"
     shutil.rmtree(kit, ignore_errors=True)
-    kit.mkdir(parents=True)
+    (kit / "optim_code").mkdir(parents=True)
+    lay_out_module(kit / "optim_code")
+    (kit / "requirements.txt").write_text(needed(kit / "optim_code"), encoding="utf-8")
     shutil.copytree(pages, kit / "html", ignore=left_out)
     for notebook in sorted(pages.glob("_notebooks/*.ipynb")):
         shutil.copyfile(notebook, kit / notebook.name)
+    latex = write_latex(build, "student")
+    pdfs = {pdf.stem: pdf for pdf in typeset_all([latex.book, *latex.handouts.values()]).values()}
+    lay_out_pdfs(kit / "html", pdfs)
     (kit / "handouts").mkdir()
     for name, pdf in pdfs.items():
-        shutil.copyfile(pdf, kit / ("" if name == "descent" else "handouts") / f"{name}.pdf")
-    lay_out_module(kit / "optim_code")
-    (kit / "requirements.txt").write_text(needed(kit / "optim_code"), encoding="utf-8")
-    (kit / "README.md").write_text(README, encoding="utf-8")
+        shutil.copyfile(pdf, kit / ("" if name == latex.book.stem else "handouts") / f"{name}.pdf")
+    (kit / "README.md").write_text(README.format(book=latex.book.stem), encoding="utf-8")
     if told := leaks(kit, Secrets.of(ROOT)):
         more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
         raise Fault(f"the student's kit would give away an answer: {told[0]}{more}; take it out there")

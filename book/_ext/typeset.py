@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from typing import Any
 
 from docutils import nodes
 from docutils.nodes import Element
+from sphinx import addnodes
+from sphinx.builders.latex.nodes import footnotemark, footnotetext, math_reference
+from sphinx.util import logging
 from sphinx.writers.latex import LaTeXTranslator
+from sphinxcontrib.bibtex.nodes import raw_latex
 
+logger = logging.getLogger(__name__)
+LINKS = (
+    nodes.reference, addnodes.number_reference, math_reference, raw_latex,
+    nodes.footnote, nodes.footnote_reference, footnotemark, footnotetext, nodes.target,
+)  # fmt: skip
+PLACED = (nodes.paragraph, nodes.section, nodes.math_block, nodes.literal_block, nodes.figure, nodes.table)
+"""What a fault in the print of a page is traced to."""
 # A figure is drawn for the screen; at this part of its natural size two fit on a page, and its labels stay legible.
 FIGURE_SCALE = 72
 UNBROKEN = 24
@@ -27,6 +40,9 @@ class cited_work(nodes.General, nodes.TextElement):  # type: ignore[misc]
 class PrintTranslator(LaTeXTranslator):
     """Sphinx's LaTeX writer, which takes every number from Sphinx instead of letting LaTeX count anew."""
 
+    builder: Any
+    """A `HandoutBuilder`, whose module imports this one."""
+
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         # The title of the first page is a chapter like the others, not the title of the book.
@@ -40,6 +56,15 @@ class PrintTranslator(LaTeXTranslator):
             self.body.append("\\unnumbered\n")
         elif len(number) == 1:
             self.body.append(f"\\numbered{{{number[0]}}}\n")
+
+    def dispatch_visit(self, node: nodes.Node) -> None:
+        # Where TeX stops is said in lines of LaTeX; these lead from there to the line of the page.
+        if isinstance(node, PLACED) and node.line and self.curfilestack:
+            page = self.curfilestack[-1]
+            own = node.source is None or node.source.endswith(f"{page}.md")
+            lead = "" if not self.body or self.body[-1].endswith("\n") else "%\n"
+            self.body.append(f"{lead}% from {page}:{node.line}\n" if own else f"{lead}% from {page}\n")
+        super().dispatch_visit(node)
 
     def say_number(self, counter: str, figtype: str, ids: list[str]) -> None:
         numbers = self.builder.env.toc_fignumbers.get(self.curfilestack[-1], {}).get(figtype, {})
@@ -62,7 +87,20 @@ class PrintTranslator(LaTeXTranslator):
     def visit_captioned_literal_block(self, node: Element) -> None:
         self.say_number("literalblock", "code-block", node["ids"])
 
+    def check_braces(self, formula: Element) -> None:
+        """Warn of braces that do not match: TeX would read on to the end, and not know where they began."""
+        braces = re.findall(r"(?<!\\)(?:\\\\)*([{}])", formula.astext())
+        depth = list(itertools.accumulate({"{": 1, "}": -1}[brace] for brace in braces))
+        # Each formula is in the whole book, and some in a hand-out, too.
+        if depth and (depth[-1] or min(depth) < 0) and self.builder.document == self.config.root_doc:
+            logger.warning("a formula has braces that do not match; close each", location=formula)
+
+    def visit_math(self, node: Element) -> None:
+        self.check_braces(node)
+        super().visit_math(node)
+
     def visit_math_block(self, node: Element) -> None:
+        self.check_braces(node)
         if node.get("label"):
             self.say_number("equation", "displaymath", [nodes.make_id(f"equation-{node['label']}")])
         super().visit_math_block(node)
@@ -80,6 +118,16 @@ class PrintTranslator(LaTeXTranslator):
         if "jupyter_execute" in node["uri"] and not {"width", "height", "scale"} & set(node.attributes):
             node["scale"] = FIGURE_SCALE
         super().visit_image(node)
+
+    def visit_title(self, node: Element) -> None:
+        super().visit_title(node)
+        if isinstance(node.parent, nodes.section) and (plain := without_links(node, self.builder.env, self.config)):
+            # The contents, the bookmarks and the running head are links themselves, and have no footnotes.
+            self.pushbody([])
+            for child in plain:
+                child.walkabout(self)
+            short = "".join(self.popbody()).strip()
+            self.body[-1] = f"{self.body[-1].removesuffix('{')}[{{{short}}}]{{"
 
     def visit_section(self, node: Element) -> None:
         # Code or a box that follows a heading at once would leave it behind on the page before.
@@ -113,6 +161,34 @@ class PrintTranslator(LaTeXTranslator):
     def visit_admonition(self, node: Element) -> None:
         self.body.append("\n" + self.hypertarget_to(node, anchor=bool(node["ids"])))
         super().visit_admonition(node)
+
+
+def without_links(title: Element, env: Any, config: Any) -> list[nodes.Node]:
+    """What a title says, without its links and footnotes; nothing if it has none."""
+    copy = title.deepcopy()
+    for mark in list(copy.findall(lambda node: isinstance(node, LINKS))):
+        copy.attributes["plain"] = True
+        if isinstance(mark, nodes.reference | addnodes.number_reference):
+            mark.replace_self([nodes.Text(mark.astext())] if "title" in mark else mark.children)
+        elif isinstance(mark, math_reference):
+            number = equation_number(env, mark["docname"], mark["target"])
+            mark.replace_self(nodes.Text(config.math_eqref_format.format(number=number)))
+        elif isinstance(mark, raw_latex):
+            mark.replace_self(nodes.raw("", citation_words(mark), format="latex"))
+        else:
+            mark.parent.remove(mark)
+    return copy.children if "plain" in copy else []
+
+
+def citation_words(citation: raw_latex) -> str:
+    """A citation in LaTeX, without its link."""
+    return re.sub(r"\\hyperlink\{[^}]*\}", "", citation.rawsource)
+
+
+def equation_number(env: Any, docname: str, label: str) -> str:
+    """The number that HTML gives to an equation."""
+    numbers = env.toc_fignumbers.get(docname, {}).get("displaymath", {})
+    return ".".join(map(str, numbers[nodes.make_id(f"equation-{label}")]))
 
 
 def width(entry: nodes.entry) -> float:

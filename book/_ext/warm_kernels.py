@@ -173,7 +173,6 @@ def end_with_build(app: Sphinx, *_: Any) -> None:
     end()
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
+def setup(app: Sphinx) -> None:
     app.connect("env-get-outdated", start_if_needed, priority=100)
     app.connect("build-finished", end_with_build)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}

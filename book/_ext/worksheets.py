@@ -91,8 +91,7 @@ def depart_nothing(self: LaTeXTranslator, node: nodes.Element) -> None:
     pass
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
+def setup(app: Sphinx) -> None:
     app.add_node(worksheet, latex=(visit_worksheet, depart_nothing))
     app.add_node(task, latex=(visit_task, depart_task))
     app.add_node(answers, latex=(visit_answers, depart_nothing))
-    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -157,9 +157,8 @@ def entries_of(env: BuildEnvironment, docname: str) -> list[tuple[str, str, str]
     return sorted(found)
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
+def setup(app: Sphinx) -> None:
     app.connect("builder-inited", keep_templates, priority=900)
     # Only then are figures numbered anew; what it gives is written as well as what was read.
     app.connect("env-get-updated", write_what_others_see, priority=900)
     app.connect("env-check-consistency", leave_contents_alone)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}
