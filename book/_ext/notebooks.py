@@ -7,25 +7,33 @@ all figures after it are drawn with the student's class. A teacher finds the cla
 from __future__ import annotations
 
 import ast
+import json
 import re
 import textwrap
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from itertools import accumulate
+from pathlib import Path
 from typing import Any
 
 import nbformat
 from docutils import nodes
+from docutils.parsers.rst.directives.misc import TestDirective
+from markdown_it.tree import SyntaxTreeNode
+from myst_parser.parsers.directives import parse_directive_text
 from sphinx import addnodes
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 
-from book._ext.editions import CLASSES, FRONT, WRITTEN, text_of
+from book._ext.editions import CLASSES, WRITTEN, text_of
 from book._ext.equations import await_verdicts
 from book._ext.handouts import write_out
 from book._ext.listings import without_docstring
 from book._ext.needed_code import needed_code
-from book._ext.plain_markdown import Directive, Plain, folded, pieces
+from book._ext.plain_markdown import Directive, Plain, folded, line_of
+from book._ext.settings import read_yaml
 from optim_code.sections import read_page
 
 logger = logging.getLogger(__name__)
@@ -49,6 +57,17 @@ from optim_code import check
 
 check("{method}", {name})"""
 ANSWER = "*Your answer:*"
+ALONE = """\
+# The cells below need the folder optim_code beside this notebook. Where it is missing, this cell says so.
+from importlib.util import find_spec
+
+if find_spec("optim_code") is None:
+    missing = ModuleNotFoundError({message})
+    missing._render_traceback_ = lambda *_: [str(missing)]
+    raise missing"""
+"""The cell that runs without a word where `optim_code` is; elsewhere IPython shows one line, and no traceback."""
+PICTURE = re.compile(r"\]\(data:(image/[\w.+-]+);base64,([\w/+=]+)\)")
+"""A picture in a text, as `plain_markdown` writes it."""
 
 
 @dataclass(frozen=True)
@@ -87,9 +106,25 @@ def assemble(parts: list[Part]) -> nbformat.NotebookNode:
             cell["source"] = folded("Solution", part.source)
         if part.is_code:
             cell |= dict(cell_type="code", execution_count=None, outputs=[])
+        else:
+            attach_pictures(cell)
         cells.append(cell)
     made = dict(cells=cells, metadata=METADATA, nbformat=4, nbformat_minor=5)
     return nbformat.from_dict(made)  # type: ignore[no-untyped-call]
+
+
+def attach_pictures(cell: dict[str, Any]) -> None:
+    """Take the pictures out of a cell's text, where nobody could read on for them, and attach them to it."""
+    attachments: dict[str, dict[str, str]] = {}
+
+    def attach(found: re.Match[str]) -> str:
+        name = f"picture-{len(attachments) + 1}"
+        attachments[name] = {found[1]: found[2]}
+        return f"](attachment:{name})"
+
+    cell["source"] = PICTURE.sub(attach, cell["source"])
+    if attachments:
+        cell["attachments"] = attachments
 
 
 def as_text(made: nbformat.NotebookNode) -> str:
@@ -101,7 +136,8 @@ def parts_of(app: Sphinx, docname: str, edition: str) -> list[Part]:
     """What a page's notebook is made of, in its order."""
     section = Section(app, docname, edition)
     parts = section.with_class_exercise(list(section.read()))
-    return section.with_needed_code([section.introduced(parts[0]), *parts[1:], *section.works()])
+    parts = section.with_needed_code([section.introduced(parts[0]), *parts[1:], *section.works()])
+    return section.with_word_of_module(parts)
 
 
 class Section:
@@ -111,7 +147,7 @@ class Section:
         self.app, self.env, self.docname, self.edition = app, app.env, docname, edition
         self.root = Path(app.srcdir)
         self.source = read_page(self.root, docname).text
-        self.plain = Plain(app, docname, self.source)
+        self.plain = Plain(app, docname, text_of(self.source, edition), edition)
         self.module = ast.parse((self.root / CLASSES).read_text(encoding="utf-8"))
         programs = [verdict.program for verdict in await_verdicts(app) if verdict.program]
         self.methods: dict[str, str] = {program["class"]: program["name"] for program in programs}
@@ -119,66 +155,62 @@ class Section:
     # --- reading ---
 
     def read(self) -> Iterator[Part]:
-        """The cells of the source as they come, a class where it is printed, exercises by themselves."""
-        # Only here, for a build that writes no page needs none of it.
-        import jupytext
-
-        text = FRONT.sub("", text_of(self.source, self.edition))
-        for cell in jupytext.reads(text, "md:myst").cells:
-            if cell.cell_type == "markdown":
-                yield from self.read_text(cell.source)
-                continue
-            yield Part("code", cell.source, hidden="remove-cell" in cell.metadata.get("tags", []))
-            figure = cell.metadata.get("mystnb", {}).get("figure", {})
-            if figure:
-                number = self.plain.number("figure", figure.get("name", ""))
-                caption = " ".join(self.plain.inline(figure.get("caption", "")).split())
-                yield Part("caption", f"**{number}** {caption}")
-
-    def read_text(self, myst: str) -> Iterator[Part]:
-        """The pieces of a text, many of them; what follows on one another becomes one cell in the end."""
+        """The cells of the page as they come: code, a class where it is printed, exercises by themselves, and text."""
+        text: list[SyntaxTreeNode] = []
         instead = ""
-        for piece in pieces(myst):
-            if isinstance(piece, Directive):
-                part = self.read_directive(piece)
-                instead = f"You write the class `{part.name}` yourself" if part.kind == "class" else ""
-                yield part
-            elif instead and piece.lstrip().startswith(instead):
-                # What the page says where the stub stands here.
-                yield Part("text", self.plain.piece(piece.lstrip().partition("\n\n")[2]))
-            else:
-                yield Part("text", self.plain.piece(piece))
+        for node in self.plain.page:
+            parts = list(self.read_block(node))
+            if parts:
+                yield from self.text(text)
+                yield from parts
+                text, first = [], parts[0]
+                instead = f"You write the class `{first.name}` yourself" if first.kind == "class" else ""
+            elif not (instead and node.type == "paragraph" and node.children[0].content.startswith(instead)):
+                # What is left out here is what the page says where the stub stands.
+                text.append(node)
+        yield from self.text(text)
+        if notes := self.plain.footnotes():
+            yield Part("text", notes)
 
-    def read_directive(self, directive: Directive) -> Part:
-        written = WRITTEN.fullmatch(f"% {directive.argument}") if directive.name == "%" else None
-        if written:
-            return Part("class", "", written[1])
-        if directive.name == "literalinclude":
-            name = directive.options.get("pyobject", "")
-            if directive.argument.endswith(CLASSES) and name in self.methods:
-                return Part("class", "", name)
-            return Part("text", self.listing(directive))
-        if directive.name == "exercise":
-            label = directive.options.get("label", "")
-            title = f"**{self.plain.number('exercise', label)} ({self.plain.inline(directive.argument)})**"
-            return Part("exercise", f"{title}\n\n{self.plain.text(directive.body)}", label)
-        if directive.name == "solution":
+    def text(self, blocks: list[SyntaxTreeNode]) -> Iterator[Part]:
+        if text := self.plain.join(blocks):
+            yield Part("text", text)
+
+    def read_block(self, node: SyntaxTreeNode) -> Iterator[Part]:
+        """The cells that a block is; none if it is a text like others."""
+        if node.type == "myst_line_comment":
+            written = WRITTEN.fullmatch(f"% {node.content.strip()}")
+            if written:
+                yield Part("class", "", written[1])
+            return
+        directive = Directive.of(node)
+        if directive is None:
+            return
+        name, label = directive.options.get("pyobject", ""), directive.options.get("label", "")
+        if directive.name == "code-cell":
+            yield from self.read_cell(node)
+        elif directive.name == "literalinclude" and directive.argument.endswith(CLASSES) and name in self.methods:
+            yield Part("class", "", name)
+        elif directive.name == "exercise":
+            yield Part("exercise", self.plain.directive(directive), label)
+        elif directive.name == "solution":
             # That of the class stands further up: the class itself.
-            text = "" if directive.argument.endswith(MY_STEP) else self.plain.text(directive.body)
-            return Part("solution", text, directive.argument)
-        return Part("hint" if directive.name == "hint" else "text", self.plain.directive(directive))
+            left_out = self.edition == "student" or directive.argument.endswith(MY_STEP)
+            text = "" if left_out else self.plain.nested(directive)
+            yield Part("solution", text, directive.argument)
+        elif directive.name == "hint":
+            yield Part("hint", self.plain.directive(directive))
 
-    def listing(self, directive: Directive) -> str:
-        """A piece of `optim_code` that the page prints, and that is no exercise."""
-        path = (self.root / f"{self.docname}.md").parent / directive.argument
-        source = path.read_text(encoding="utf-8")
-        block: Any = ast.parse(source)
-        for name in filter(None, directive.options.get("pyobject", "").split(".")):
-            block = next(node for node in block.body if getattr(node, "name", "") == name)
-            source = definition(path.read_text(encoding="utf-8"), block)
-        if "listing" in directive.options.get("class", ""):
-            source = without_docstring(source)
-        return f"```python\n{source}\n```"
+    def read_cell(self, node: SyntaxTreeNode) -> Iterator[Part]:
+        """A cell, and the caption of the figure that it draws."""
+        read = parse_directive_text(TestDirective, "", node.content, validate_options=False)
+        yield Part("code", "\n".join(read.body), hidden="remove-cell" in read.options.get("tags", []))
+        figure = read.options.get("mystnb", {}).get("figure", {})
+        if figure:
+            line = line_of(node)
+            number = self.plain.number("figure", figure.get("name", ""), line)
+            caption = " ".join(self.plain.words(figure.get("caption", ""), caption_line(node.content, line)).split())
+            yield Part("caption", f"**{number}** {caption}")
 
     # --- arranging ---
 
@@ -232,9 +264,29 @@ class Section:
         """The first cell, with what somebody has to know who has nothing but the notebook."""
         number = ".".join(map(str, self.env.toc_secnumbers.get(self.docname, {}).get("") or ()))
         what = f"Section {number} of" if number else "From"
-        how = f"*{what} {self.app.config.html_title}, as a notebook. It runs beside the folder `optim_code`.*"
+        where = f"It runs beside the folder `optim_code`, which lies in {self.source_of_module()}."
+        how = f"*{what} {self.app.config.html_title}, as a notebook. {where}*"
         title, _, rest = first.source.partition("\n\n")
         return replace(first, source=f"{title}\n\n{how}\n\n{rest}")
+
+    def source_of_module(self) -> str:
+        """Where somebody who has the notebook alone finds `optim_code`."""
+        # Jupyter Book's own repository stands in Sphinx's settings where the book names none.
+        repository = read_yaml(self.root / "_config.yml").get("repository") or {}
+        place = repository.get("url") or self.app.config.html_baseurl
+        return f"the book's source and in the student's kit{place and f', see {place}'}"
+
+    def with_word_of_module(self, parts: list[Part]) -> list[Part]:
+        """Before the first code, if any needs `optim_code`, a cell that says so where that isn't."""
+        first = next((place for place, part in enumerate(parts) if part.is_code), len(parts))
+        if not any(part.is_code and "optim_code" in part.source for part in parts):
+            return parts
+        message = (
+            "There is no folder optim_code, the book's own code, beside this notebook. "
+            f"It lies in {self.source_of_module()}: copy it here, then run this cell again."
+        )
+        cell = Part("code", ALONE.format(message=json.dumps(message, ensure_ascii=False)))
+        return [*parts[:first], cell, *parts[first:]]
 
     def works(self) -> list[Part]:
         """The works that the page cites, for their list is in another chapter."""
@@ -309,6 +361,14 @@ class Section:
         return "\n".join(line for line in lines if line is not None)
 
 
+def caption_line(content: str, line: int) -> int:
+    """The line in which the text of a figure's caption begins, given the cell's text, and its line."""
+    for place, written in enumerate(content.split("\n"), start=line + 1):
+        if found := re.match(r"\s*:?\s*caption:\s*([|>][-+\d]*\s*$)?", written):
+            return place + bool(found[1])
+    return line
+
+
 def with_hints(parts: list[Part]) -> list[Part]:
     """Put the hint that follows an exercise into its cell."""
     found: list[Part] = []
@@ -334,10 +394,35 @@ def definition(source: str, node: ast.stmt) -> str:
 # --- in the build --------------------------------------------------------------------------------------------------
 
 
+def notebook_names(env: BuildEnvironment) -> dict[str, str]:
+    """The names of the notebooks, without their ending, by the pages that have one.
+
+    A name is the page's own, such as ``adam``; of pages with the same, in several folders, each has as many of its
+    folders before it as tell it from the others, such as ``first-intro``. It depends on nothing but the pages.
+    """
+    keys: dict[str, str] = env.descent_keys  # type: ignore[attr-defined]
+    pages = {page: reversed(page.split("/")) for page, key in keys.items() if key}
+    tails = {page: list(accumulate(parts, lambda tail, part: f"{part}-{tail}")) for page, parts in pages.items()}
+    count = Counter(tail.lower() for page in tails for tail in tails[page])
+    return {
+        # For those that even all their folders do not tell apart, as in a/b-c and a-b/c.
+        page: next((tail for tail in tails[page] if count[tail.lower()] == 1), page.replace("/", "--"))
+        for page in tails
+    }
+
+
 def notebook_of(app: Sphinx, docname: str) -> str:
     """The place of a page's notebook in the HTML book; nothing if it has none."""
-    keys: dict[str, str] = app.env.descent_keys  # type: ignore[attr-defined]
-    return f"{FOLDER}/{PurePosixPath(docname).name}.ipynb" if keys.get(docname) else ""
+    name = notebook_names(app.env).get(docname)
+    return f"{FOLDER}/{name}.ipynb" if name else ""
+
+
+def find_renamed(app: Sphinx, env: BuildEnvironment) -> list[str]:
+    """The pages whose notebook is called otherwise than at the last build, because another page came or went."""
+    before: dict[str, str] = getattr(env, "descent_notebooks", {})
+    names = notebook_names(env)
+    env.descent_notebooks = names  # type: ignore[attr-defined]
+    return [page for page, name in names.items() if before.get(page, name) != name]
 
 
 def write(app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: nodes.document | None) -> None:
@@ -368,5 +453,6 @@ def depend(app: Sphinx, docname: str, source: list[str]) -> None:
 
 def setup(app: Sphinx) -> None:
     app.connect("source-read", depend, priority=50)  # before the student's edition leaves the classes out
+    app.connect("env-updated", find_renamed)
     app.connect("html-page-context", write)
     app.connect("build-finished", sweep, priority=800)
