@@ -12,6 +12,7 @@ IDEAS = (
     "freshness",
     "equations",
     "execution",
+    "outputs",
     "figure_files",
     "figure_downloads",
     "playground",

@@ -232,7 +232,9 @@ class Code:
         sources = cells(text)
         if not sources:
             return ""
-        depends = [docname, *sources, self.reached(sources), self.data, pins(self.root)]
+        # What sets up the kernel and puts the outputs into their form runs with the cells, too.
+        ways = digest(*(self.root / "book" / "_ext" / f"{name}.py" for name in ("kernel_setup", "output_forms")))
+        depends = [docname, *sources, self.reached(sources), self.data, pins(self.root), ways]
         return f"{docname.replace('/', '-')}-{hashlib.sha256(chr(0).join(depends).encode()).hexdigest()[:16]}"
 
 
