@@ -405,7 +405,22 @@ def dark(svg: str) -> str:
             raise ValueError(f"the figure uses {colour}, which is not one of figures.LIGHT")
         return partner[colour]
 
+    for colour in re.findall(r"\b(?:fill|stroke|color|stop-color)\s*[=:]\s*[\"']?\s*(#?[\w(]+)", svg):
+        if not re.fullmatch("#[0-9a-fA-F]{6}|none|inherit|url\\(", colour):
+            raise ValueError(f"the figure uses {colour}, which is not one of figures.LIGHT")
     return re.sub(r"(?<=[:\"' ])#[0-9a-fA-F]{6}\b", replace, svg)
+
+
+def on_light_ground(svg: str) -> str:
+    """The same SVG on white, for a dark page: a figure that was drawn with other colours than the book's."""
+    head = re.search(r"<svg\b[^>]*>", svg)
+    if head is None:
+        return svg
+    ground = "background: #ffffff; border-radius: 4px"
+    with_style = re.sub(r"""(\sstyle=(["']))""", rf"\g<1>{ground}; ", head[0], count=1)
+    if with_style == head[0]:
+        with_style = head[0].replace("<svg", f'<svg style="{ground}"', 1)
+    return svg.replace(head[0], with_style, 1)
 
 
 def _draw_bowl(axes: Axes, problem: Quadratic, path: Tensor) -> None:

@@ -14,6 +14,7 @@ IDEAS = (
     "freshness",
     "equations",
     "execution",
+    "outputs",
     "figure_files",
     "figure_downloads",
     "playground",

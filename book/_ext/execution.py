@@ -6,6 +6,7 @@ What a section's cells put out is stored under the name of all that it depends o
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import math
 import os
@@ -31,12 +32,16 @@ from traitlets.config import Config
 
 from book._ext import warm_kernels
 from book._ext.equations import await_verdicts
+from book._ext.faults import cell_fault
 from book._ext.freshness import LISTING, cells_as_written, code_of
 from book._ext.keeping import seal, sound
+from book._ext.output_forms import normalise
 from optim_code.sections import Page, read_page
 
 MADE_BY_RUNNING = ("language_info", "widgets")
 
+SETUP = "book._ext.kernel_setup"
+"""The extension that IPython loads in each kernel."""
 LATE = 60
 """Seconds for which the outputs of a cell that has ended are waited for."""
 KEPT = 200
@@ -49,7 +54,7 @@ class SectionFails(SphinxError):
     category = "A cell fails"
 
     def __init__(self, path: Path, cause: BaseException) -> None:
-        super().__init__(f"{path}: {type(cause).__name__}: {cause}")
+        super().__init__(str(cell_fault(path, cause)))
         self.path = path
         self.cause = cause
 
@@ -86,6 +91,7 @@ def execute(app: Sphinx, docname: str) -> float:
     if reader is not None:
         notebook = reader.read(text)
         run(notebook, path.parent, env.mystnb_config)
+        normalise(notebook)
         # Changed while it ran: this build shows what it shows, but the next one runs the section again.
         if code_of(Path(app.srcdir)).key(read_page(Path(app.srcdir), docname)) == folder.name:
             store(notebook, path, folder)
@@ -112,6 +118,7 @@ def run(notebook: nbformat.NotebookNode, folder: Path, config: NbParserConfig) -
             # On a busy machine outputs can come seconds late; by default they would be left out then, with a warning.
             iopub_timeout=LATE,
             raise_on_iopub_timeout=True,
+            extra_arguments=[f"--ext={SETUP}"],
             config=Config({"AsyncKernelManager": manager}),
         )
     if done.err is not None:
@@ -137,9 +144,15 @@ def cache_of(app: Sphinx, docname: str) -> Path:
 
 
 def as_run(app: Sphinx, docname: str) -> list[dict[str, Any]]:
-    """The code cells of a section that has just been read, with their outputs."""
+    """The code cells of a section that is being read, with their outputs; not to be changed."""
     stored = (Path(app.outdir).parent / "jupyter_cache" / docname).glob("executed/*/base.ipynb")
-    cells = [cell for path in stored for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]]
+    return [cell for path in stored for cell in code_cells_in(path, path.stat().st_mtime_ns)]
+
+
+@functools.lru_cache(maxsize=1)
+def code_cells_in(path: Path, changed: int) -> list[dict[str, Any]]:
+    """The code cells of a notebook's file; three ask for them, one after the other."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     return [cell for cell in cells if cell["cell_type"] == "code"]
 
 

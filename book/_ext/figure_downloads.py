@@ -41,7 +41,12 @@ class Offer(SphinxPostTransform):
         for node in self.document.findall(nodes.figure):
             figure = next((figures[label] for label in node["names"] if label in figures), None)
             if figure is not None:
-                node += downloads("", label=figure.label, name=figure.name)
+                node += downloads("", label=figure.label, name=figure.name, kinds=kinds_of(figure))
+
+
+def kinds_of(figure: Figure) -> dict[str, str]:
+    """The endings of a figure's files, and what they are; one without numbers has no CSV."""
+    return {ending: kind for ending, kind in KINDS.items() if ending == "-dark.svg" or ending in figure.made}
 
 
 def visit_html(self: Any, node: downloads) -> None:
@@ -50,7 +55,7 @@ def visit_html(self: Any, node: downloads) -> None:
     file = quote(relative_uri(self.builder.get_target_uri(docname), f"{FOLDER}/{node['name']}"))
     links = [
         f'<a href="{file}{ending}" download aria-label="Figure {number} as {kind}">{kind}</a>'
-        for ending, kind in KINDS.items()
+        for ending, kind in node["kinds"].items()
     ]
     self.body.append(f'<p class="downloads">{" ".join(links)}</p>\n')
     raise nodes.SkipNode
@@ -79,8 +84,10 @@ def files_of(app: Sphinx, figure: Figure) -> dict[str, bytes]:
     twin = Path(app.srcdir, night(app, figure.made[".svg"])).read_text(encoding="utf-8")
     # Light lines, opened by themselves in a browser, need a dark ground; CSS gives it there. What draws slides takes no
     # notice of CSS for the ground: there the figure stays transparent, and whatever dark slide it is put on shows.
-    made["-dark.svg"] = twin.replace("<svg ", f'<svg style="background: {DARK_GROUND}" ', 1).encode()
-    return {f"{figure.name}{ending}": made[ending] for ending in KINDS}
+    if 'style="background: #ffffff' not in twin:
+        twin = twin.replace("<svg ", f'<svg style="background: {DARK_GROUND}" ', 1)
+    made["-dark.svg"] = twin.encode()
+    return {f"{figure.name}{ending}": made[ending] for ending in kinds_of(figure)}
 
 
 def lay_out(folder: Path, files: dict[str, bytes]) -> None:

@@ -34,7 +34,7 @@ class Figure(NamedTuple):
         name: the name of its files, without their endings.
         alt: what it shows.
         runs: the settings of the runs that it shows, by label, where it knows them.
-        made: its PDF, SVG and CSV, by their endings, as the cell's output left them.
+        made: its PDF, SVG and, if it has numbers, CSV, by their endings, as the cell's output left them.
         versions: of what it was drawn with.
         program: what draws it.
     """
@@ -62,37 +62,49 @@ def read_label(svg: Path) -> tuple[str, str, str]:
 
 
 def describe(app: Sphinx, document: nodes.document) -> None:
-    """Give each figure the alt text that its run computed, and remember its files; ask for a name and a caption."""
+    """Give each figure its alt text, given or computed by its run; remember its files; ask for what it lacks."""
     figures: list[Figure] = []
     playable: dict[str, dict[str, Any]] = {}
     beside = drawings(as_run(app, app.env.docname))
     for bundle in document.findall(lambda n: isinstance(n, nodes.container) and n.get("nb_element") == "mime_bundle"):
-        images = {Path(i["uri"]).suffix: i for i in bundle.findall(nodes.image)}
-        if ".svg" not in images:
+        images = {Path(i["uri"]).suffix: i for i in bundle.findall(nodes.image) if "jupyter_execute" in i["uri"]}
+        if not images:
             continue
-        svg = Path(app.srcdir, images[".svg"]["uri"].lstrip("/"))
-        alt, name, runs = read_label(svg)
-        if not alt:
-            logger.warning("a figure without a description: draw it with optim_code.figures", location=bundle)
+        svg = Path(app.srcdir, images[".svg"]["uri"].lstrip("/")) if ".svg" in images else None
+        computed, name, runs = read_label(svg) if svg else ("", "", "")
+        alt = next((image["alt"] for image in images.values() if image.get("alt", "").strip()), computed)
         for image in images.values():
             image["alt"] = alt
         figure = bundle.parent
-        if not isinstance(figure, nodes.figure) or not figure["names"] or not figure.next_node(nodes.caption):
-            logger.warning("a figure needs a name and a caption: mystnb: figure: {name, caption}", location=bundle)
+        labelled = isinstance(figure, nodes.figure) and figure["names"] and figure.next_node(nodes.caption)
+        if not labelled or not alt:
+            logger.warning(lacking(bool(labelled), bool(alt)), location=bundle)
             continue
         settings = json.loads(runs or "{}")
         if settings:
             playable |= {label: {"fname": name, "runs": settings} for label in figure["names"]}
-        if name in beside:
+        if svg and name in beside:
             made = {suffix: image["uri"].lstrip("/") for suffix, image in images.items()}
-            made[".csv"] = svg.with_suffix(".csv").relative_to(app.srcdir).as_posix()
             drawing, code = beside[name]
-            Path(app.srcdir, made[".csv"]).write_text(drawing["csv"], encoding="utf-8", newline="")
+            if drawing["csv"]:
+                made[".csv"] = svg.with_suffix(".csv").relative_to(app.srcdir).as_posix()
+                Path(app.srcdir, made[".csv"]).write_text(drawing["csv"], encoding="utf-8", newline="")
             figures.append(Figure(figure["names"][0], name, alt, settings, made, drawing["versions"], code))
     if figures:
         app.env.metadata[app.env.docname]["figures"] = figures
     if playable:
         app.env.metadata[app.env.docname]["playable"] = playable
+
+
+def lacking(labelled: bool, described: bool) -> str:
+    """What a figure lacks, and what to write."""
+    if labelled:
+        return "a figure without a description; write one in its cell's options: mystnb: {image: {alt: …}}"
+    figure = "figure: {name: …, caption: …}"
+    if described:
+        return f"a figure needs a name and a caption; write them in its cell's options: mystnb: {{{figure}}}"
+    what = "a figure needs a name and a caption, and a description"
+    return f"{what}; write them in its cell's options: mystnb: {{image: {{alt: …}}, {figure}}}"
 
 
 def drawings(cells: list[dict[str, Any]]) -> dict[str, tuple[dict[str, Any], Program]]:
@@ -146,7 +158,13 @@ def night(app: Sphinx, uri: str) -> str:
     twin = light.parent / maker(app.env) / f"{light.stem}-dark.svg"
     if not twin.exists():
         twin.parent.mkdir(parents=True, exist_ok=True)
-        twin.write_text(imported("optim_code.figures").dark(light.read_text()))
+        figures, svg = imported("optim_code.figures"), light.read_text(encoding="utf-8")
+        try:
+            # Only a drawing describes itself; of others nobody knows which colours it takes for granted.
+            dark = figures.dark(svg) if read_label(light)[0] else figures.on_light_ground(svg)
+        except ValueError:  # it has colours that are not of the book
+            dark = figures.on_light_ground(svg)
+        twin.write_text(dark, encoding="utf-8")
     return twin.relative_to(app.srcdir).as_posix()
 
 

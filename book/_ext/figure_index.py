@@ -112,6 +112,7 @@ def show(figure: Figure, page: str, number: str, caption: str) -> str:
         links=" ".join(
             f'<a href="{file}{ending}" aria-label="Figure {number} as {kind}">{escape(kind)}</a>'
             for ending, kind in links.items()
+            if ending != ".csv" or ending in figure.made
         ),
         seed=escape(seed_of(figure)),
         versions=escape(", ".join(f"{name} {version}" for name, version in figure.versions.items())),

@@ -166,6 +166,11 @@ class Code:
         ]
         return hash_of((path.relative_to(self.root).as_posix(), path) for path in files)
 
+    @cached_property
+    def kernel(self) -> str:
+        """What sets up the kernels, and puts their outputs into one form."""
+        return digest(*(self.root / "book" / "_ext" / f"{name}.py" for name in ("kernel_setup", "output_forms")))
+
     def reached(self, sources: Iterable[str]) -> str:
         """A hash of all that code made of these sources can import of `optim_code`."""
         mentioned: set[str] = set()
@@ -208,7 +213,7 @@ class Code:
         sources = cells(page)
         if not sources:
             return ""
-        depends = [page.docname, *sources, self.reached(sources), self.data, pins(self.root)]
+        depends = [page.docname, *sources, self.reached(sources), self.data, self.kernel, pins(self.root)]
         return f"{page.docname.replace('/', '-')}-{hashlib.sha256(chr(0).join(depends).encode()).hexdigest()[:16]}"
 
 

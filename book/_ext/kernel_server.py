@@ -20,21 +20,49 @@ import socket
 import sys
 import threading
 import traceback
+from collections.abc import Iterable
 from typing import Any
+
+EARLY = [
+    "ipykernel.kernelapp",
+    "IPython.core.pylabtools",
+    "matplotlib.backends.backend_pdf",
+    "matplotlib.backends.backend_svg",
+    "matplotlib.pyplot",
+    "myst_nb.ext.glue",
+    "torch._dynamo",  # torch imports it at the first optimizer
+]
+"""What kernels need. Not optim_code: an editor may be changing it. Not matplotlib_inline: it sets up the kernel that
+imports it, and here is none."""
 
 
 def preload(others: list[str]) -> None:
-    """Do once what every kernel would spend seconds on. Not optim_code: an editor may be changing it."""
+    """Do once what every kernel would spend seconds on; what cannot be done now is left to the kernels."""
     # All that is imported stays: looking for garbage in it, again and again, would take a fifth of the time.
     gc.disable()
-    import ipykernel.kernelapp  # noqa: F401
-    import matplotlib.backends.backend_pdf
-    import matplotlib.backends.backend_svg
-    import myst_nb.ext.glue  # noqa: F401
-    import torch._dynamo  # noqa: F401  # torch imports it at the first optimizer
+    import_early(EARLY)
+    with contextlib.suppress(Exception):
+        draw_once()
+    import_early(others)
+    if others:
+        import_early(getattr(sys.modules.get("sphinx.application"), "builtin_extensions", ()))
+
+
+def import_early(modules: Iterable[str]) -> None:
+    """Import modules; of one that cannot be imported, say so in a line."""
+    for module in modules:
+        try:
+            importlib.import_module(module)
+        except Exception as error:
+            said = " ".join(str(error).split())
+            print(f"kernel_server.py: {module} is not imported early ({type(error).__name__}: {said})", flush=True)
+
+
+def draw_once() -> None:
+    """Matplotlib builds its reader of formulas, and fontTools its reader of fonts, when they are first needed."""
+    import matplotlib
     from matplotlib.figure import Figure
 
-    # Matplotlib builds its reader of formulas, and fontTools its reader of fonts, when they are first needed.
     figure = Figure()
     axes = figure.subplots()
     axes.set(yscale="log", title="$x$")
@@ -42,8 +70,6 @@ def preload(others: list[str]) -> None:
     for format in ("svg", "pdf"):
         with matplotlib.rc_context({"pdf.fonttype": 42, "mathtext.fontset": "dejavusans"}):
             figure.savefig(io.BytesIO(), format=format)
-    for module in [*others, *(importlib.import_module("sphinx.application").builtin_extensions if others else ())]:
-        importlib.import_module(module)
 
 
 def serve(path: str, others: list[str], parent: int) -> None:

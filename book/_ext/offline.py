@@ -1,17 +1,91 @@
-"""No page asks another host for anything: MathJax comes from disk, the part of it that pages use; no live kernels."""
+"""No page asks another host for anything: MathJax comes from disk, the part of it that pages use; no live kernels.
+
+What a page or the output of a cell would load from elsewhere is refused. A link that a reader follows is not.
+"""
 
 from __future__ import annotations
 
+import re
 import shutil
+from html.parser import HTMLParser
 from importlib.util import find_spec
 from pathlib import Path
 
+from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.errors import ExtensionError
+from sphinx.util import logging
+
+logger = logging.getLogger(__name__)
 
 # tex-chtml.js holds the TeX reader, the HTML writer and the menu in one file; the rest of MathJax's 24 MB stays behind.
 USED = ("tex-chtml.js", "output/chtml/fonts/woff-v2", "a11y/assistive-mml.js")
+
+# Attributes whose address a browser loads by itself; that of a link it does not.
+LOADED = {"src", "srcset", "imagesrcset", "href", "xlink:href", "data", "poster", "background", "code", "archive"}
+LINKS = {"a", "area"}
+ELSEWHERE = re.compile(r"(?:^|[\s,])(?:https?:|ftp:|wss?:)?//([\w.-]+)", re.I)
+IN_STYLE = re.compile(r"""(?:url\(|@import)\s*(?:url\()?\s*["']?\s*(?:https?:|ftp:)?//([\w.-]+)""", re.I)
+# A name of a kind of XML looks like an address, and is loaded by nobody.
+IN_SCRIPT = re.compile(r"""(?:https?:|wss?:|["'`])//(?!www\.w3\.org/)([\w-]+(?:\.[\w-]+)+)""", re.I)
+
+
+class Loads(HTMLParser):
+    """A reader of HTML that notes the other hosts from which a browser would load something."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hosts: list[str] = []
+        self.inside = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.inside = tag
+        for name, value in attrs:
+            if name in LOADED and tag not in LINKS:
+                self.hosts += ELSEWHERE.findall(value or "")
+            elif name == "style":
+                self.hosts += IN_STYLE.findall(value or "")
+            elif name == "srcdoc":
+                self.hosts += filter(None, [other_host(value or "")])
+            elif name == "content" and ("http-equiv", "refresh") in [(n, (v or "").lower()) for n, v in attrs]:
+                self.hosts += re.findall(r"url=.?(?:https?:)?//([\w.-]+)", value or "", re.I)
+            elif name.startswith("on"):
+                self.hosts += IN_SCRIPT.findall(value or "")
+
+    def handle_endtag(self, tag: str) -> None:
+        self.inside = ""
+
+    def handle_data(self, data: str) -> None:
+        if self.inside in ("style", "script"):
+            self.hosts += (IN_STYLE if self.inside == "style" else IN_SCRIPT).findall(data)
+
+
+def other_host(html: str) -> str:
+    """The first other host from which a browser would load something for this HTML; empty if there is none."""
+    if "//" not in html:
+        return ""
+    reader = Loads()
+    reader.feed(html)
+    reader.close()
+    return next(iter(reader.hosts), "")
+
+
+def refuse_other_hosts(app: Sphinx, doctree: nodes.document) -> None:
+    """Warn of each image, and each piece of HTML, that would be loaded from another host."""
+    said = "loads from another host, %s; put what it needs into the book, or make it a link"
+    for image in doctree.findall(nodes.image):
+        host = ELSEWHERE.match(image["uri"])
+        if host:
+            logger.warning(said, host[1], location=image)
+    # A tag in a line of text is a node of its own; a style or a script is one only with its neighbours.
+    parents = {id(raw.parent): raw for raw in doctree.findall(nodes.raw) if "html" in raw["format"].split()}
+    for raw in parents.values():
+        host = other_host(
+            "".join(node.astext() for node in raw.parent.children if isinstance(node, (nodes.raw, nodes.Text)))
+        )
+        if host:
+            logger.warning(said, host, location=raw)
 
 
 def point_to_disk(app: Sphinx, config: Config) -> None:
@@ -44,4 +118,5 @@ def drop_live_kernels(app: Sphinx) -> None:
 def setup(app: Sphinx) -> None:
     drop_live_kernels(app)
     app.connect("config-inited", point_to_disk)
+    app.connect("doctree-read", refuse_other_hosts)
     app.connect("build-finished", copy_mathjax)

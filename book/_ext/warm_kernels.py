@@ -100,6 +100,8 @@ class WarmKernels:
         return self.server.poll() is None
 
     def end(self) -> None:
+        if not self.alive():
+            say_once("the kernel server ended before the build did; kernels started one by one from then on")
         self.server.terminate()
         self.server.wait()
         if self.before is None:

@@ -1,0 +1,123 @@
+"""Set up the kernel of a section, before its first cell runs: how matplotlib shows a figure, how a number is glued.
+
+IPython loads this as an extension, in a kernel that was forked and in an ordinary one alike (`execution.run` names it
+on the kernel's command line). It imports nothing that a section may not need: not matplotlib, in particular.
+"""
+
+from __future__ import annotations
+
+import functools
+import numbers
+import os
+import sys
+from typing import Any
+
+BACKEND = "module://matplotlib_inline.backend_inline"
+FORMATS = {"image/svg+xml": "svg", "application/pdf": "pdf"}
+# With these the same figure has the same bytes in each build: without a salt the ids in an SVG are random.
+REPEATABLE = {"svg.hashsalt": "descent", "svg.fonttype": "path", "pdf.fonttype": 42}
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """Set up the shell of a kernel; IPython calls this when it loads the extension."""
+    show_figures(shell)
+    notice_failures(shell)
+    import myst_nb.ext.glue
+
+    myst_nb.ext.glue.glue = functools.partial(glue, myst_nb.ext.glue.glue)  # type: ignore[assignment]
+
+
+def show_figures(shell: Any) -> None:
+    """Show matplotlib's figures as any Jupyter kernel does, but as SVG for a page and as PDF for print."""
+    from IPython.core import pylabtools
+
+    os.environ["MPLBACKEND"] = BACKEND
+    # A forked kernel has matplotlib already, which reads that variable only when it is imported.
+    if "matplotlib" in sys.modules:
+        sys.modules["matplotlib"].rcParams["backend"] = BACKEND
+    shell.config.InlineBackend.figure_formats = set(FORMATS.values())
+    pylabtools.print_figure = functools.partial(print_figure, pylabtools.print_figure)
+    # For a figure that is made without pyplot, which would load the backend.
+    for mime_type, name in FORMATS.items():
+        draw = functools.partial(pylabtools.print_figure, fmt=name, base64=name == "pdf")
+        shell.display_formatter.formatters[mime_type].for_type_by_name("matplotlib.figure", "Figure", draw)
+
+
+def notice_failures(shell: Any) -> None:
+    """Let a cell fail where it would end its kernel without a word, or pass over a command that failed."""
+    shell.user_ns["exit"] = shell.user_ns["quit"] = sys.exit
+    system = shell.system
+
+    def run(command: str) -> None:
+        system(command)
+        status = shell.user_ns.get("_exit_code")
+        if status:
+            raise RuntimeError(f"!{command} failed with exit status {status}")
+
+    shell.system = run
+
+
+def print_figure(original: Any, figure: Any, fmt: str = "png", **settings: Any) -> Any:
+    """Draw a figure in a format as IPython does, with the same bytes each time."""
+    import matplotlib
+
+    with matplotlib.rc_context(REPEATABLE):
+        return original(figure, fmt, **settings)
+
+
+def glue(original: Any, name: str, variable: Any, display: bool = True) -> None:
+    """Glue a number or a text under a name, as MyST-NB does; a number of NumPy or torch as the plain number.
+
+    Args:
+        original: MyST-NB's own function.
+        name: the name by which the text refers to it.
+        variable: a number, a text, or an array or tensor of one of them.
+        display: whether the cell shows it, too.
+
+    Raises:
+        TypeError: for anything else, which the text could not show.
+    """
+    original(name, Glued(as_text(name, variable)), display)
+
+
+class Glued:
+    """What is glued, as the output of its cell stores it.
+
+    Args:
+        text: what Python would read as the number or the text.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def as_text(name: str, variable: Any) -> str:
+    """A number, or a text in quotes, as Python would write it.
+
+    Raises:
+        TypeError: if it is neither.
+    """
+    numpy, value = sys.modules.get("numpy"), single(variable)
+    if isinstance(value, str):
+        return repr(str(value))
+    # NumPy's own numbers know how many digits they have: 0.1 in single precision is 0.1, not 0.10000000149011612.
+    if isinstance(value, numbers.Number) or (numpy and isinstance(value, numpy.bool_)):
+        return str(value)
+    what = type(variable).__name__
+    size = getattr(variable, "shape", None)
+    what += f" of shape {tuple(size)}" if size is not None else ""
+    raise TypeError(f'glue("{name}", …) takes a number or a text, got {what}; glue one number of it, or a text')
+
+
+def single(variable: Any) -> Any:
+    """The only element of an array or a tensor; anything else as it is."""
+    numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
+    if torch and isinstance(variable, torch.Tensor) and variable.numel() == 1:
+        value = variable.detach().cpu().reshape(())
+        variable = (value.float() if value.dtype is torch.bfloat16 else value).numpy()
+    if numpy and isinstance(variable, numpy.ndarray) and variable.size == 1:
+        return variable.reshape(())[()]
+    return variable

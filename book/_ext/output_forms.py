@@ -1,0 +1,113 @@
+"""The form in which what cells put out is stored: the same in each build, and no more than a reader would see."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+IMAGES = ("image/svg+xml", "image/png", "image/jpeg", "image/gif", "application/pdf")
+BACKSPACE = re.compile(r"[^\n]\x08")
+# What matplotlib's functions return, and a cell shows if it ends with one of them: the figure says it better.
+ARTISTS = re.compile(r"<(?:matplotlib\.|mpl_toolkits\.|Axes|\w*Container object)|^\[?Text\(")
+
+MATHS = re.compile(r"\$\$(?P<a>.+?)\$\$|\$(?P<b>[^$]+?)\$|\\\[(?P<c>.+?)\\\]|\\\((?P<d>.+?)\\\)", re.S)
+# Environments that stand by themselves in LaTeX, and those that do the same inside a formula.
+INSIDE = {
+    "align": "aligned",
+    "eqnarray": "aligned",
+    "gather": "gathered",
+    "multline": "gathered",
+    "equation": "gathered",
+}
+ENVIRONMENT = re.compile(rf"\\(begin|end)\{{({'|'.join(INSIDE)})\*?\}}")
+NUMBERING = re.compile(r"\\label\{[^{}]*\}|\\(?:nonumber|notag)\b")
+WHOLE_ENVIRONMENT = re.compile(r"\\begin\{(\w+\*?)\}.*\\end\{\1\}", re.S)
+FROM_LATEX = "from_latex"
+"""The mark, in the metadata of an output, of Markdown that was LaTeX."""
+
+
+def normalise(notebook: Any) -> None:
+    """Bring the outputs of a notebook's cells into the form in which every build stores them.
+
+    Texts that follow on one another become one, as a notebook would show it in the end; no picture comes twice; LaTeX
+    is either one formula or Markdown.
+
+    Args:
+        notebook: a notebook that has run; changed in place.
+    """
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = without_repeats(merged(cell.outputs))
+            for output in cell.outputs:
+                if "text/latex" in output.get("data", {}):
+                    settle_latex(output)
+
+
+def merged(outputs: list[Any]) -> list[Any]:
+    """Make one output of texts to the same stream that follow on one another; how many there are is chance."""
+    found: list[Any] = []
+    for output in outputs:
+        last = found[-1] if found else {}
+        if output["output_type"] == "stream" and last.get("name") == output["name"]:
+            last["text"] += output["text"]
+        else:
+            found.append(output)
+    for output in found:
+        if output["output_type"] == "stream":
+            output["text"] = overwritten(output["text"])
+    return [output for output in found if output["output_type"] != "stream" or output["text"]]
+
+
+def overwritten(text: str) -> str:
+    """What is left to see of a text in which a carriage return or a backspace goes back over what was written."""
+    while "\x08" in text and (shorter := BACKSPACE.sub("", text)) != text:
+        text = shorter
+    return "\n".join(map(overwritten_line, text.replace("\r\n", "\n").split("\n"))) if "\r" in text else text
+
+
+def overwritten_line(line: str) -> str:
+    seen = ""
+    for part in line.split("\r"):
+        seen = part + seen[len(part) :]
+    return seen
+
+
+def without_repeats(outputs: list[Any]) -> list[Any]:
+    """Leave out a picture that came before in the same cell, and what the call that drew it returned."""
+    pictures = [data for output in outputs if (data := picture(output))]
+    found: list[Any] = []
+    seen: list[Any] = []
+    for output in outputs:
+        data = output.get("data", {})
+        if picture(output):
+            if picture(output) in seen:
+                continue
+            seen.append(picture(output))
+        elif pictures and list(data) == ["text/plain"] and ARTISTS.search(data["text/plain"]):
+            continue
+        found.append(output)
+    return found
+
+
+def picture(output: Any) -> dict[str, Any]:
+    """The forms of a picture that an output holds; none if it is not a picture."""
+    return {kind: data for kind, data in output.get("data", {}).items() if kind in IMAGES}
+
+
+def settle_latex(output: Any) -> None:
+    """Make the LaTeX of an output one formula; where there are words around formulas, make it Markdown.
+
+    As in a notebook, everything that stands outside of dollars is text.
+    """
+    data = output["data"]
+    latex = NUMBERING.sub("", ENVIRONMENT.sub(lambda m: rf"\{m[1]}{{{INSIDE[m[2]]}}}", data.pop("text/latex").strip()))
+    if MATHS.fullmatch(latex) or WHOLE_ENVIRONMENT.fullmatch(latex):
+        data["text/latex"] = latex
+    elif not {"text/markdown", "text/html"} & {*data}:
+        data["text/markdown"] = MATHS.sub(in_dollars, latex)
+        output["metadata"][FROM_LATEX] = True
+
+
+def in_dollars(formula: re.Match[str]) -> str:
+    displayed, inside = formula["a"] or formula["c"], formula["b"] or formula["d"]
+    return f"\n\n$$\n{displayed.strip()}\n$$\n\n" if displayed else f"${inside.strip()}$"
