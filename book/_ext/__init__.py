@@ -24,6 +24,7 @@ IDEAS = (
     "exercises",
     "bibliography",
     "offline",
+    "search",
     "leftovers",
     "strict",
     "warm_kernels",

@@ -19,13 +19,14 @@ from book._ext.execution import as_run
 from book._ext.figure_files import drawn
 
 from .keeping import BUILD, places
+from .offline import mathjax_tags
 
 GLUED = "application/papermill.record/"
 KINDS = {"figures": "figure", "numbers": "number", "equations": "equation"}
 PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>What the last build changed</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<script defer src="../html/_static/mathjax/tex-chtml.js"></script>
+{mathjax}
 <style>
 body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; color: #1a1c20;
        background: #fff; }}
@@ -105,7 +106,8 @@ def write_report(after: dict[str, dict[str, list[str]]], out: Path) -> str:
     page.mkdir(parents=True)
     summary = ", ".join(counts)
     parts = [show(kind, names, before, after, out) for kind, names in moved.items() if names]
-    (page / "index.html").write_text(PAGE.format(summary=summary, body="\n".join(parts)), encoding="utf-8")
+    text = PAGE.format(mathjax=mathjax_tags("../html/_static"), summary=summary, body="\n".join(parts))
+    (page / "index.html").write_text(text, encoding="utf-8")
     return summary
 
 

@@ -12,14 +12,14 @@ from sphinx.util.nodes import clean_astext
 
 from book._ext.equations import toc_order
 from book._ext.figure_files import Figure, figure_number, figures_of
+from book._ext.offline import mathjax_tags
 from book._ext.programs import seeds
 
 PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>Figures of {book}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<script>window.MathJax = {{options: {{menuOptions: {{settings: {{assistiveMml: true}}}}}}}};</script>
-<script defer src="../html/_static/mathjax/tex-chtml.js"></script>
+{mathjax}
 <style>
 :root {{ --ground: #fff; --box: #f5f6f8; --ink: #1a1c20; --muted: #5c6470; --line: #d9dce1; --link: #0b53b8; }}
 @media (prefers-color-scheme: dark) {{
@@ -83,7 +83,8 @@ def index_page(app: Sphinx) -> str:
                 for figure in figures
             ]
             sections.append(SECTION.format(page=quote(page), title=heading(app, docname), figures="\n".join(shown)))
-    return PAGE.format(book=escape(app.config.html_title), sections="\n".join(sections))
+    mathjax = mathjax_tags("../html/_static")
+    return PAGE.format(book=escape(app.config.html_title), mathjax=mathjax, sections="\n".join(sections))
 
 
 def heading(app: Sphinx, docname: str) -> str:

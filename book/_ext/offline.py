@@ -19,8 +19,17 @@ from sphinx.util import logging
 
 logger = logging.getLogger(__name__)
 
+MATHJAX = "mathjax/tex-chtml.js"
 # tex-chtml.js holds the TeX reader, the HTML writer and the menu in one file; the rest of MathJax's 24 MB stays behind.
 USED = ("tex-chtml.js", "output/chtml/fonts/woff-v2", "a11y/assistive-mml.js")
+FORMULA_SCRIPTS = ("formula_menu.js", "copy_formulas.js")
+"""Every page that loads MathJax loads these before it."""
+
+
+def mathjax_tags(static: str) -> str:
+    """The tags that load MathJax on a page that Sphinx does not write, from the `_static` folder at ``static``."""
+    return "\n".join(f'<script defer src="{static}/{file}"></script>' for file in (*FORMULA_SCRIPTS, MATHJAX))
+
 
 # Attributes whose address a browser loads by itself; that of a link it does not.
 LOADED = {"src", "srcset", "imagesrcset", "href", "xlink:href", "data", "poster", "background", "code", "archive"}
@@ -89,8 +98,16 @@ def refuse_other_hosts(app: Sphinx, doctree: nodes.document) -> None:
 
 
 def point_to_disk(app: Sphinx, config: Config) -> None:
-    config["mathjax_path"] = "mathjax/tex-chtml.js"
-    config["mathjax3_config"] = {"options": {"menuOptions": {"settings": {"assistiveMml": True}}}}
+    config["mathjax_path"] = MATHJAX
+
+
+def load_formula_scripts(
+    app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    """Load the scripts for the menu and for copying on pages with formulas, before MathJax, whose priority is 500."""
+    if doctree is not None and app.env.get_domain("math").has_equations(pagename):  # type: ignore[attr-defined]
+        for script in FORMULA_SCRIPTS:
+            app.add_js_file(script, priority=400, loading_method="defer")
 
 
 def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
@@ -119,4 +136,5 @@ def setup(app: Sphinx) -> None:
     drop_live_kernels(app)
     app.connect("config-inited", point_to_disk)
     app.connect("doctree-read", refuse_other_hosts)
+    app.connect("html-page-context", load_formula_scripts)
     app.connect("build-finished", copy_mathjax)

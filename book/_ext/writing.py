@@ -1,13 +1,11 @@
 """A page is written again if it was read again, or if anything that pages show of one another has changed.
 
 Sphinx alone writes a page again if it was read again, and leaves a number, a title or a link on another page as it was.
-What it writes beside the pages, the index of the search and the marks of the style sheets, depends on what was there
-before; here it does not.
+What it writes beside the pages, the marks of the style sheets, depends on what was there before; here it does not.
 """
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
 import json
@@ -21,7 +19,6 @@ from docutils import nodes
 from jinja2 import FileSystemBytecodeCache
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
-from sphinx.util.index_entries import split_index_msg
 from sphinx.util.parallel import parallel_available
 
 SHARED = ("titles", "longtitles", "tocs", "toctree_includes", "toc_secnumbers", "toc_fignumbers", "toc_num_entries")
@@ -117,8 +114,7 @@ def scripts(static: Path) -> list[str]:
 
 
 def lay_out_assets(app: Sphinx) -> None:
-    """Before the first page: lay out the style sheets, whose sums pages name, and the index that pages add to."""
-    mend_search(app)
+    """Before the first page: lay out the style sheets, whose sums pages name."""
     builder: Any = app.builder
     static = Path(app.outdir, "_static")
     if builder.descent_keeps:
@@ -132,29 +128,10 @@ def lay_out_assets(app: Sphinx) -> None:
         type(builder).copy_assets(builder)
         # Hundred folders of words in other languages, which no page asks for: half of the time of publishing.
         shutil.rmtree(static / "locales", ignore_errors=True)
+        for unused in ("searchtools.js", "language_data.js"):
+            (static / unused).unlink(missing_ok=True)
         note = {"state": builder.descent_state, "files": scripts(static)}
         listing(app).write_text(json.dumps(note), encoding="utf-8")
-
-
-def mend_search(app: Sphinx) -> None:
-    """Make the index of the search what it would be, of the pages written before, in a build from nothing."""
-    builder: Any = app.builder
-    index = builder.indexer
-    for mapping in (index._mapping, index._title_mapping):
-        for word in [word for word, pages in mapping.items() if not pages]:
-            del mapping[word]
-    # Sphinx keeps the words of a page that is not written again, but not its entries.
-    for docname in sorted(app.env.found_docs):
-        index._index_entries[docname] = entries_of(app.env, docname)
-
-
-def entries_of(env: BuildEnvironment, docname: str) -> list[tuple[str, str, str]]:
-    """What a page contributes to the general index, as the search finds it."""
-    found = set()
-    for kind, value, target, main, _ in env.domaindata["index"]["entries"].get(docname, ()):
-        with contextlib.suppress(ValueError):
-            found |= {(entry, target or "", main) for entry in split_index_msg(kind, value)}
-    return sorted(found)
 
 
 def setup(app: Sphinx) -> None:
