@@ -67,7 +67,7 @@ def make_assignment(section: str) -> str:
     from .notebooks import as_text
 
     app = build("html")
-    notebooks = {PurePosixPath(docname).name: assignment_of(app, docname) for docname in with_cells(app)}
+    notebooks = {name: assignment_of(app, docname) for name, docname in names_of(with_cells(app)).items()}
     asked = {name: notebook for name, notebook in notebooks.items() if notebook is not None}
     if section and section not in asked:
         what = "has no exercise" if section in notebooks else "is not a section of the book with cells"
@@ -89,6 +89,19 @@ def with_cells(app: Any) -> list[str]:
     return [docname for docname in toc_order(app.env) if app.env.descent_keys.get(docname)]
 
 
+def names_of(docnames: list[str]) -> dict[str, str]:
+    """Sections by the names of their notebooks: their files' names, with their folders where two have the same."""
+    files = [PurePosixPath(docname).name for docname in docnames]
+    names = [
+        file if files.count(file) == 1 else docname.replace("/", "-")
+        for file, docname in zip(files, docnames, strict=True)
+    ]
+    for name, docname in zip(names, docnames, strict=True):
+        if names.count(name) > 1:
+            raise Fault(f"{docname}.md:1: another section's notebook would have the name {name}, too; rename this file")
+    return dict(zip(names, docnames, strict=True))
+
+
 def assignment_of(app: Any, docname: str) -> Any:
     """A section's notebook as nbgrader's source; None if it asks nothing."""
     from .notebooks import assemble, parts_of
@@ -96,7 +109,11 @@ def assignment_of(app: Any, docname: str) -> Any:
     student, teacher = (parts_of(app, docname, edition) for edition in ("student", "teacher"))
     if not any(part.kind in POINTS for part in student):
         return None
-    whole = {(part.kind, part.name): part.source for part in teacher}
+    whole: dict[tuple[str, str], str] = {}
+    for part in teacher:
+        key = part.kind, part.name
+        # An exercise may have several solutions.
+        whole[key] = f"{whole[key]}\n\n{part.source}" if part.kind == "solution" and key in whole else part.source
     parts = [replace(part, source=with_solution(part, whole)) for part in student]
     notebook = assemble(parts)
     for part, cell in zip(parts, notebook.cells, strict=True):
@@ -122,7 +139,7 @@ def marking(kind: str, cell_id: str) -> dict[str, Any]:
 def with_solution(part: Part, whole: dict[tuple[str, str], str]) -> str:
     """The source of a cell, with what nbgrader takes out of it again."""
     if part.kind == "answer":
-        return whole["solution", part.name]
+        return whole.get(("solution", part.name), "") if part.name else ""
     if part.kind == "check":
         before, _, call = part.source.rpartition("\n")
         return f"{before}\nverdict = {call}{ASSERT}"

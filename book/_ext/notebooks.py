@@ -7,6 +7,8 @@ all figures after it are drawn with the student's class. A teacher finds the cla
 from __future__ import annotations
 
 import ast
+import hashlib
+import itertools
 import re
 import textwrap
 from collections.abc import Iterator
@@ -78,11 +80,11 @@ def notebook(app: Sphinx, docname: str, edition: str) -> nbformat.NotebookNode:
 
 
 def assemble(parts: list[Part]) -> nbformat.NotebookNode:
-    cells = []
+    cells: list[dict[str, Any]] = []
     for number, part in enumerate(parts, start=1):
         cell: dict[str, Any] = dict(cell_type="markdown", id=f"cell-{number}", metadata={}, source=part.source)
         if part.name:
-            cell["id"] = f"{part.kind}-{part.name}"
+            cell["id"] = cell_id(f"{part.kind}-{part.name}", {other["id"] for other in cells})
         if part.kind == "solution":
             cell["source"] = folded("Solution", part.source)
         if part.is_code:
@@ -90,6 +92,18 @@ def assemble(parts: list[Part]) -> nbformat.NotebookNode:
         cells.append(cell)
     made = dict(cells=cells, metadata=METADATA, nbformat=4, nbformat_minor=5)
     return nbformat.from_dict(made)  # type: ignore[no-untyped-call]
+
+
+def cell_id(name: str, taken: set[str]) -> str:
+    """A name as the id of a cell, as nbformat and nbgrader want it: 1 to 64 letters, digits, hyphens, underscores.
+
+    What a name loses stays in a few digits of its hash, so that two names are two ids.
+    """
+    plain = re.sub(r"[^A-Za-z0-9_-]", "-", name)
+    if plain == name and len(name) <= 64 and name not in taken:
+        return name
+    hashes = (hashlib.sha256(f"{name}{number}".encode()).hexdigest() for number in itertools.count())
+    return next(found for digits in hashes if (found := f"{plain[:50]}-{digits[:8]}") not in taken)
 
 
 def as_text(made: nbformat.NotebookNode) -> str:
@@ -152,7 +166,7 @@ class Section:
     def read_directive(self, directive: Directive) -> Part:
         written = WRITTEN.fullmatch(f"% {directive.argument}") if directive.name == "%" else None
         if written:
-            return Part("class", "", written[1])
+            return Part("class" if written[1] in self.methods else "text", "", written[1])
         if directive.name == "literalinclude":
             name = directive.options.get("pyobject", "")
             if directive.argument.endswith(CLASSES) and name in self.methods:
@@ -166,6 +180,8 @@ class Section:
             # That of the class stands further up: the class itself.
             text = "" if directive.argument.endswith(MY_STEP) else self.plain.text(directive.body)
             return Part("solution", text, directive.argument)
+        if directive.name in ("solution-start", "solution-end"):
+            return Part("text", "**Solution**" if directive.name == "solution-start" else "")
         return Part("hint" if directive.name == "hint" else "text", self.plain.directive(directive))
 
     def listing(self, directive: Directive) -> str:

@@ -22,8 +22,8 @@ from optim_code import sections
 from .editions import CLASSES
 from .faults import ROOT, Fault
 from .freshness import source_files
-from .keeping import WORK, left_out, publish
-from .leaks import Secrets, leaks
+from .keeping import WORK, current_pdfs, left_out, publish
+from .leaks import Secrets, leaks, repeated
 
 ZIP = "descent-student.zip"
 BESIDE = ("antlr4-python3-runtime", "ipykernel", "jupyterlab")
@@ -41,10 +41,12 @@ def make_student(build: Callable[..., Any]) -> str:
     """The kit in `_build/student`; that of before stays until the new one is whole and tells nothing."""
     from .pdf import typeset_all, write_latex
 
+    teacher = build("html", pdfs=current_pdfs())
     prints = write_latex(build, "student")
     typeset_all({f"student/{name}": tex for name, tex in prints.items()})
     pdfs = {name: tex.with_suffix(".pdf") for name, tex in prints.items()}
-    pages = Path(build("html", "student", pdfs).outdir)
+    student = build("html", "student", pdfs)
+    pages = Path(student.outdir)
     kit = WORK / "student" / "student"
     shutil.rmtree(kit, ignore_errors=True)
     kit.mkdir(parents=True)
@@ -57,9 +59,15 @@ def make_student(build: Callable[..., Any]) -> str:
     lay_out_module(kit / "optim_code")
     (kit / "requirements.txt").write_text(needed(kit / "optim_code"), encoding="utf-8")
     (kit / "README.md").write_text(README, encoding="utf-8")
-    if told := leaks(kit, Secrets.of(ROOT)):
+    secrets = Secrets.of(ROOT, teacher, README)
+    if told := [*repeated(teacher, student), *leaks(kit, secrets)]:
+        place, _, name = told[0].partition(" tells ")
         more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
-        raise Fault(f"the student's kit would give away an answer: {told[0]}{more}; take it out there")
+        where = secrets.where.get(name) or name.partition(":")[0]
+        raise Fault(
+            f"{where}: the student's kit would give away an answer: {place} tells {name}{more}; "
+            "write it as a directive of its own, or take it out"
+        )
     pack(kit)
     publish("student", "student")
     return f"_build/student: {len(list(kit.glob('*.ipynb')))} notebooks, the book, {ZIP}"
