@@ -46,7 +46,8 @@ class Block:
     """A directive, a displayed equation or a table, at any depth of a page.
 
     Attributes:
-        kind: ``directive``, ``equation``, ``table``, ``code`` (a fence without a directive's name) or ``comment``.
+        kind: ``directive``, ``equation``, ``table``, ``code`` (a fence without a directive's name), ``comment``, or
+            ``html`` (raw HTML: a block of it, or a paragraph that holds some).
         name: of a directive, its name.
         argument: of a directive, what follows its name; of an equation, its label; of a comment, its text.
         options: of a directive, the text of its options, without the marks around them.
@@ -340,8 +341,14 @@ def blocks(text: str, first: int = 0, parents: tuple[str, ...] = ()) -> Iterator
             yield Block("table", "", "", "", "", line, end, line, parents, token.level)
         elif token.type == "myst_line_comment":
             yield Block("comment", "", token.content.strip(), "", "", line, end, line, parents, token.level, "%")
+        elif token.type == "html_block":
+            yield Block("html", "", "", "", token.content, line, end, line, parents, token.level, "<")
         elif token.type == "inline":
-            for child in token.children or ():
+            children = token.children or ()
+            if any(child.type == "html_inline" for child in children):
+                end = max(end, line + token.content.count("\n") + 1)  # a term has no lines of its own
+                yield Block("html", "", "", "", token.content, line, end, line, parents, token.level, "<")
+            for child in children:
                 if child.type == "math_inline_double":
                     yield Block("equation", "", "", "", child.content, line, end, line, parents, -1, "$$")
 

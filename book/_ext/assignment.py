@@ -15,9 +15,9 @@ from importlib.util import find_spec
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from .faults import ROOT, Fault
+from .faults import Fault
 from .keeping import BUILD, WORK, publish
-from .settings import find_page, line_in, read_contents
+from .settings import find_page, read_contents
 from .student import lay_out_module
 
 if TYPE_CHECKING:
@@ -75,22 +75,19 @@ def make_assignment(build: Callable[..., Any], section: str) -> str:
         raise Fault(
             f"_build/assignment/{used[0]}: this course is in use; move the folder out of _build, then try again"
         )
-    from .notebooks import as_text
+    from .notebooks import as_text, notebook_names
 
     app = build("html")
     notebooks = {docname: assignment_of(app, docname) for docname in with_cells(app)}
     asked = {docname: notebook for docname, notebook in notebooks.items() if notebook is not None}
-    names = {docname: PurePosixPath(docname).name for docname in asked}
+    names = notebook_names(app.env)
     if section and section not in asked:
         what = "has no exercise" if section in notebooks else "is not a section of the book with cells"
-        given = PurePosixPath(section).name
-        raise Fault(f"SECTION={given}: it {what}; those with exercises are {', '.join(names.values())}")
+        given = names.get(section, PurePosixPath(section).name)
+        raise Fault(
+            f"SECTION={given}: it {what}; those with exercises are {', '.join(names[docname] for docname in asked)}"
+        )
     wanted = [section] if section else list(asked)
-    for docname in wanted:
-        same = [other for other in wanted if names[other] == names[docname]]
-        if len(same) > 1:
-            both = f"{same[0]}.md and {same[1]}.md would both be {names[docname]}.ipynb"
-            raise Fault(f"{line_in(ROOT / '_toc.yml', same[1])}: {both}; rename one of the two files")
     shutil.rmtree(work, ignore_errors=True)
     folder = work / "assignment" / "source" / NAME
     lay_out_module(folder / "optim_code")
@@ -115,7 +112,11 @@ def assignment_of(app: Any, docname: str) -> Any:
     student, teacher = (parts_of(app, docname, edition) for edition in ("student", "teacher"))
     if not any(part.kind in POINTS for part in student):
         return None
-    whole = {(part.kind, part.name): part.source for part in teacher}
+    whole: dict[tuple[str, str], str] = {}
+    for part in teacher:
+        key = part.kind, part.name
+        # An exercise may have several solutions.
+        whole[key] = f"{whole[key]}\n\n{part.source}" if part.kind == "solution" and key in whole else part.source
     parts = [replace(part, source=with_solution(part, whole)) for part in student]
     notebook = assemble(parts)
     for part, cell in zip(parts, notebook.cells, strict=True):
@@ -141,7 +142,7 @@ def marking(kind: str, cell_id: str) -> dict[str, Any]:
 def with_solution(part: Part, whole: dict[tuple[str, str], str]) -> str:
     """The source of a cell, with what nbgrader takes out of it again."""
     if part.kind == "answer":
-        return whole["solution", part.name]
+        return whole.get(("solution", part.name), "") if part.name else ""
     if part.kind == "check":
         before, _, call = part.source.rpartition("\n")
         return f"{before}\nverdict = {call}{ASSERT}"

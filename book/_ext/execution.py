@@ -212,9 +212,12 @@ def lay_out(app: Sphinx, page: Page) -> Path:
         return folder
     notebook, ran = reader.read(text), nbformat.read(stored[0], as_version=4)  # type: ignore[no-untyped-call]
     code = [[cell for cell in nb.cells if cell.cell_type == "code"] for nb in (notebook, ran)]
-    if len({tuple(cell.source for cell in cells) for cells in code}) > 1:
-        return folder
-    for cell, old in zip(*code, strict=True):
+    # An edition may have fewer cells, those of a solution less: it shows what the others put out when all of them ran.
+    rest = iter(code[1])
+    for cell in code[0]:
+        old = next((old for old in rest if old.source == cell.source), None)
+        if old is None:
+            return folder
         cell.outputs, cell.execution_count = old.outputs, old.execution_count
     notebook.metadata.update({key: ran.metadata[key] for key in MADE_BY_RUNNING if key in ran.metadata})
     store(notebook, Path(path), folder)

@@ -7,6 +7,8 @@ all figures after it are drawn with the student's class. A teacher finds the cla
 from __future__ import annotations
 
 import ast
+import hashlib
+import itertools
 import json
 import re
 import textwrap
@@ -97,11 +99,11 @@ def notebook(app: Sphinx, docname: str, edition: str) -> nbformat.NotebookNode:
 
 
 def assemble(parts: list[Part]) -> nbformat.NotebookNode:
-    cells = []
+    cells: list[dict[str, Any]] = []
     for number, part in enumerate(parts, start=1):
         cell: dict[str, Any] = dict(cell_type="markdown", id=f"cell-{number}", metadata={}, source=part.source)
         if part.name:
-            cell["id"] = f"{part.kind}-{part.name}"
+            cell["id"] = cell_id(f"{part.kind}-{part.name}", {other["id"] for other in cells})
         if part.kind == "solution":
             cell["source"] = folded("Solution", part.source)
         if part.is_code:
@@ -125,6 +127,18 @@ def attach_pictures(cell: dict[str, Any]) -> None:
     cell["source"] = PICTURE.sub(attach, cell["source"])
     if attachments:
         cell["attachments"] = attachments
+
+
+def cell_id(name: str, taken: set[str]) -> str:
+    """A name as the id of a cell, as nbformat and nbgrader want it: 1 to 64 letters, digits, hyphens, underscores.
+
+    What a name loses stays in a few digits of its hash, so that two names are two ids.
+    """
+    plain = re.sub(r"[^A-Za-z0-9_-]", "-", name)
+    if plain == name and len(name) <= 64 and name not in taken:
+        return name
+    hashes = (hashlib.sha256(f"{name}{number}".encode()).hexdigest() for number in itertools.count())
+    return next(found for digits in hashes if (found := f"{plain[:50]}-{digits[:8]}") not in taken)
 
 
 def as_text(made: nbformat.NotebookNode) -> str:
@@ -181,7 +195,7 @@ class Section:
         if node.type == "myst_line_comment":
             written = WRITTEN.fullmatch(f"% {node.content.strip()}")
             if written:
-                yield Part("class", "", written[1])
+                yield Part("class" if written[1] in self.methods else "text", "", written[1])
             return
         directive = Directive.of(node)
         if directive is None:
@@ -198,6 +212,8 @@ class Section:
             left_out = self.edition == "student" or directive.argument.endswith(MY_STEP)
             text = "" if left_out else self.plain.nested(directive)
             yield Part("solution", text, directive.argument)
+        elif directive.name in ("solution-start", "solution-end"):
+            yield Part("text", "**Solution**" if directive.name == "solution-start" else "")
         elif directive.name == "hint":
             yield Part("hint", self.plain.directive(directive))
 

@@ -10,6 +10,7 @@ import shutil
 from html.parser import HTMLParser
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -90,11 +91,10 @@ def refuse_other_hosts(app: Sphinx, doctree: nodes.document) -> None:
     # A tag in a line of text is a node of its own; a style or a script is one only with its neighbours.
     parents = {id(raw.parent): raw for raw in doctree.findall(nodes.raw) if "html" in raw["format"].split()}
     for raw in parents.values():
-        host = other_host(
-            "".join(node.astext() for node in raw.parent.children if isinstance(node, (nodes.raw, nodes.Text)))
-        )
-        if host:
-            logger.warning(said, host, location=raw)
+        beside = (node.astext() for node in raw.parent.children if isinstance(node, (nodes.raw, nodes.Text)))
+        found = other_host("".join(beside))
+        if found:
+            logger.warning(said, found, location=raw)
 
 
 def point_to_disk(app: Sphinx, config: Config) -> None:

@@ -123,7 +123,6 @@ def line_of(env: BuildEnvironment, docname: str, number: int) -> int:
     return code_cells(Path(env.doc2path(docname)))[number].line
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
+def setup(app: Sphinx) -> None:
     app.connect("source-read", check, priority=550)  # after its cells have run, before it is parsed
     app.connect("env-check-consistency", compare_names)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}

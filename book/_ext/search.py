@@ -157,8 +157,7 @@ def write_index(app: Sphinx, error: Exception | None) -> None:
     Path(app.outdir, "searchindex.js").write_text(f"Search.setIndex({text})", encoding="utf-8")
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
+def setup(app: Sphinx) -> None:
     app.connect("builder-inited", use_own_index)
     app.connect("html-page-context", keep_words)
     app.connect("build-finished", write_index)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}

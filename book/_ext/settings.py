@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from optim_code.sections import SectionError
+
 from .editions import EDITIONS, contents_of
 from .faults import ROOT, Fault, one_line
 
@@ -51,7 +53,11 @@ def read_settings(edition: str, folder: Path) -> dict[str, Any]:
     if edition != EDITIONS[0]:
         toc = folder / toc.name
         folder.mkdir(parents=True, exist_ok=True)
-        toc.write_text(yaml.safe_dump(contents_of(contents, ROOT), sort_keys=False), encoding="utf-8")
+        try:
+            contents = contents_of(contents, ROOT)
+        except SectionError as error:
+            raise Fault(str(error)) from error
+        toc.write_text(yaml.safe_dump(contents, sort_keys=False), encoding="utf-8")
     overrides = {"external_toc_path": toc.as_posix(), "latex_individualpages": False}
     with contextlib.redirect_stdout(sys.stderr):
         config, _ = get_final_config(user_yaml=ROOT / "_config.yml", cli_config=overrides, sourcedir=ROOT)

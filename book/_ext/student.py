@@ -22,8 +22,8 @@ from optim_code import sections
 from .editions import CLASSES
 from .faults import ROOT, Fault
 from .freshness import source_files
-from .keeping import WORK, left_out, publish
-from .leaks import Secrets, leaks
+from .keeping import WORK, current_pdfs, left_out, publish
+from .leaks import Secrets, leaks, repeated
 
 ZIP = "descent-student.zip"
 BESIDE = ("antlr4-python3-runtime", "ipykernel", "jupyterlab")
@@ -45,7 +45,9 @@ def make_student(build: Callable[..., Any]) -> str:
     from .downloads import lay_out_pdfs
     from .pdf import typeset_all, write_latex
 
-    pages = Path(build("html", "student").outdir)
+    teacher = build("html", pdfs=current_pdfs())
+    student = build("html", "student")
+    pages = Path(student.outdir)
     kit = WORK / "student" / "student"
     shutil.rmtree(kit, ignore_errors=True)
     (kit / "optim_code").mkdir(parents=True)
@@ -60,10 +62,17 @@ def make_student(build: Callable[..., Any]) -> str:
     (kit / "handouts").mkdir()
     for name, pdf in pdfs.items():
         shutil.copyfile(pdf, kit / ("" if name == latex.book.stem else "handouts") / f"{name}.pdf")
-    (kit / "README.md").write_text(README.format(book=latex.book.stem), encoding="utf-8")
-    if told := leaks(kit, Secrets.of(ROOT)):
+    readme = README.format(book=latex.book.stem)
+    (kit / "README.md").write_text(readme, encoding="utf-8")
+    secrets = Secrets.of(ROOT, teacher, readme)
+    if told := [*repeated(teacher, student), *leaks(kit, secrets)]:
+        place, _, name = told[0].partition(" tells ")
         more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
-        raise Fault(f"the student's kit would give away an answer: {told[0]}{more}; take it out there")
+        where = secrets.where.get(name) or name.partition(":")[0]
+        raise Fault(
+            f"{where}: the student's kit would give away an answer: {place} tells {name}{more}; "
+            "write it as a directive of its own, or take it out"
+        )
     pack(kit)
     publish("student", "student")
     return f"_build/student: {len(list(kit.glob('*.ipynb')))} notebooks, the book, {ZIP}"

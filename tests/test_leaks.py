@@ -1,0 +1,110 @@
+"""Solutions in all that MyST can put them into: not in what students get, or seen there by the search."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from pathlib import Path
+
+import pytest
+from sphinx.application import Sphinx
+from sphinx.util.docutils import docutils_namespace, patch_docutils
+
+from book._ext.editions import text_of
+from book._ext.leaks import Secrets, leaks, repeated
+from optim_code.sections import SectionError, read_page
+from wrappings import CUT, MISSED, Wrapping, wrapping
+
+MANY = 300
+EXTENSIONS = ["myst_nb", "sphinx_exercise", "sphinx_design", "book._ext.sources", "book._ext.editions"]
+
+
+def write(root: Path, pages: list[Wrapping]) -> None:
+    (root / "book").mkdir()
+    for page in pages:
+        for name, text in page.files.items():
+            (root / "book" / name).write_bytes(text.encode())
+    (root / "book" / "index.md").write_text("# All of them\n", encoding="utf-8")
+    chapters = "".join(f"  - file: book/page{page.number}\n" for page in pages)
+    (root / "_toc.yml").write_text(f"format: jb-book\nroot: book/index\nchapters:\n{chapters}", encoding="utf-8")
+
+
+def read(root: Path, edition: str, builder: str) -> Sphinx:
+    """What Sphinx makes of all pages, with the extensions that they need and no others."""
+    settings = {
+        "extensions": EXTENSIONS,
+        "root_doc": "book/index",
+        "edition": edition,
+        "myst_enable_extensions": ["colon_fence", "deflist", "dollarmath", "substitution"],
+        "html_theme": "basic",
+        "html_copy_source": True,
+        "nb_execution_mode": "off",
+        "numfig": True,
+    }
+    out = root.parent / edition
+    with patch_docutils(None), docutils_namespace():
+        app = Sphinx(
+            str(root), None, str(out), str(out / ".doctrees"), builder, settings, status=None, warning=io.StringIO()
+        )
+        app.build()
+    return app
+
+
+def test_a_solution_is_taken_out_of_every_container_and_what_stands_beside_it_stays(tmp_path: Path) -> None:
+    pages = [wrapping(number, CUT) for number in range(MANY)]
+    write(tmp_path, pages)
+    for page in pages:
+        source = read_page(tmp_path, f"book/page{page.number}")
+        text = text_of(source.text, "student", source.where)
+        assert page.nonce not in text, page.names
+        assert len(text.split("\n")) == len(source.lines)
+        for word in ("before it", "after it", "its end", "For you.", "The note.", "The end of the page."):
+            # A comment goes as a whole.
+            if not {"html_comment", "percent_comment"} & {*page.names}:
+                assert text.count(word) == source.text.count(word), (page.names, word)
+        if "for_students" not in page.names:
+            theirs = text_of(source.text, "teacher", source.where)
+            assert theirs.count(page.nonce) == source.text.count(page.nonce)
+
+
+def can_be_cut(root: Path, page: Wrapping) -> bool:
+    source = read_page(root, f"book/page{page.number}")
+    try:
+        text_of(source.text, "student", source.where)
+    except SectionError:
+        return False
+    return True
+
+
+@pytest.fixture(scope="module")
+def wrapped(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Wrapping], Path, Sphinx, Sphinx]:
+    """Pages of which the student's edition does not look into every container, in both editions."""
+    root = tmp_path_factory.mktemp("wrapped") / "root"
+    root.mkdir()
+    pages = [wrapping(number, [*CUT, *MISSED]) for number in range(MANY)]
+    pages += [wrapping(MANY + number, [container], 1) for number, container in enumerate([*CUT, *MISSED])]
+    write(root, pages)
+    # Of some there is no kit anyway: their fences have no end.
+    pages = [page for page in pages if can_be_cut(root, page)]
+    shutil.rmtree(root / "book")
+    write(root, pages)
+    return pages, root, read(root, "teacher", "dummy"), read(root, "student", "html")
+
+
+def test_what_is_not_taken_out_is_seen(wrapped: tuple[list[Wrapping], Path, Sphinx, Sphinx]) -> None:
+    pages, root, teacher, student = wrapped
+    folder = Path(student.outdir)
+    told = {line.partition(" tells ")[0] for line in leaks(folder, Secrets.of(root, teacher))}
+    told |= {line.partition(" tells ")[0].removeprefix("html/") for line in repeated(teacher, student)}
+    missed = 0
+    assert len(pages) > 0.95 * MANY
+    for page in pages:
+        files = [
+            folder / "book" / f"page{page.number}.html",
+            folder / "_sources" / "book" / f"page{page.number}.md.txt",
+        ]
+        holding = [path for path in files if path.exists() and page.nonce in path.read_text(encoding="utf-8")]
+        missed += bool(holding)
+        names = {path.relative_to(folder).as_posix() for path in files}
+        assert not holding or names & told, page.names
+    assert missed > MANY / 10
