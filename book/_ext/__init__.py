@@ -9,6 +9,8 @@ if TYPE_CHECKING:  # a build that finds nothing changed does not import Sphinx
 
 IDEAS = (
     "sources",
+    "source_check",
+    "warning_remedies",
     "editions",
     "freshness",
     "equations",

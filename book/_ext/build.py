@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from optim_code.sections import read_pages
+from optim_code.sections import SectionError, read_pages
 
 from . import warm_kernels
 from .editions import EDITIONS
@@ -80,6 +80,7 @@ def run_sphinx(builder: str, edition: str, pdfs: Iterable[str]) -> Any:
     from .equations import EquationsFail
     from .execution import SectionFails
     from .settings import read_settings
+    from .source_check import SourceFaults
 
     folder = WORK / work_of(builder, edition)
     config = {**read_settings(edition, folder), "handouts": sorted(pdfs)}
@@ -105,7 +106,7 @@ def run_sphinx(builder: str, edition: str, pdfs: Iterable[str]) -> Any:
             return app
     except SectionFails as error:
         raise cell_fault(error.path, error.cause) from error
-    except EquationsFail as error:
+    except (EquationsFail, SourceFaults) as error:
         raise Fault(str(error)) from error
     except SphinxParallelError as error:
         # From a process that wrote pages come only words.
@@ -187,7 +188,10 @@ def start_kernels_early() -> None:
     if not any(outputs.glob("*.seal")):
         return warm_kernels.start()
     code = code_of(ROOT)
-    keys = [code.key(page) for page in read_pages(ROOT).values()]
+    try:
+        keys = [code.key(page) for page in read_pages(ROOT).values()]
+    except SectionError:
+        return  # `source_check` says it, with all else that is wrong
     if any(key and not sound(outputs / key) for key in keys):
         warm_kernels.start()
 
@@ -209,7 +213,7 @@ def faults_in_one_line() -> Iterator[None]:
     except Exception as error:
         if disk_is_full(error):
             sys.exit("descent: _build: No space left on device; make room and build again, the last book is untouched")
-        if not isinstance(error, Fault):
+        if not isinstance(error, (Fault, SectionError)):
             log = BUILD / "error.log"
             with contextlib.suppress(OSError):
                 log.write_text(traceback.format_exc(), encoding="utf-8")
