@@ -473,6 +473,9 @@ def check_directive(book: Book, page: Page, block: Block, notebook: bool) -> Ite
         if not faults and not isinstance(options, dict):
             yield Finding(page, start, f"{{{name}}}: its options are not of the form name: value; write them so")
     yield from check_above_body(page, block)
+    if name == "toctree":
+        yield Finding(page, line, "{toctree}: the contents of the book are in _toc.yml; list the pages there, and take"
+                                  " it out")  # fmt: skip
     known = book.names.directives.get(name.lower()) if book.names else None
     if isinstance(options, dict) and known and name not in CELLS:
         for key in options:
@@ -762,11 +765,11 @@ def check_text(book: Book, page: Page, token: Token, line: int) -> Iterator[Find
             yield Finding(page, at, "a picture of another host is not there without a network; save it beside the page")
         elif child.type == "link_open":
             yield from check_link(book, page, str(child.attrs.get("href", "")), line, token.content)
-    for found in NO_TABLE.finditer(token.content):
+    for found in NO_TABLE.finditer(token.content) if "|" in token.content else ():
         yield Finding(page, line + token.content[: found.start()].count("\n"), table_of_text(found))
     for text, patterns in ((masked(token), PATTERNS), (unread(token), PATTERNS_OF_LINKS)):
-        for pattern, say in patterns:
-            for found in pattern.finditer(text):
+        for sign, pattern, say in patterns:
+            for found in pattern.finditer(text) if sign in text else ():
                 if said := say(found, book, roles):
                     yield Finding(page, line + text[: found.start()].count("\n"), said)
 
@@ -831,7 +834,9 @@ Say = Callable[[re.Match[str], Book, Iterable[str]], str]
 
 def role_without_backticks(found: re.Match[str], book: Book, roles: Iterable[str]) -> str:
     name, after = found[1], found[2]
-    if name not in roles:
+    # Others are words, too, that may stand in braces.
+    certain = ":" in name or name in ("ref", "eq", "numref", "doc", "term", "math")
+    if name not in roles or not (certain or after == " " + MASK or after in tuple("'\"´‘“(<")):
         return ""
     if after == " " + MASK:
         return f"a space between {{{name}}} and its backtick; take it out"
@@ -886,41 +891,41 @@ NAMES_OF_SYMBOLS = (
     "alpha|beta|gamma|delta|epsilon|varepsilon|eta|theta|lambda|mu|nu|xi|rho|sigma|tau|phi|psi|omega|nabla|partial|"
     "infty|times|cdot|leq|geq|approx|sqrt|frac|sum|int|hat|bar|mathbb|mathrm|left|right"
 )
-PATTERNS: tuple[tuple[re.Pattern[str], Say], ...] = (
-    (re.compile(r"(?<!\{)\{([A-Za-z][\w:-]*)\}(?!\})( \0|.|$)", re.M), role_without_backticks),
-    (re.compile(r"(?<![\w:]):([A-Za-z][\w:-]*?):\0"), rest_role),
-    (re.compile(r"^\s*\.\. ([\w:-]+)::", re.M), rest_directive),
-    (re.compile(r"^\s*\.\. _([\w:-]+):", re.M), saying(".. _%1: is reStructuredText; write (%1)= above a heading")),
-    (re.compile(r"\0__?(?=[\s.,;)]|$)", re.M),
+PATTERNS: tuple[tuple[str, re.Pattern[str], Say], ...] = (
+    ("{", re.compile(r"(?<!\{)\{([A-Za-z][\w:-]*)\}(?!\})( \0|.|$)", re.M), role_without_backticks),
+    (":\0", re.compile(r"(?<![\w:]):([A-Za-z][\w:-]*?):\0"), rest_role),
+    (".. ", re.compile(r"^\s*\.\. ([\w:-]+)::", re.M), rest_directive),
+    (".. ", re.compile(r"^\s*\.\. _([\w:-]+):", re.M), saying(".. _%1: is reStructuredText; write (%1)= above a heading")),
+    ("\0_", re.compile(r"\0__?(?=[\s.,;)]|$)", re.M),
      saying("`text <address>`_ is reStructuredText; write [text](address)")),
-    (re.compile(ESCAPED + r"\$\$"), saying("$$ without its partner; write $$ on both sides, each in a line of its own")),
-    (re.compile(ESCAPED + r"\\\[(?=[\s\S]*?\\\])(?=[^\]]*[=^_]|[^\]]*\\[A-Za-z])"),
+    ("$$", re.compile(ESCAPED + r"\$\$"), saying("$$ without its partner; write $$ on both sides, each in a line of its own")),
+    ("\\[", re.compile(ESCAPED + r"\\\[(?=[\s\S]*?\\\])(?=[^\]]*[=^_]|[^\]]*\\[A-Za-z])"),
      saying(r"\[ … \] is no equation here; write $$ … $$ (label)")),
-    (re.compile(ESCAPED + r"\\\((?=[^)\n]*(?:\\\)))(?=\s*\w\s*\\\)|[^)\n]*[\\=^_][^)\n]*\\\))"),
+    ("\\(", re.compile(ESCAPED + r"\\\((?=[^)\n]*(?:\\\)))(?=\s*\w\s*\\\)|[^)\n]*[\\=^_][^)\n]*\\\))"),
      saying(r"\( … \) is no formula here; write $ … $")),
-    (re.compile(r"\\begin\{(\w+\*?)\}"), latex_environment),
-    (re.compile(ESCAPED + r"\$(?!\$)((?:[^$\n\0]|\n(?!\n))+?)" + ESCAPED + r"\$(?!\$)"), lone_dollars),
-    (re.compile(ESCAPED + r"(\\(?:eqref|ref|cite[tp]?|label|textbf|textit|emph|section|subsection|footnote|item|url|"
+    ("\\begin", re.compile(r"\\begin\{(\w+\*?)\}"), latex_environment),
+    ("$", re.compile(ESCAPED + r"\$(?!\$)((?:[^$\n\0]|\n(?!\n))+?)" + ESCAPED + r"\$(?!\$)"), lone_dollars),
+    ("\\", re.compile(ESCAPED + r"(\\(?:eqref|ref|cite[tp]?|label|textbf|textit|emph|section|subsection|footnote|item|url|"
                 r"href|includegraphics|caption)\b\*?(?=[\[{]))"),
      saying("%1 is LaTeX; write it in Markdown: {eq}`label`, {ref}`label`, {cite:p}`key`, **bold**, *stress*, # Title")),
-    (re.compile(ESCAPED + rf"(\\(?:{NAMES_OF_SYMBOLS})\b)"), saying("%1 outside a formula stands raw; write $ … $")),
-    (re.compile(r"^\s*(\([\w:.+-]+\)\s*=)", re.M), saying("%1 is no label; write it in a line of its own, (name)=")),
-    (re.compile(r"(?<=\s)(\([\w:.+-]+\)=)\s*$", re.M), saying("%1 is no label; write it in a line of its own")),
-    (re.compile(r"^(#{1,6})(?=[A-Za-z])[^\n]*\Z"), saying("%1 without a space is no heading; write one after it")),
-    (re.compile(r"^\s*\[!(\w+)\]", re.M), saying("[!%1] is GitHub's; write ```{note}, the text, and ``` below it")),
-    (re.compile(r"\[?(?<![\w@])@[\w:-]+(?:; ?@[\w:-]+)*\]?"), cited),
-    (re.compile(r"~~(?=\S)([^~\n]+)~~"), saying("~~ does not strike out here; take it out")),
-    (re.compile(r"^(`{3,})", re.M), saying("%1 opens no fence, as its line has a backtick more; take that out")),
-    (re.compile(ESCAPED + r"`"), saying("a backtick without its partner; close it, or write \\`")),
+    ("\\", re.compile(ESCAPED + rf"(\\(?:{NAMES_OF_SYMBOLS})\b)"), saying("%1 outside a formula stands raw; write $ … $")),
+    ("=", re.compile(r"^\s*(\([\w:.+-]+\)\s*=)", re.M), saying("%1 is no label; write it in a line of its own, (name)=")),
+    (")=", re.compile(r"(?<=\s)(\([\w:.+-]+\)=)\s*$", re.M), saying("%1 is no label; write it in a line of its own")),
+    ("#", re.compile(r"^(#{1,6})(?=[A-Za-z])[^\n]*\Z"), saying("%1 without a space is no heading; write one after it")),
+    ("[!", re.compile(r"^\s*\[!(\w+)\]", re.M), saying("[!%1] is GitHub's; write ```{note}, the text, and ``` below it")),
+    ("@", re.compile(r"\[?(?<![\w@])@[\w:-]+(?:; ?@[\w:-]+)*\]?"), cited),
+    ("~~", re.compile(r"~~(?=\S)([^~\n]+)~~"), saying("~~ does not strike out here; take it out")),
+    ("```", re.compile(r"^(`{3,})", re.M), saying("%1 opens no fence, as its line has a backtick more; take that out")),
+    ("`", re.compile(ESCAPED + r"`"), saying("a backtick without its partner; close it, or write \\`")),
 )  # fmt: skip
-PATTERNS_OF_LINKS: tuple[tuple[re.Pattern[str], Say], ...] = (
-    (re.compile(r"\[\^([^\]\s]+)\](?!:)"), saying("there is no footnote [^%1]; write [^%1]: and its text below")),
-    (re.compile(r"(?<!\\)\]\((file:[^\s)]*)"),
+PATTERNS_OF_LINKS: tuple[tuple[str, re.Pattern[str], Say], ...] = (
+    ("[^", re.compile(r"\[\^([^\]\s]+)\](?!:)"), saying("there is no footnote [^%1]; write [^%1]: and its text below")),
+    ("](", re.compile(r"(?<!\\)\]\((file:[^\s)]*)"),
      saying("%1 is a file of this machine only; put it beside the page and name it from there")),
-    (re.compile(r"(?<!\\)\]\((?=\S)"), saying("a link that is not closed, or has a space in its address; write [text](address)")),
-    (re.compile(r"(?<!\\)\] \((?=https?:|[\w/.-]+\.md\b)"), saying("a space inside a link; write [text](address)")),
-    (re.compile(r"\([^()\n]+\)\[(?:https?:|[\w/.-]+\.md\b)"), saying("a link the wrong way round; write [text](address)")),
-    (re.compile(r"(?<![\w\]\\])\[[^\[\]\n\0]+\]\[[^\[\]\n]*\]"),
+    ("](", re.compile(r"(?<!\\)\]\((?=\S)"), saying("a link that is not closed, or has a space in its address; write [text](address)")),
+    ("] (", re.compile(r"(?<!\\)\] \((?=https?:|[\w/.-]+\.md\b)"), saying("a space inside a link; write [text](address)")),
+    (")[", re.compile(r"\([^()\n]+\)\[(?:https?:|[\w/.-]+\.md\b)"), saying("a link the wrong way round; write [text](address)")),
+    ("][", re.compile(r"(?<![\w\]\\])\[[^\[\]\n\0]+\]\[[^\[\]\n]*\]"),
      saying("a link to an address that is not given; write [text](address)")),
 )  # fmt: skip
 

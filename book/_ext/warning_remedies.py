@@ -15,27 +15,27 @@ from typing import Any
 from sphinx.application import Sphinx
 from sphinx.util.logging import WarningStreamHandler
 
-from book._ext.source_check import near
+from book._ext.source_check import bibliography_keys, names_of, near
 
 OWN = "sphinx.book._ext."
 SAID = re.compile(r"Unknown directive type|Unknown interpreted text role|Found an unexpected `code-cell`|No role entry")
 GENERAL = "fix that line, or take it out"
 
 REMEDIES: tuple[tuple[str, str], ...] = (
-    (r"undefined label: '?(?P<label>[^']+)'?", "{labels}fix it, or write ({label})= above what it means"),
+    (r"undefined label: '?(?P<label>[^']+)'?", "{labels}write ({label})= above what it means"),
     (r"A title or caption not found: '?(?P<label>[^']+?)'?\.?$",
      "name a heading, or a figure with a caption, or write {{ref}}`text <{label}>`"),
     (r"Any number is not assigned: '?(?P<label>[^']+)'?",
      "{{numref}} takes a figure, a table or a section with a number; write {{ref}}`text <{label}>`"),
     (r"no number is assigned for (section|figure|table|exercise): '?(?P<label>[^']+)'?",
      "{{numref}} takes a figure with a caption, or a section with a number; write {{ref}}`{label}`"),
-    (r"equation not found: '?(?P<equation>[^' ]+)'?", "{equations}fix it, or label that equation"),
-    (r"could not find bibtex key [\"']?(?P<key>[^\"' ]+)", "{keys}fix it, or write it in book/references.bib"),
+    (r"equation not found: '?(?P<equation>[^' ]+)'?", "{equations}label that equation"),
+    (r"could not find bibtex key [\"']?(?P<key>[^\"' ]+)", "{keys}write it in book/references.bib"),
     (r"cross-reference target not found: '(?P<file>[^']*\.\w+)'", "fix the name, counted from the page's folder"),
-    (r"cross-reference target not found", "{anything}fix it, or write (name)= above what it means"),
+    (r"cross-reference target not found: '(?P<label>[^']+)'", "{labels}write (name)= above what it means"),
     (r"local id not found", "fix what stands behind the #, or write {{ref}}`text <label>`"),
     (r"top-level '(?P<key>\w+)' key is deprecated", "write myst: and, indented below it, {key}:"),
-    (r"(?i)unknown source document", "fix the name, counted from the page's folder, or add the page to _toc.yml"),
+    (r"(?i)unknown (source )?document", "fix the name, counted from the page's folder, or add the page to _toc.yml"),
     (r"[Nn]o key|[Kk]ey .* not found|glue", "glue it in a cell, or fix its name"),
     (r"(include|Include) file .*(not found|failed)", "fix the name, counted from the page's folder"),
     (r"image file not readable", "put the picture there, or fix the name, counted from the page's folder"),
@@ -43,8 +43,9 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     (r"Object named '.*' not found|No such (class|function|object)", "fix the name, as the module has it"),
     (r"Line spec .* no lines|start-after pattern not found|end-before pattern not found|pattern not found",
      "fix the option, as the file has it"),
-    (r"Unknown directive type", "fix its name"),
-    (r"Unknown interpreted text role|No role entry", "fix its name"),
+    (r"Unknown directive type:? ['\"](?P<directive>[^'\"]+)", "{directives}write it as text"),
+    (r"Unknown interpreted text role ['\"](?P<role>[^'\"]+)", "{roles}write it as text"),
+    (r"No role entry", "fix its name, or write it as text"),
     (r"Unknown option keys|unknown option", "fix the name, or take it out"),
     (r"[Ii]nvalid option (value|data)|Invalid options format", "fix its value"),
     (r"has # comments|has comments", "take the comment out, or put the text in quotes"),
@@ -59,14 +60,15 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     (r"duplicate label|Duplicate explicit target|Duplicate implicit target|duplicate object description",
      "give one of the two another"),
     (r"duplicate citation", "take one of the two out"),
-    (r"[Dd]uplicate (footnote|reference) definition|Duplicate footnote", "take one of the two out"),
+    (r"Multiple footnote definitions|[Dd]uplicate (footnote|reference) definition|Duplicate footnote", "take one of the two out"),
     (r"[Ff]ootnote .*not referenced|is not referenced", "write [^name] where it belongs, or take it out"),
     (r"[Nn]o footnote", "write [^name]: and its text below"),
     (r"Pygments lexer name", "name a language such as python, or text"),
     (r"[Ll]exing literal_block", "write text instead of that language, or fix the code"),
     (r"document isn't included in any toctree", "add it to _toc.yml"),
+    (r"uniform two-level bullet list|Error parsing content block", "write all its rows alike"),
     (r"toctree contains (reference|ref)", "fix the name in _toc.yml"),
-    (r"[Ss]ubstitution", "define it below substitutions: in the front matter, or write \\{{"),
+    (r"[Ss]ubstitution", "define it in the front matter, below myst: substitutions:, or write \\{{"),
     (r"unknown config value", "fix its name below sphinx: config:, or take it out"),
     (r"config value .* has type", "fix it below sphinx: config:"),
     (r"stderr was found", "take out what writes there, or tag the cell remove-stderr"),
@@ -94,6 +96,8 @@ class Remedies(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         said: set[str] = getattr(self.app, "descent_said", set())
         message = " ".join(record.getMessage().split("\n\n")[0].split())
+        # What Python said on the way is of no use to an editor.
+        message = re.sub(r"the following exception was raised:? Traceback .*?(\w+(Error|Exception): )", r"\1", message)
         location = getattr(record, "location", None)
         if SAID.search(message) and self.docname(location) in said:
             return False
@@ -131,15 +135,51 @@ class Remedies(logging.Filter):
 
     def names(self, kind: str) -> Iterable[str]:
         """All that a reference of a kind could name."""
-        domains: dict[str, Any] = dict(self.app.env.domains)
+        if kind in ("directives", "roles"):
+            known: Iterable[str] = getattr(names_of(self.app), kind)
+            return known
         if kind == "equations":
-            return list(domains["math"].equations) if "math" in domains else ()
+            return list(self.app.env.domains["math"].equations)  # type: ignore[attr-defined]
         if kind == "keys":
-            found = getattr(domains.get("cite"), "bibtex_header", None)
-            bibliographies = getattr(domains.get("cite"), "bibdata", None)
-            data = getattr(getattr(bibliographies, "data", None), "entries", found)
-            return list(data or ())
-        return [*domains["std"].labels, *domains["std"].anonlabels] if "std" in domains else ()
+            return bibliography_keys(Path(self.app.srcdir))
+        standard: Any = self.app.env.domains["std"]
+        return [*standard.labels, *standard.anonlabels]
+
+
+class Lines(logging.Filter):
+    """Gives a warning without a line, or without a file, the place at which the word that it quotes stands."""
+
+    def __init__(self, app: Sphinx) -> None:
+        super().__init__()
+        self.app = app
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        location = str(getattr(record, "location", None) or "").rstrip(":")
+        if not re.search(r":\d+$", location):
+            root = Path(self.app.srcdir)
+            files = [Path(location)] if location else self.files(root)
+            found = next(filter(None, (self.line(file, record.getMessage()) for file in files)), "")
+            record.location = found or location or None
+        return True
+
+    def files(self, root: Path) -> list[Path]:
+        reading = self.app.env.temp_data.get("docname")
+        if reading:
+            return [Path(self.app.env.doc2path(reading))]
+        pages = [Path(self.app.env.doc2path(name)) for name in sorted(getattr(self.app.env, "found_docs", ()))]
+        return [*pages, root / "_config.yml", *sorted((root / "book").glob("*.bib"))]
+
+    def line(self, file: Path, message: str) -> str:
+        """File and line of the first word in quotes that the file holds; empty if it holds none."""
+        try:
+            lines = file.read_text(encoding="utf-8-sig").splitlines()
+        except (OSError, ValueError):
+            return ""
+        for word in re.findall(r"['\"]([^'\"]+)['\"]", message):
+            for number, line in enumerate(lines, start=1):
+                if re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", line):
+                    return f"{file}:{number}"
+        return ""
 
 
 class Words(dict[str, str]):
@@ -150,9 +190,11 @@ class Words(dict[str, str]):
         self.names = names
 
     def __missing__(self, kind: str) -> str:
-        asked = next(iter(self.values()), "")
-        question = near(asked, self.names(kind)) if asked else ""
-        return f"{question} Or " if question else ""
+        asked, names = next(iter(self.values()), ""), set(self.names(kind))
+        if kind == "labels" and asked in names:
+            return f"it is there without a number, write {{ref}}`text <{asked}>`; or "
+        question = near(asked, names)
+        return f"{question} If not, " if question else "fix it, or "
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -160,4 +202,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
         if isinstance(handler, WarningStreamHandler):
             # Before Sphinx counts it.
             handler.filters.insert(0, Remedies(app))
+            # After Sphinx has put its place in words.
+            handler.filters.append(Lines(app))
     return {"parallel_read_safe": True, "parallel_write_safe": True}
