@@ -76,6 +76,21 @@ class Block:
 
 
 @dataclass(frozen=True)
+class Text:
+    """A piece of MyST, as the parser sees it; a directive in it is one token here, and its content a piece of its own.
+
+    Attributes:
+        tokens: of markdown-it; their lines are counted from `first`.
+        first: the first line in `Page.lines`, counted from 0.
+        parents: the names of the directives that it stands in, the outermost first.
+    """
+
+    tokens: list[Token]
+    first: int
+    parents: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Page:
     """The text of a page with all that it includes.
 
@@ -95,10 +110,15 @@ class Page:
     def text(self) -> str:
         return "\n".join(self.lines)
 
-    @functools.cached_property
+    @property
     def blocks(self) -> list[Block]:
         """All blocks, in their order; a directive comes before what stands in it."""
-        return list(blocks(self.text))
+        return parsed(self.text)[0]
+
+    @property
+    def texts(self) -> list[Text]:
+        """All that is read as MyST, as the parser sees it: the page, and the content of each directive."""
+        return parsed(self.text)[1]
 
     def where(self, line: int) -> str:
         """File and line of a line of this page, counted from 0, as an editor knows it."""
@@ -322,16 +342,27 @@ def parser() -> MarkdownIt:
     )
 
 
-def blocks(text: str, first: int = 0, parents: tuple[str, ...] = ()) -> Iterator[Block]:
-    """The blocks of a MyST text, at any depth; ``first`` is the number of its first line."""
+@functools.lru_cache(maxsize=256)
+def parsed(text: str) -> tuple[list[Block], list[Text]]:
+    """The blocks and the pieces of a page's text; kept, since several ask for those of each page."""
+    texts: list[Text] = []
+    return list(blocks(text, texts=texts)), texts
+
+
+def blocks(
+    text: str, first: int = 0, parents: tuple[str, ...] = (), texts: list[Text] | None = None
+) -> Iterator[Block]:
+    """The blocks of a MyST text, at any depth; ``first`` is the number of its first line; ``texts`` gets the pieces."""
     tokens = parser().parse(text)
+    if texts is not None:
+        texts.append(Text(tokens, first, parents))
     last_line = 0
     for token in tokens:
         line = first + (token.map[0] if token.map else last_line)
         last_line = token.map[0] if token.map else last_line
         end = first + (token.map[1] if token.map else last_line + 1)
         if token.type in FENCES:
-            yield from fence(token, line, end, parents)
+            yield from fence(token, line, end, parents, texts)
         elif token.type in EQUATIONS:
             label = token.info if token.type == "math_block_label" else ""
             body = token.content.strip()
@@ -353,7 +384,7 @@ def blocks(text: str, first: int = 0, parents: tuple[str, ...] = ()) -> Iterator
                     yield Block("equation", "", "", "", child.content, line, end, line, parents, -1, "$$")
 
 
-def fence(token: Token, line: int, end: int, parents: tuple[str, ...]) -> Iterator[Block]:
+def fence(token: Token, line: int, end: int, parents: tuple[str, ...], texts: list[Text] | None) -> Iterator[Block]:
     """A fence, and the blocks in it if its content is MyST."""
     info, content = token.info.strip(), token.content
     closed = end - line == content.count("\n") + 2
@@ -372,7 +403,7 @@ def fence(token: Token, line: int, end: int, parents: tuple[str, ...]) -> Iterat
         "directive", name, argument, options, body, line, end, start, parents, token.level, token.markup, closed
     )
     if name not in VERBATIM:
-        yield from blocks(body, start, (*parents, name))
+        yield from blocks(body, start, (*parents, name), texts)
 
 
 def read_options(block: Block, where: str) -> dict[str, Any]:

@@ -10,6 +10,8 @@ if TYPE_CHECKING:  # a build that finds nothing changed does not import Sphinx
 
 IDEAS = (
     "sources",
+    "source_check",
+    "warning_remedies",
     "editions",
     "freshness",
     "equations",

@@ -78,6 +78,7 @@ def run_sphinx(builder: str, edition: str, pdfs: Iterable[str]) -> Any:
     from .equations import EquationsFail
     from .execution import SectionFails
     from .settings import read_settings
+    from .source_check import SourceFaults
 
     folder = WORK / work_of(builder, edition)
     config = {**read_settings(edition, folder), "handouts": sorted(pdfs)}
@@ -103,7 +104,7 @@ def run_sphinx(builder: str, edition: str, pdfs: Iterable[str]) -> Any:
             return app
     except SectionFails as error:
         raise cell_fault(error.path, error.cause) from error
-    except EquationsFail as error:
+    except (EquationsFail, SourceFaults) as error:
         raise Fault(str(error)) from error
     except SphinxParallelError as error:
         # From a process that wrote pages come only words.
@@ -187,7 +188,10 @@ def start_kernels_early() -> None:
     if not any(outputs.glob("*.seal")):
         return warm_kernels.start()
     code = code_of(ROOT)
-    keys = [code.key(page) for page in read_pages(ROOT).values()]
+    try:
+        keys = [code.key(page) for page in read_pages(ROOT).values()]
+    except SectionError:
+        return  # `source_check` says it, with all else that is wrong
     if any(key and not sound(outputs / key) for key in keys):
         warm_kernels.start()
 

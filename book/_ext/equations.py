@@ -33,6 +33,8 @@ from book._ext.faults import Fault
 from book._ext.freshness import LISTING, PACKAGE, code_of, digest, pins, source_files
 from book._ext.light_imports import imported
 from book._ext.settings import check_contents
+from book._ext.source_check import SourceFaults, remembered_names
+from book._ext.source_check import refuse as refuse_sources
 from book._ext.verdicts import Finding
 from book._ext.verdicts import verdicts as hold_here
 from optim_code.sections import Block, Page, SectionError, contents, label_of, read_options, read_page
@@ -396,8 +398,10 @@ def main() -> int:
     root = Path(__file__).resolve().parents[2]
     try:
         check_contents(root / "_toc.yml")
+        for finding in refuse_sources(root, contents(root), remembered_names(root)):
+            print(f"descent: {finding}", file=sys.stderr)
         found = Checker(root, contents(root)).run(hold_here)
-    except (Fault, EquationsFail, SectionError) as error:
+    except (Fault, SourceFaults, EquationsFail, SectionError) as error:
         print("\n".join(f"descent: {line}" for line in str(error).splitlines()), file=sys.stderr)
         return 1
     for verdict in found:
