@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cmath
 import math
 import operator
 from collections import defaultdict
@@ -68,8 +69,49 @@ class Trajectory:
 
     @property
     def diverged(self) -> bool:
-        """Whether the run ended higher than it began, or left the numbers altogether."""
-        return not bool(self.losses[-1] <= self.losses[0])
+        r"""Whether the run leaves the minimum for good. A loss that ends above the first is not enough.
+
+        A run has diverged if one of these holds:
+
+        - a loss is not a finite number;
+        - its steps obey :math:`w_{t+1} - w_t = \beta (w_t - w_{t-1}) - \eta g_t` for two constants (SGD and momentum
+          do, with noise or without; three steps show it), or the same with a third constant times
+          :math:`g_{t-1}` (Nesterov's momentum; four steps show it), and theory says that such steps grow: a
+          root of the characteristic polynomial is larger than 1 in a direction of the bowl in which the run moves.
+
+        So transients, noise and the limit itself are no divergence, and neither is a run that stays at the minimum.
+        Any other method, such as RMSProp or Adam, has diverged only if its loss is not a finite number.
+        """
+        if not bool(self.losses.isfinite().all()):
+            return True
+        rule = self._linear_rule()
+        if rule is None:
+            return False
+        curvatures, directions = torch.linalg.eigh(self.problem.A)
+        apart = self.points - self.problem.minimum
+        moved = (apart @ directions).abs().amax(0) > 1e-12 * self.points.abs().max()
+        return any(_radius(rule, float(curvature)) > 1 + 1e-8 for curvature in curvatures[moved])
+
+    def _linear_rule(self) -> Tensor | None:
+        r"""The constants :math:`\beta, -\eta` and perhaps a third that all steps obey; None if there are none."""
+        if self.nsteps < 3:
+            return None
+        steps, size = self.points.diff(dim=0), self.points.abs().amax(1)
+        last_steps, last_gradients = (torch.cat([torch.zeros_like(x[:1]), x[:-1]]) for x in (steps, self.gradients))
+        # Each step counts alike, however far out; one that is lost in the rounding of its points does not.
+        scale = torch.maximum(steps.abs().amax(1), last_steps.abs().amax(1))
+        counts = scale > 1e-6 * torch.maximum(size[1:], size[:-1])
+        known = [(x[counts] / scale[counts, None]).flatten() for x in (last_steps, self.gradients, last_gradients)]
+        wanted = (steps[counts] / scale[counts, None]).flatten()
+        for number in (2, 3):
+            if int(counts.sum()) > number:
+                columns = torch.stack(known[:number], dim=1)
+                norms = columns.norm(dim=0).clamp(min=1e-300)
+                rule: Tensor = torch.linalg.lstsq(columns / norms, wanted, driver="gelsd").solution / norms
+                # Beyond 1 it is no momentum: equal steps, such as those of sign descent, may look like that.
+                if abs(float(rule[0])) < 1 and bool((columns @ rule - wanted).abs().max() < 1e-8):
+                    return rule
+        return None
 
     def summary(self, within: float = 1e-3) -> str:
         """The run in words, computed from it: how near it came, and how often it crossed the valley."""
@@ -78,14 +120,23 @@ class Trajectory:
         )
         reached = self.steps_to(within)
         if self.diverged:
-            ending = (
-                f"diverges: the loss grows from {self.losses[0]:.3g} to {self.losses[-1]:.3g} in {steps(self.nsteps)}"
-            )
+            course = ", though the loss falls" if self.losses[-1] <= self.losses[0] else ": the loss grows"
+            ending = f"diverges{course} from {self.losses[0]:.3g} to {self.losses[-1]:.3g} in {steps(self.nsteps)}"
         elif reached is not None:
             ending = f"comes within {within:g} of the minimum in {steps(reached)}"
         else:
             ending = f"is {self.distances[-1]:.2g} from the minimum after {steps(self.nsteps)}"
+            if self.distances[-1] > self.distances[0]:
+                ending += ", farther out than it began"
         return f"{ending}, {crossings}"
+
+
+def _radius(rule: Tensor, curvature: float) -> float:
+    """The largest root, in size, of what a linear rule makes of one direction of the bowl."""
+    momentum, gradient, last_gradient = [*rule.tolist(), 0.0][:3]
+    trace = 1 + momentum + gradient * curvature
+    root = cmath.sqrt(trace**2 - 4 * (momentum - last_gradient * curvature))
+    return max(abs(trace + root), abs(trace - root)) / 2
 
 
 def steps(count: int) -> str:

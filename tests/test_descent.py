@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import random
 
 import pytest
 import torch
 
-from optim_code import AdamOptimizer, RMSPropOptimizer, SGDMomentumOptimizer, SGDOptimizer, w
+from optim_code import AdamOptimizer, Optim, RMSPropOptimizer, SGDMomentumOptimizer, SGDOptimizer, w
 from optim_code.descent import descend
-from optim_code.problems import Quadratic, lecture_bowl, start
+from optim_code.problems import Quadratic, bowl, lecture_bowl, start
 
 CURVATURES = torch.tensor([1.0, 5.0], dtype=torch.float64)
 
@@ -64,6 +65,98 @@ def test_momentum_is_stable_up_to_two_times_one_plus_beta_over_L(beta):
     limit = 2 * (1 + beta) / 5
     assert not descend(SGDMomentumOptimizer([w], lr=0.99 * limit, momentum=beta), nsteps=1000).diverged
     assert descend(SGDMomentumOptimizer([w], lr=1.01 * limit, momentum=beta), nsteps=1000).diverged
+
+
+class NesterovOptimizer(Optim):
+    """Nesterov's momentum as torch has it, for a linear rule that looks back at the last gradient."""
+
+    def __init__(self, params, lr, momentum):
+        super().__init__(params, dict(lr=lr, momentum=momentum))
+
+    def my_step(self, p, state, group):
+        state["v"] = group["momentum"] * state.get("v", torch.zeros_like(p.data)) + p.grad.data
+        p.data -= group["lr"] * (p.grad.data + group["momentum"] * state["v"])
+
+
+LINEAR = {  # the optimizer, its limit over 1/L, and the steps that show it
+    "sgd": (lambda p, lr, beta: SGDOptimizer([p], lr), lambda beta: 2.0, 3),
+    "momentum": (lambda p, lr, beta: SGDMomentumOptimizer([p], lr, beta), lambda beta: 2 * (1 + beta), 3),
+    "nesterov": (
+        lambda p, lr, beta: NesterovOptimizer([p], lr, beta),
+        lambda beta: 2 * (1 + beta) / (1 + 2 * beta),
+        4,
+    ),
+}
+
+
+def a_bowl_and_a_run(draw):
+    """A bowl, perhaps moved and turned; a start on it, often at the minimum, near it or on an axis; noise and steps."""
+    kappa, degrees = draw.choice((1, 5, draw.uniform(1, 1000))), draw.choice((0, draw.uniform(0, 180)))
+    b = torch.tensor(draw.choice(([0.0, 0.0], [0.5, -2.0])), dtype=torch.float64)
+    problem = Quadratic(bowl(kappa, degrees).A, b)
+    away = draw.choice(((0, 0), (1e-4, 0), (0.1, 0), (1, 0), (1, 1), (draw.uniform(-2, 2), draw.uniform(-2, 2))))
+    p = (problem.minimum + torch.tensor(away, dtype=torch.float64)).requires_grad_()
+    noise, nsteps = draw.choice((0.0, 0.1, draw.uniform(0, 3))), draw.choice((5, 20, draw.randint(4, 150)))
+    return problem, p, away, degrees, dict(noise=noise, nsteps=nsteps, seed=draw.randrange(1000))
+
+
+@pytest.mark.parametrize("name", LINEAR)
+def test_a_run_of_a_linear_rule_has_diverged_if_and_only_if_theory_says_so(name):
+    make, limit_of, _ = LINEAR[name]
+    draw, kinds = random.Random(name), set()
+    for _ in range(100):
+        problem, p, away, degrees, setting = a_bowl_and_a_run(draw)
+        beta = 0.0 if name == "sgd" else draw.choice((0.5, draw.uniform(0, 0.99)))
+        limit = limit_of(beta) / float(problem.curvatures[-1])
+        part = draw.choice((1.0, 0.59 / 0.6, 0.9999, 1.0001, 1.02, draw.uniform(0.01, 2)))
+        run = descend(make(p, part * limit, beta), problem, **setting)
+        # Without noise a run stays at the minimum, and never leaves a flat axis that it began on.
+        still = setting["noise"] == 0 and (
+            away == (0, 0) or (away[1] == 0 and degrees == 0 and problem.condition_number > 1)
+        )
+        kinds.add((part > 1, still))
+        if not (still and away != (0, 0) and torch.any(problem.b)):  # there, rounding may push it off its axis
+            assert run.diverged == (part > 1 and not still), (name, beta, part, away, degrees, setting)
+        assert run.diverged == ("diverges" in run.summary())
+    assert len(kinds) == 4
+
+
+@pytest.mark.parametrize("name", LINEAR)
+def test_as_few_steps_as_are_said_show_divergence(name):
+    make, limit_of, enough = LINEAR[name]
+    beta = 0.0 if name == "sgd" else 0.5
+    for part, expected in ((1.05, True), (0.95, False)):
+        optimizer = make(start(), part * limit_of(beta) / 5, beta)
+        assert descend(optimizer, nsteps=enough).diverged == expected
+        assert not descend(optimizer, nsteps=enough - 1).diverged or enough > 3
+
+
+def test_no_run_of_another_rule_has_diverged_while_its_loss_is_a_number():
+    draw, farther = random.Random(2), 0
+    for _ in range(100):
+        problem, p, _, _, setting = a_bowl_and_a_run(draw)
+        lr, alpha = 10 ** draw.uniform(-3, 1), draw.choice((0.0, draw.uniform(0, 0.999)))
+        momentum = draw.choice((0.0, draw.uniform(0, 0.999)))
+        adam = AdamOptimizer([p], lr=lr, alpha=alpha, momentum=momentum)
+        run = descend(draw.choice((adam, RMSPropOptimizer([p], lr=lr, alpha=alpha))), problem, **setting)
+        assert not run.diverged, run.setting
+        farther += "farther out than it began" in run.summary()
+    assert farther > 5
+
+
+def test_the_summary_says_what_became_of_a_run_that_rose():
+    gentle = descend(SGDMomentumOptimizer([w], lr=0.59, momentum=0.5), nsteps=3)
+    assert gentle.losses[-1] > gentle.losses[0]
+    assert gentle.summary().startswith(
+        f"is {gentle.distances[-1]:.2g} from the minimum after 3 steps, farther out than"
+    )
+    edge = descend(SGDMomentumOptimizer([w], lr=0.6, momentum=0.5), nsteps=1000)
+    assert edge.losses[-1] > edge.losses[0] * 0.1
+    assert "diverge" not in edge.summary()
+    early = descend(SGDOptimizer([w], lr=0.401), nsteps=5)
+    assert early.summary().startswith("diverges, though the loss falls from 3 to 2.63 in 5 steps")
+    late = descend(SGDOptimizer([w], lr=0.41))
+    assert late.summary().startswith(f"diverges: the loss grows from 3 to {late.losses[-1]:.3g} in 20 steps")
 
 
 def test_momentum_at_its_best_shrinks_by_the_root_of_beta():

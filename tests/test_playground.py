@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gzip
+import itertools
 import math
 import random
 import re
@@ -232,13 +233,148 @@ def test_it_says_what_becomes_of_a_run_and_what_theory_knows(play: Play) -> None
     assert f"reached 0.001 in {run.steps_to(1e-3)} steps" in play.said
     assert "stable: η < 2/L = 0.4; rate 0.6667" in play.said
     play.change(sgd__lr=0.41)
-    assert "unstable: η ≥ 2/L = 0.4" in play.said
+    assert "unstable: η > 2/L = 0.4" in play.said
     losses = descend(SGDOptimizer([w], lr=0.41)).losses
     last = int(torch.nonzero(losses <= losses[0])[-1])
     assert f"diverged at step {last + 1}" in play.said
     play.change(condition_number=20, sgd__lr=0.05)
     assert "stable: η < 2/L = 0.1" in play.said
     expect(play.root.get_by_role("status")).to_contain_text("stable: η < 2/L = 0.1")
+
+
+TELL = """(play, settings) => settings.map((values) => {
+    play.change(values);
+    play.render();
+    const [{ statement, theory, left, losses, count }] = play.runs;
+    return [statement, theory?.limit ?? null, left || losses[count] > losses[0]];
+})"""
+STARTS = ((0, 0), (1e-4, 0), (0.1, 0), (1, 0), (1, 1), (1, 1e-9))
+
+
+def a_setting(draw: random.Random, name: str) -> dict[str, Any]:
+    """A setting of one method, often at an end of a range, at a limit or just beside it."""
+    kappa = draw.choice((1, 5, draw.uniform(1, 1000)))
+    hyper = {h: draw.choice((0, 0.5, draw.uniform(0, 0.999))) for h in ("momentum", "alpha")}
+    beta = hyper["momentum"] if name == "momentum" else 0
+    beside = draw.choice((1, 0.59 / 0.6, 1 - 1e-6, 1 + 1e-6, 1.001, draw.uniform(0.01, 2)))
+    w1, w2 = draw.choice((*STARTS, (draw.uniform(-1.6, 1.6), draw.uniform(-1.6, 1.6))))
+    return {
+        "race": [name],
+        "adjust": name,
+        "condition_number": kappa,
+        "rotation": draw.choice((0, 30, draw.uniform(0, 180))),
+        "noise": draw.choice((0, 0, 0.1, draw.uniform(0, 3))),
+        "seed": draw.randrange(10000),
+        "nsteps": draw.choice((1, 2, 20, 1000, draw.randint(1, 1000))),
+        "w1": w1,
+        "w2": w2,
+        f"{name}.lr": min(max(beside * 2 * (1 + beta) / kappa, 0.001), 10),
+        **{f"{name}.{h}": value for h, value in hyper.items() if h in UpdateRule.from_latex(UPDATES[name]).hyper},
+    }
+
+
+@pytest.mark.parametrize("name", UPDATES)
+def test_no_two_words_of_a_verdict_contradict_each_other_or_the_book(play: Play, name: str) -> None:
+    draw = random.Random(name)
+    settings = [a_setting(draw, name) for _ in range(150)]
+    kinds = set()
+    for given, (said, limit, risen) in zip(settings, play.ask(TELL, settings), strict=True):
+        case = f"{said} {given}"
+        if name not in ("sgd", "momentum"):
+            assert limit is None, case
+            assert not re.search("stable|limit|diverge", said), case  # none of these methods can leave
+            continue
+        beta, kappa, lr = given.get("momentum.momentum", 0), given["condition_number"], given[f"{name}.lr"]
+        bound = 2 * (1 + beta) / kappa
+        assert math.isclose(limit, bound, rel_tol=1e-9), case
+        kind = "unstable: η >" if lr > bound else "; stable: η <"
+        kind = "at the limit, η =" if math.isclose(lr, bound, rel_tol=1e-9) else kind
+        kinds.add(kind)
+        assert kind in said, case
+        assert len(re.findall("at the limit|unstable|; stable", said)) == 1, case
+        assert ("diverge" in said) == (kind == "unstable: η >"), case
+        assert "diverge" not in said or not re.search("reached|began|farther", said), case
+        assert ("diverged at" in said) == (kind == "unstable: η >" and risen), case
+        times, edge = (float(number) for number in re.findall(r"η [<>=] (\S+?)/L = ([^\s;:]+)", said)[0])
+        assert math.isclose(edge, bound, rel_tol=1e-3), case
+        assert math.isclose(times, 2 * (1 + beta), rel_tol=1e-3), case
+        assert edge > lr if kind == "; stable: η <" else edge < lr if kind == "unstable: η >" else True, case
+        rate = re.findall(r"rate (\S+)", said)
+        assert len(rate) == (kind == "; stable: η <"), case
+        assert all(float(number.replace("−", "-")) < 1 for number in rate), case
+    assert name not in ("sgd", "momentum") or len(kinds) == 3
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"momentum.lr": 0.59}, r"1.27 from the minimum after 10 steps; stable: η < 3/L = 0.6; rate 0.8851"),
+        (
+            {"momentum.lr": 0.6, "nsteps": 1000},
+            ".* after 1000 steps.*; at the limit, η = 3/L = 0.6: errors neither die out nor grow",
+        ),
+        (
+            {"momentum.lr": 0.3, "w1": 0.1, "w2": 0, "noise": 1},
+            r"\S+ from the minimum after 10 steps, farther out than it began; stable: .*",
+        ),
+        (
+            {"momentum.lr": 0.7, "w1": 0, "w2": 0},
+            "diverges from almost every start; here it is 0 from the minimum after 10 steps; unstable: .*",
+        ),
+        (
+            {"momentum.lr": 0.3, "w1": 0, "w2": 0},
+            r"began within 0.001 of the minimum; 0 from the minimum after 10 steps; stable: .*",
+        ),
+        ({"momentum.lr": 0.7, "nsteps": 1}, "diverged at step 1; unstable: η > 3/L = 0.6"),
+    ],
+)
+def test_what_is_not_divergence_is_called_what_it_is(play: Play, values: dict[str, Any], said: str) -> None:
+    base = {"race": ["momentum"], "adjust": "momentum", "momentum.momentum": 0.5, "noise": 0, "nsteps": 10}
+    ((statement, _, _),) = play.ask(TELL, [{**base, **values}])
+    assert re.fullmatch(f"Momentum: {said}", statement), statement
+
+
+CELLS_OF_A_MAP = """async (play, { values, axis, cells }) => {
+    const name = values.adjust, up = axis === "condition_number" ? axis : `${name}.${axis}`;
+    play.change({ ...values, axis, view: "map" });
+    play.render();
+    while (play.map.row < 64 || !play.map.key) await new Promise((done) => setTimeout(done, 5));
+    const steps = play.map.steps.map((count) => count);
+    return cells.map(([row, column]) => {
+        const [low, high] = axis === "condition_number" ? [0, Math.log(1000)] : [0, 0.999];
+        const part = low + ((high - low) * (63 - row + 0.5)) / 64, bottom = Math.log(0.001);
+        play.change({
+            [up]: axis === "condition_number" ? Math.exp(part) : part,
+            [`${name}.lr`]: Math.exp(bottom + ((Math.log(10) - bottom) * (column + 0.5)) / 64),
+        });
+        play.render();
+        const count = steps[row * 64 + column];
+        const painted = Number.isNaN(count) ? "diverges" : count === Infinity ? "longer" : String(count);
+        return [play.runs[0].statement, painted];
+    });
+}"""
+
+
+@pytest.mark.parametrize("name", UPDATES)
+def test_the_paint_of_the_map_agrees_with_the_verdict_at_every_place(play: Play, name: str) -> None:
+    draw, kinds = random.Random(name), set()
+    axes = [h for h in ("momentum", "alpha") if h in UpdateRule.from_latex(UPDATES[name]).hyper] + ["condition_number"]
+    for start in ((0, 0), (0.1, 0), (draw.uniform(-1.6, 1.6), 1)):
+        values = {**a_setting(draw, name), "w1": start[0], "w2": start[1], "nsteps": draw.choice((200, 400))}
+        cells = [[draw.randrange(64), draw.randrange(64)] for _ in range(60)]
+        given = {"values": values, "axis": draw.choice(axes), "cells": cells}
+        for said, painted in play.ask(CELLS_OF_A_MAP, given):
+            case = f"{painted}: {said} {given}"
+            kinds.add(painted)
+            assert ("diverge" in said) == (painted == "diverges"), case
+            reached = re.search(r"reached 0\.001 in (\d+)", said)
+            count = reached[1] if reached else "0" if "began within" in said else None
+            if painted == "longer":
+                assert count is None or int(count) > 200, case
+            elif painted != "diverges":
+                assert count == painted, case
+    assert "0" in kinds
+    assert name not in ("sgd", "momentum") or "diverges" in kinds
 
 
 @pytest.mark.parametrize(("beta", "kappa"), [(0.0, 5), (0.5, 5), (0.9, 50), (0.1459, 5)])
@@ -280,6 +416,74 @@ def test_the_map_counts_the_steps_that_the_module_counts(play: Play) -> None:
     assert kinds == {"near", "lost", "long"}
 
 
+def test_a_path_that_goes_far_out_is_drawn_in_its_own_direction(play: Play) -> None:
+    read = """(play, values) => {
+        play.change(values);
+        play.render();
+        const [{ xs, ys, count }] = play.runs;
+        const lines = [...document.querySelectorAll(".play-bowl .play-line")];
+        const drawn = lines.map((line) => line.getAttribute("d")).join("");
+        return [[...xs].slice(0, count + 1), [...ys].slice(0, count + 1), drawn];
+    }"""
+    base = {"noise": 0, "w1": 1, "w2": 1, "nsteps": 60}
+    cases = [
+        {"race": ["adam"], "adjust": "adam", "adam.lr": 10, "adam.momentum": 0.999, "adam.alpha": 0, "rotation": 20},
+        {"race": ["momentum"], "adjust": "momentum", "momentum.lr": 10, "momentum.momentum": 0.999},
+        {"race": ["sgd"], "adjust": "sgd", "sgd.lr": 10, "condition_number": 1000, "rotation": 77},
+        {"race": ["rmsprop"], "adjust": "rmsprop", "rmsprop.lr": 10, "rmsprop.alpha": 0.999, "w1": -0.3},
+    ]
+    clipped = 0
+    for case in cases:
+        xs, ys, drawn = play.ask(read, {**base, **case})
+        scale = 370 / 3.38
+        path = [((x + 1.69) * scale + 30, (1.69 - y) * scale) for x, y in zip(xs, ys, strict=True)]
+        assert max(abs(value) for point in path for value in point) > 6000, "nothing is far out here"
+        strokes = [
+            [tuple(map(float, point.split())) for point in stroke.split("L")] for stroke in drawn.split("M") if stroke
+        ]
+        for stroke in strokes:
+            for one, two in itertools.pairwise(stroke):
+                clipped += 1
+                # Both ends lie on one segment of the path, to a tenth of a pixel, and not far outside the picture.
+                assert max(abs(value) for value in (*one, *two)) < 6000
+                assert min(max(off(one, *pair), off(two, *pair)) for pair in itertools.pairwise(path)) < 0.2, case
+    assert clipped >= len(cases)
+
+
+def off(point: tuple[float, ...], one: tuple[float, ...], two: tuple[float, ...]) -> float:
+    """How far a point is from a segment."""
+    way = (two[0] - one[0], two[1] - one[1])
+    size = way[0] ** 2 + way[1] ** 2
+    part = ((point[0] - one[0]) * way[0] + (point[1] - one[1]) * way[1]) / size if size else 0
+    part = min(max(part, 0), 1)
+    return math.dist(point, (one[0] + part * way[0], one[1] + part * way[1]))
+
+
+def test_every_number_on_an_axis_can_be_read(play: Play) -> None:
+    cut = """(play, values) => {
+        play.change(values);
+        play.render();
+        return [...document.querySelectorAll(".playground svg")].flatMap((svg) => {
+            if (!svg.checkVisibility()) return [];
+            const frame = svg.getBoundingClientRect(), texts = [...svg.querySelectorAll("text.play-tick")];
+            const boxes = texts.map((text) => text.getBoundingClientRect());
+            const outside = (box) => box.left < frame.left - 0.5 || box.right > frame.right + 0.5
+                || box.top < frame.top - 0.5 || box.bottom > frame.bottom + 0.5;
+            const meets = (one, two) => one.left < two.right && two.left < one.right
+                && one.top + 3 < two.bottom && two.top + 3 < one.bottom;
+            return texts.map((text) => text.textContent).filter((_, i) =>
+                outside(boxes[i]) || boxes.some((box, j) => j > i && meets(box, boxes[i])));
+        });
+    }"""
+    for width in (1280, 375):
+        play.seen.show("light", width)
+        for nsteps in (1, 2, 3, 7, 10, 50, 99, 100, 101, 357, 500, 999, 1000):
+            assert play.ask(cut, {"nsteps": nsteps, "view": "loss"}) == [], (nsteps, width)
+        assert play.ask(cut, {"view": "map"}) == []
+    play.change(race=["sgd"], adjust="sgd", sgd__lr=10, condition_number=1000, nsteps=1000)
+    assert play.ask(cut, {"view": "loss"}) == []
+
+
 # --- everybody can work it -------------------------------------------------------------------------------------------
 
 
@@ -319,6 +523,67 @@ def test_every_slider_goes_by_keyboard_by_mouse_and_by_typing(play: Play) -> Non
             assert typed.input_value() == value
             assert play.words == ""
     assert seen == sum(len(UpdateRule.from_latex(latex).hyper) for latex in UPDATES.values()) + 5 * len(UPDATES)
+
+
+def test_one_step_of_a_slider_changes_its_value_wherever_it_stands(play: Play) -> None:
+    play.change(race=list(UPDATES), noise=1)
+    moves = """(play, [id, key, values]) => {
+        const range = document.getElementById(id), found = [];
+        for (const value of values) for (const by of [-1, 1]) {
+            play.change({ [key]: value });
+            play.render();
+            if (by > 0) range.stepUp(); else range.stepDown(); // what an arrow key does
+            range.dispatchEvent(new Event("input", { bubbles: true }));
+            found.push([value, by, play.setting[key]]);
+        }
+        return found;
+    }"""
+    keys = {
+        "nsteps": (1, 1000),
+        "seed": (0, 9999),
+        "condition_number": (1, 1000),
+        "rotation": (0, 180),
+        "noise": (0, 3),
+    }
+    keys |= play.ask(
+        """() => Object.fromEntries(descentPlayground.methods.flatMap((method) => method.hyper.map((hyper) =>
+            [`${method.name}.${hyper.name}`, hyper.decay ? [0, 0.999] : [hyper.low / 10, hyper.high * 10]])))"""
+    )
+    draw = random.Random(4)
+    for key, (low, high) in keys.items():
+        identity = f"play-fig-adam-noise-{key.replace('.', '-')}"
+        if "." in key:
+            play.change(adjust=key.split(".")[0])
+        inside = [10**e for e in range(-9, 4)] + [draw.uniform(low, high) for _ in range(20)]
+        whole = key in ("nsteps", "seed")
+        values = sorted({round(v) if whole else v for v in (*inside, *range(1, 13), 99, 100, 101) if low <= v <= high})
+        for value, by, now in play.ask(moves, [identity, key, [low, *values, high]]):
+            if value == (low if by < 0 else high):
+                assert now == value
+            else:
+                assert (now - value) * by >= (1 if whole else 1e-12), (key, value, by, now)
+                assert low <= now <= high
+    play.change(nsteps=10, noise=1)
+    play.root.get_by_role("slider", name="steps").focus()
+    play.page.keyboard.press("ArrowRight")
+    play.drawn()
+    assert play.setting["nsteps"] == 11
+    play.page.keyboard.press("ArrowLeft")
+    play.page.keyboard.press("ArrowLeft")
+    play.drawn()
+    assert play.setting["nsteps"] == 9
+
+
+def test_the_seed_can_be_set_only_where_there_is_noise(play: Play) -> None:
+    slider = play.root.get_by_role("slider", name="seed")
+    typed = play.root.get_by_role("textbox", name="seed, typed")
+    for noise in (0, 0.5, 0):
+        play.change(noise=noise)
+        for control in (slider, typed):
+            assert control.is_enabled() == bool(noise)
+    press(play, play.button("New noise"), "mouse")
+    assert play.setting["noise"] == 1
+    assert slider.is_enabled()
 
 
 def press(play: Play, target: Locator, by: str) -> None:
@@ -457,6 +722,44 @@ def test_a_finger_works_buttons_boxes_and_sliders(browser: Browser, site: str) -
     now = play.setting
     assert (now["shown"], now["seed"], now["race"]) == (29, 1, ["sgd", "adam"])
     assert now["condition_number"] > 100
+    page.context.close()
+
+
+def swipe(play: Play, x: float, y: float, dx: float, dy: float) -> list[dict[str, Any]]:
+    """Draw a finger over the page; the settings on the way, and when all is quiet again."""
+    finger, settings = play.page.context.new_cdp_session(play.page), []
+    for part in (None, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0):
+        at = [{"x": x + (part or 0) * dx, "y": y + (part or 0) * dy}]
+        finger.send(
+            "Input.dispatchTouchEvent", {"type": "touchStart" if part is None else "touchMove", "touchPoints": at}
+        )
+        play.drawn()
+        settings.append(play.setting)
+    finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    play.drawn()
+    play.page.wait_for_timeout(100)
+    return [*settings, play.setting]
+
+
+def test_a_finger_that_scrolls_the_page_over_a_slider_changes_nothing(browser: Browser, site: str) -> None:
+    page = browser.new_context(has_touch=True, is_mobile=True, viewport={"width": 375, "height": 800}).new_page()
+    page.goto(f"{site}/book/adam.html")
+    play = Play(Visit(page))
+    play.settle()
+    sliders = [slider for slider in play.root.get_by_role("slider").all() if slider.get_attribute("type") == "range"]
+    assert len(sliders) == 9
+    for slider in sliders:
+        slider.evaluate("e => e.scrollIntoView({ block: 'center', behavior: 'instant' })")
+        before, top, box = play.setting, play.page.evaluate("scrollY"), slider.bounding_box()
+        assert box is not None
+        part = 0.8 if float(slider.input_value()) < 0.5 * float(slider.get_attribute("max") or 0) else 0.2
+        x, y = box["x"] + part * box["width"], box["y"] + box["height"] / 2
+        assert all(seen == before for seen in swipe(play, x, y, 3, -200)), slider.get_attribute("id")
+        assert play.page.evaluate("scrollY") > top + 50
+        slider.evaluate("e => e.scrollIntoView({ block: 'center', behavior: 'instant' })")
+        y = middle(slider)[1]
+        *_, moved = swipe(play, x, y, (0.65 if part > 0.5 else 0.35) * box["width"] + box["x"] - x, 5)
+        assert moved != before, slider.get_attribute("id")
     page.context.close()
 
 
@@ -691,6 +994,30 @@ def test_what_is_typed_wrongly_is_mended_with_a_word(
     expect(play.root.get_by_role("status")).to_contain_text(said)
 
 
+@pytest.mark.parametrize(
+    ("typed", "taken"),
+    [("0,1", 0.1), (",5", 0.5), ("1/3", 1 / 3), (" 1 / 3 ", 1 / 3), ("0,5/2", 0.25), ("1e-2", 0.01), ("2.5e0/5", 0.5)],
+)
+def test_a_number_may_be_typed_with_a_comma_or_as_a_fraction(play: Play, typed: str, taken: float) -> None:
+    box = play.root.get_by_role("textbox", name="η of Adam, typed")
+    box.fill(typed)
+    box.press("Enter")
+    play.drawn()
+    assert play.setting["adam.lr"] == taken
+    assert math.isclose(float(box.input_value()), taken, rel_tol=1e-9)
+    assert play.words == ""
+
+
+@pytest.mark.parametrize("typed", ["1/0", "1/2/3", "1,2,3", "/3", "1/", "1,", "a/b", "--1", ""])
+def test_what_is_no_number_is_still_refused(play: Play, typed: str) -> None:
+    box = play.root.get_by_role("textbox", name="η of Adam, typed")
+    box.fill(typed)
+    box.press("Enter")
+    play.drawn()
+    assert (play.setting["adam.lr"], float(box.input_value())) == ((1, 1) if typed == "1," else (0.1, 0.1))
+    assert (play.words == "η of Adam must be a number, so it stays 0.1") == (typed != "1,")
+
+
 def test_it_works_from_disk(html: Path, browser: Browser) -> None:
     opened = visit(browser, html.as_uri(), "book/adam.html")
     play = Play(opened)
@@ -753,15 +1080,65 @@ output(AdagradOptimizer([w], lr=0.5), nsteps=25, fname="adagrad.pdf")
 """
 
 
-def test_a_new_optimizer_can_be_played_with_at_once(tmp_path: Path, browser: Browser) -> None:
-    copy = copy_book(tmp_path / "book")
+@pytest.fixture(scope="module")
+def adagrad(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small book with one more optimizer, and a page with three playgrounds, two of them of one figure."""
+    copy = copy_book(tmp_path_factory.mktemp("adagrad") / "book")
     path = copy.root / "optim_code/optimizers.py"
     path.write_text(path.read_text() + ADAGRAD)
     copy.write("book/adagrad.md", SECTION)
-    copy.write("_toc.yml", f"{TOC}  - file: book/adagrad\n")
+    again = SECTION[SECTION.index("```{code-cell}") : SECTION.index("```{playground}")]
+    again = again.replace("fig-adagrad", "fig-again").replace("adagrad.pdf", "again.pdf")
+    more = "\n```{playground} fig-adagrad\n:set: noise=0.2\n```\n\n```{playground} fig-again\n```\n"
+    copy.write("book/three.md", f"{NOTEBOOK}\n# Three\n\n```{{playground}} fig-adagrad\n```\n\n{again}{more}")
+    copy.write("_toc.yml", f"{TOC}  - file: book/adagrad\n  - file: book/three\n")
     done = copy.build()
     assert done.returncode == 0, done.stderr
-    opened = visit(browser, (copy.root / "_build/html").as_uri(), "book/adagrad.html")
+    return copy.root / "_build/html"
+
+
+ALL_SETTINGS = "Object.fromEntries(Object.entries(descentPlayground.open).map(([id, play]) => [id, play.setting]))"
+CHANGE_ONE = "([id, values]) => descentPlayground.open[id].change(values)"
+
+
+def test_several_playgrounds_of_a_page_each_keep_their_part_of_the_address(adagrad: Path, browser: Browser) -> None:
+    opened = visit(browser, adagrad.as_uri(), "book/three.html")
+    page = opened.page
+    page.wait_for_function("window.descentPlayground?.open")
+    ids = [element.get_attribute("id") for element in page.locator(".playground").all()]
+    assert ids == ["play-fig-adagrad", "play-fig-adagrad-2", "play-fig-again"]
+    begun = page.evaluate(ALL_SETTINGS)
+    for number, identity in enumerate(ids, 1):
+        page.evaluate(CHANGE_ONE, [identity, {"nsteps": 40 + number, "race": ["sgd", "adagrad"]}])
+        page.wait_for_timeout(400)
+    settings = page.evaluate(ALL_SETTINGS)
+    assert [settings[identity]["nsteps"] for identity in ids] == [41, 42, 43]
+    address = page.url
+    fresh = visit(browser, adagrad.as_uri(), f"book/three.html#{address.split('#')[1]}")
+    fresh.page.wait_for_timeout(700)
+    assert fresh.page.evaluate(ALL_SETTINGS) == settings
+    assert fresh.page.url == address
+    # A link that one of them gives begins with its own part; Reset takes away that part only.
+    second = page.locator(f"#{ids[1]}")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    second.locator("summary").click()
+    second.get_by_role("button", name="Copy link").click()
+    link = page.evaluate("navigator.clipboard.readText()")
+    assert [part.split("?")[0] for part in link.split("#")[1].split(";")] == [ids[1], ids[0], ids[2]]
+    second.get_by_role("button", name="Reset").click()
+    page.wait_for_timeout(700)
+    assert [part.split("?")[0] for part in page.url.split("#")[1].split(";")] == [ids[0], ids[2]]
+    page.evaluate(f"location.hash = '#{ids[1]}?nsteps=7'")
+    page.wait_for_timeout(700)
+    now = page.evaluate(ALL_SETTINGS)
+    assert now == {**settings, ids[1]: {**begun[ids[1]], "nsteps": 7, "shown": 7}}
+    assert opened.complaints == fresh.complaints == []
+    opened.page.context.close()
+    fresh.page.context.close()
+
+
+def test_a_new_optimizer_can_be_played_with_at_once(adagrad: Path, browser: Browser) -> None:
+    opened = visit(browser, adagrad.as_uri(), "book/adagrad.html")
     play = Play(opened)
     assert play.root.get_by_role("checkbox", name="AdaGrad").is_checked()
     assert play.setting["noise"] == 0.5

@@ -8,6 +8,7 @@ figure is what there is, and where the live one is to be found.
 from __future__ import annotations
 
 import ast
+import itertools
 import json
 import re
 from pathlib import Path
@@ -54,6 +55,9 @@ class Playground(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         figure = self.arguments[0]
+        there = self.env.metadata[self.env.docname].setdefault("playgrounds", [])
+        taken = {name for other in there for name in other["node"]["ids"]}
+        names = (f"play-{figure}" + (f"-{number}" if number > 1 else "") for number in itertools.count(1))
         node = playground(
             "",
             figure=figure,
@@ -61,10 +65,9 @@ class Playground(SphinxDirective):
             methods=self.options.get("methods", []),
             view=self.options.get("view", VIEWS[0]),
             changes=self.options.get("set", []),
-            ids=[f"play-{figure}"],
+            ids=[next(name for name in names if name not in taken)],
         )
         self.set_source_info(node)
-        there = self.env.metadata[self.env.docname].setdefault("playgrounds", [])
         there.append({"node": dict(node.attributes), "line": self.lineno})
         return [node]
 

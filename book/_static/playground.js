@@ -8,6 +8,7 @@
   const book = window.descentPlayground;
   const NEAR = 1e-3; // how near to the minimum counts as there
   const CELLS = 64, PATIENCE = 200; // of the map: its cells a side, and the steps that a run may take
+  const EXACT = 1e-9; // a rate this near to 1 is 1
   const SVG = "http://www.w3.org/2000/svg";
   const still = window.matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -76,6 +77,9 @@
     return state;
   }
 
+  /* Whether a point is beyond what can be computed with: its loss would not be a number any more. */
+  const beyond = (x, y) => !(Math.abs(x) + Math.abs(y) < 1e150);
+
   /* Run a method: on the bowl, or, given `gradients` (two a step), on those. It ends where the numbers end. */
   function simulate(method, hyper, corrected, { A, start, nsteps, noise = 0, xi = [], gradients = null }) {
     const step = rule(method, corrected);
@@ -93,20 +97,18 @@
       two = step(two, h, hyper);
       x = one.w;
       y = two.w;
-      if (!(Math.abs(x) + Math.abs(y) < 1e150)) break;
+      if (beyond(x, y)) break;
       count++;
     }
     return { xs, ys, losses, count, left: count < nsteps };
   }
 
-  /* The steps that a run needs to come near; Infinity if it doesn't in time, NaN if it leaves the bowl. */
+  /* The steps that a run needs to come near; Infinity if it doesn't in time, NaN if its numbers end. */
   function stepsToNear(step, names, hyper, A, start, noise, xi) {
     let [x, y] = start, one = before(names, x), two = before(names, y);
-    const far = 1e6 * lossAt(A, x, y) + 1;
     for (let t = 0; t <= PATIENCE; t++) {
-      if (x * x + y * y <= NEAR * NEAR) return t;
-      const loss = lossAt(A, x, y);
-      if (!(loss < far)) return NaN;
+      if (Math.hypot(x, y) <= NEAR) return t;
+      if (beyond(x, y)) return NaN;
       const g = A[0] * x + A[1] * y - (noise && noise * xi[2 * t]);
       const h = A[1] * x + A[2] * y - (noise && noise * xi[2 * t + 1]);
       one = step(one, g, hyper);
@@ -114,7 +116,7 @@
       x = one.w;
       y = two.w;
     }
-    return lossAt(A, x, y) > lossAt(A, start[0], start[1]) ? NaN : Infinity;
+    return Infinity;
   }
 
   const rule = (method, corrected) => (corrected || !method.uncorrected ? method.step : method.uncorrected);
@@ -138,47 +140,56 @@
     return names.map((_, i) => columns.map((column) => column[i]));
   }
 
-  /* The spectral radius, as the growth of high powers: squared again and again. */
+  /* The spectral radius: the growth of high powers of a matrix, which is squared again and again. */
   function spectralRadius(matrix) {
-    let power = matrix, logarithm = 0, count = 1;
+    const size = matrix.length;
+    let power = matrix.flat(), growth = 0, before = 0;
     for (let k = 0; k < 26; k++) {
-      const size = Math.hypot(...power.flat());
-      if (size === 0) return 0;
-      power = power.map((row) => row.map((value) => value / size));
-      logarithm += Math.log(size) / count;
-      power = power.map((row) => power[0].map((_, j) => row.reduce((total, value, i) => total + value * power[i][j], 0)));
-      count *= 2;
+      const norm = Math.hypot(...power);
+      if (norm === 0) return 0;
+      before = growth;
+      growth += Math.log(norm) / 2 ** k;
+      const root = power.map((value) => value / norm);
+      for (let i = 0; i < size; i++) {
+        for (let j = 0; j < size; j++) {
+          let total = 0;
+          for (let l = 0; l < size; l++) total += root[i * size + l] * root[l * size + j];
+          power[i * size + j] = total;
+        }
+      }
     }
-    return Math.exp(logarithm);
+    return Math.exp(2 * growth - before); // a constant factor of all high powers cancels out
+  }
+
+  /* By what a linear rule multiplies an error in each step, in the long run and at worst; null of any other rule. */
+  function rateOf(step, names, hyper, kappa) {
+    const matrices = [1, kappa].map((lambda) => matrixOf(step, names, hyper, lambda));
+    return matrices.includes(null) ? null : Math.max(...matrices.map(spectralRadius));
   }
 
   const limits = new Map();
 
-  /* The rate of a linear rule on a bowl, and the largest stable learning rate; null of any other. */
+  /* The rate of a linear rule on a bowl, and its largest stable learning rate, if it has one; null of any other rule. */
   function theory(method, hyper, corrected, kappa) {
-    const step = rule(method, corrected);
-    const rate = (lr) => {
-      const radii = [1, kappa].map((lambda) => matrixOf(step, method.state, { ...hyper, lr }, lambda));
-      return radii.includes(null) ? null : Math.max(...radii.map(spectralRadius));
-    };
+    const rate = (lr) => rateOf(rule(method, corrected), method.state, { ...hyper, lr }, kappa);
     const now = rate(hyper.lr);
     if (now === null) return null;
     const key = JSON.stringify([method.name, { ...hyper, lr: 0 }, corrected, kappa]);
     if (limits.size > 500) limits.clear();
     if (!limits.has(key)) limits.set(key, limitOf(rate));
-    return limits.get(key) === null ? null : { rate: now, limit: limits.get(key) };
+    return { rate: now, limit: limits.get(key) };
   }
 
-  /* The learning rate at which a rate becomes 1, to ten digits; null if it is no less for the smallest. */
+  /* The learning rate at which a rate becomes 1; null if it doesn't. */
   function limitOf(rate) {
-    let low = Math.log(1e-6), high = Math.log(1e4);
-    if (!(rate(1e-6) < 1)) return null;
-    for (let k = 0; k < 36; k++) {
-      const middle = (low + high) / 2;
-      if (rate(Math.exp(middle)) < 1) low = middle;
+    let low = 1e-6, high = 1e4;
+    if (!(rate(low) < 1 && rate(high) > 1)) return null;
+    for (let k = 0; k < 60; k++) {
+      const middle = Math.sqrt(low * high);
+      if (rate(middle) < 1) low = middle;
       else high = middle;
     }
-    return Math.exp(low);
+    return low;
   }
 
   // --- small tools --------------------------------------------------------------------------------------------------
@@ -198,9 +209,33 @@
 
   /* Three digits, without zeros at the end. */
   const short = (value, digits = 3) => String(Number(value.toPrecision(digits))).replace("-", "−");
+  /* The digits, four or more, with which a value is still on its own side of another. */
+  function digitsBeside(value, other) {
+    let digits = 4;
+    while (digits < 17 && Math.sign(value.toPrecision(digits) - other) !== Math.sign(value - other)) digits++;
+    return digits;
+  }
   const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
   const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
   const same = (one, two) => JSON.stringify(one) === JSON.stringify(two);
+
+  const FAR = 50; // a picture is drawn this far out, beyond its frame
+
+  const near = (point) => point.every((value) => Math.abs(value) <= FAR);
+
+  /* The part of a segment that lies in the square of what is drawn; null if none does. */
+  function clipped(one, two) {
+    // Between ends as far out as this, rounding alone decides where a segment passes.
+    if (Math.min(Math.hypot(...one), Math.hypot(...two)) > 1e12) return null;
+    let from = 0, to = 1;
+    for (const axis of [0, 1]) {
+      const way = two[axis] - one[axis], low = (-FAR - one[axis]) / way, high = (FAR - one[axis]) / way;
+      if (way === 0 && Math.abs(one[axis]) > FAR) return null;
+      if (way !== 0) [from, to] = [Math.max(from, Math.min(low, high)), Math.min(to, Math.max(low, high))];
+    }
+    const at = (part) => one.map((value, axis) => value + part * (two[axis] - value));
+    return from > to ? null : [from ? at(from) : one, to < 1 ? at(to) : two];
+  }
 
   /* A moment after the last of many calls. */
   function calm(action, wait) {
@@ -254,6 +289,24 @@
     return table;
   }
 
+  /* The values that a slider goes through, of three digits or whole, each another than the one before. */
+  function stopsOf({ low, high, log, whole }) {
+    if (whole && !log) return [...Array(high - low + 1)].map((_, i) => low + i);
+    const places = whole ? 0 : Math.ceil(-Math.log10((high - low) / 1000) - 0.01);
+    const stops = [...Array(1001)].map((_, i) => {
+      const value = log ? low * (high / low) ** (i / 1000) : low + ((high - low) * i) / 1000;
+      return clamp(Number(log && !whole ? value.toPrecision(3) : value.toFixed(places)), low, high);
+    });
+    return [...new Set(stops)];
+  }
+
+  /* The number that a text is: 0.1, or 0,1, or 1/3; NaN if it is none. */
+  function toNumber(text) {
+    const [over, under = "1", ...more] = text.replaceAll("−", "-").replaceAll(",", ".").split("/").map((part) =>
+      (/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(part.trim()) ? Number(part) : NaN));
+    return more.length || Number(under) === 0 ? NaN : over / under;
+  }
+
   /* A value for a key out of a text that anybody may have written; and a word on it, if it could not be taken as it is. */
   function read(table, key, text, now) {
     const { label, low, high, whole, choices, list } = table[key];
@@ -263,8 +316,7 @@
       if (!known.length) return [now, `${label}: none of them is here, so they stay as they were`];
       return [known, wanted.every((name) => list.includes(name)) ? "" : `${label}: not all of them are here`];
     }
-    const trimmed = String(text).trim().replace("−", "-");
-    const number = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(trimmed) ? Number(trimmed) : NaN;
+    const number = toNumber(String(text));
     if (Number.isNaN(number)) return [now, `${label} must be a number, so it stays ${short(now, 6)}`];
     const inside = clamp(number, low, high), value = whole ? Math.round(inside) : inside;
     const range = `${whole ? "in whole numbers " : ""}from ${short(low)} to ${short(high)}`;
@@ -300,6 +352,18 @@
       if (preset) setting = settingOf(preset.runs, methods, setting);
     }
     return setting;
+  }
+
+  // --- the address of the page --------------------------------------------------------------------------------------
+
+  /* What the address says to each playground, by id, in its order: #one?noise=1;two?nsteps=40. */
+  const partsOfAddress = () => new Map(window.location.hash.slice(1).split(";").slice(0, 20)
+    .map((part) => part.slice(0, 8000).split("?")).map(([id, query = ""]) => [id, query]));
+
+  /* The address that brings all playgrounds of the page back as they are; those of some ids come first. */
+  function wholeAddress(ids) {
+    const parts = [...new Set([...ids, ...Object.keys(book.open)])].map((id) => book.open[id].address()).filter(Boolean);
+    return parts.length ? `#${parts.join(";")}` : "";
   }
 
   // --- one playground -----------------------------------------------------------------------------------------------
@@ -353,8 +417,8 @@
     // - the address
 
     function fromAddress() {
-      const [id, query = ""] = window.location.hash.slice(1, 8000).split("?");
-      if (id !== root.id) return false;
+      const query = partsOfAddress().get(root.id);
+      if (query === undefined) return false;
       const wanted = {};
       let strange = 0;
       for (const [key, value] of [...new URLSearchParams(query)].slice(0, 200)) {
@@ -368,19 +432,20 @@
       return true;
     }
 
+    /* Its own part of the page's address; nothing if it stands as it began. */
     function address() {
       const query = new URLSearchParams();
       for (const key of Object.keys(table)) {
         if (key in setting && !same(setting[key], first[key])) query.set(key, setting[key]);
       }
-      return [...query].length ? `#${root.id}?${query.toString().replaceAll("%2C", ",")}` : "";
+      return [...query].length ? `${root.id}?${query.toString().replaceAll("%2C", ",")}` : "";
     }
 
     const toAddress = calm(() => {
-      const now = address(), there = window.location.hash;
-      if (now === there || (!now && !there.startsWith(`#${root.id}`))) return;
+      const named = [...partsOfAddress().keys()].filter((id) => Object.hasOwn(book.open, id)), now = wholeAddress(named);
+      if (now === window.location.hash || (!now && !named.length)) return;
       try {
-        window.history.replaceState(null, "", now || `#${root.id}`);
+        window.history.replaceState(null, "", now || `#${named[0]}`);
       } catch { /* a browser that lets no page from disk change its address */ }
     }, 250);
 
@@ -417,27 +482,46 @@
 
     const refresh = []; // what brings a control up to date
 
-    function slider(key, label, describe = label) {
+    function slider(key, label, describe = label, matters = () => true) {
       const id = `${root.id}-${key.replace(".", "-")}`;
-      const { low, high, log, whole } = table[key];
-      const bottom = log ? Math.log(low) : low, top = log ? Math.log(high) : high;
-      const toValue = (position) => {
-        const value = bottom + ((top - bottom) * position) / 1000, plain = log ? Math.exp(value) : value;
-        return whole ? Math.round(plain) : clamp(Number(plain.toPrecision(3)), low, high);
+      // Rounded down, for a browser that has to find the last stop within the range.
+      const stops = stopsOf(table[key]), between = Math.floor(1e9 / (stops.length - 1)) / 1e6;
+      let held = false; // a finger is on it, that may be about to scroll the page
+      const take = () => {
+        if (!held) change({ [key]: stops[Math.round(Number(range.value) / between)] });
       };
-      const toPosition = (value) => (1000 * ((log ? Math.log(value) : value) - bottom)) / (top - bottom);
       const range = make("input", {
-        type: "range", id, min: 0, max: 1000, step: whole && top - bottom > 1 && !log ? 1000 / (top - bottom) : 1,
-        oninput: () => change({ [key]: toValue(Number(range.value)) }),
+        type: "range", id, min: 0, max: 1000, step: between, oninput: take,
+        onpointerdown: (event) => (held = event.pointerType !== "mouse" && [event.clientX, event.clientY]),
+        onpointermove: (event) => {
+          if (!held || Math.abs(event.clientX - held[0]) <= Math.max(4, Math.abs(event.clientY - held[1]))) return;
+          held = false;
+          take();
+        },
+        onpointerup: () => {
+          const tapped = held;
+          held = false;
+          if (tapped) take();
+        },
+        onpointercancel: () => { // it scrolls
+          held = false;
+          ask();
+        },
       });
+      let entered = false;
       const typed = make("input", {
         type: "text", inputmode: "decimal", autocomplete: "off", "aria-label": `${describe}, typed`,
-        onchange: () => change({ [key]: typed.value }, true),
+        onchange: () => {
+          entered = true;
+          change({ [key]: typed.value }, true);
+        },
       });
       refresh.push(() => {
-        range.value = toPosition(setting[key]);
+        if (!held) range.value = between * stops.filter((stop) => stop < setting[key]).length;
         range.setAttribute("aria-valuetext", short(setting[key], 4));
-        if (document.activeElement !== typed || words) typed.value = String(Number(setting[key].toPrecision(6)));
+        if (document.activeElement !== typed || entered) typed.value = String(Number(setting[key].toPrecision(12)));
+        entered = false;
+        range.disabled = typed.disabled = !matters();
       });
       return make("div", { class: "play-slider" }, make("label", { for: id }, label), range, typed);
     }
@@ -505,7 +589,7 @@
         change({ seed: (setting.seed + 1) % 10000, noise: setting.noise || 1 }));
       return make("fieldset", {}, make("legend", {}, "Bowl and noise"),
         slider("condition_number", "κ", "condition number κ"), slider("rotation", "rotation °", "rotation in degrees"),
-        slider("noise", "noise σ"), slider("seed", "seed"), fresh);
+        slider("noise", "noise σ"), slider("seed", "seed", "seed", () => setting.noise > 0), fresh);
     }
 
     function transport() {
@@ -546,8 +630,8 @@
           const chosen = presets[Number(preset.value)];
           if (chosen) change(settingOf(chosen.runs, methods, setting));
         },
-      }, make("option", { value: "" }, "Figures of the book"), ...presets.map(({ figure, fname }, i) =>
-        make("option", { value: i }, `${figure}: ${fname}`)));
+      }, make("option", { value: "" }, "Figures of the book"), ...presets.map((preset, i) =>
+        make("option", { value: i }, nameOf(preset))));
       const known = presets.map(({ runs }) => JSON.stringify(essence(settingOf(runs, methods, first))));
       refresh.push(() => {
         const place = known.indexOf(JSON.stringify(essence(setting)));
@@ -560,6 +644,14 @@
       return make("div", { class: "play-top" }, preset, reset);
     }
 
+    /* A figure to begin from, by its number, its method and its setting; and the name of its file. */
+    function nameOf({ figure, fname, runs: [run] }) {
+      const { title, hyper, arguments: usual } = methods.find((method) => method.class === run.optimizer);
+      const given = hyper.filter(({ name }) => name in run && !usual.some((pair) => same(pair, [name, run[name]])))
+        .map(({ name, symbol }) => `, ${symbol} = ${short(run[name])}`).join("");
+      return `${figure} ${title}${given}${run.noise ? `, noise σ = ${short(run.noise)}` : ""}: ${fname}`;
+    }
+
     /* What a picture shows: the setting without what is beside it, or doesn't run. */
     const essence = (given) => Object.entries(given).filter(([key]) => key in SHARED || key === "race"
       || given.race.some((name) => key.startsWith(`${name}.`))).sort().flat();
@@ -568,8 +660,8 @@
 
     const SIDE = 400, LEFT = 30, BOTTOM = 26, NORTH = book.look.ylim[1];
     const scale = (SIDE - LEFT) / (2 * NORTH);
-    const toX = (x) => LEFT + (clamp(x, -50, 50) + NORTH) * scale;
-    const toY = (y) => (NORTH - clamp(y, -50, 50)) * scale;
+    const toX = (x) => LEFT + (x + NORTH) * scale;
+    const toY = (y) => (NORTH - y) * scale;
 
     function bowlView() {
       const clip = `${root.id}-clip`, width = SIDE, height = SIDE - LEFT + BOTTOM;
@@ -608,13 +700,21 @@
             paths.append(...pair);
           }
           const run = runs.find((candidate) => candidate.method === method), [line, dots] = drawnPaths.get(method.name);
-          const pieces = [];
-          for (let i = 0; run && i <= Math.min(run.count, setting.shown); i++) {
-            pieces.push(`${toX(run.xs[i]).toFixed(1)} ${toY(run.ys[i]).toFixed(1)}`);
+          const count = run ? Math.min(run.count, setting.shown) + 1 : 0, marks = [];
+          const put = ([x, y]) => `${toX(x).toFixed(1)} ${toY(y).toFixed(1)}`;
+          let strokes = "", end = "";
+          for (let i = 0; i < count; i++) {
+            const here = [run.xs[i], run.ys[i]];
+            if (near(here)) marks.push(`M${put(here)}h0`);
+            const piece = i ? clipped([run.xs[i - 1], run.ys[i - 1]], here) : null;
+            if (!piece) continue;
+            const [from, to] = piece.map(put);
+            strokes += from === end ? `L${to}` : `M${from}L${to}`;
+            end = to;
           }
-          line.setAttribute("d", pieces.length ? `M${pieces.join("L")}` : "");
-          dots.setAttribute("d", pieces.map((piece) => `M${piece}h0`).join(""));
-          dots.setAttribute("stroke-width", pieces.length > 120 ? 3 : 5.5);
+          line.setAttribute("d", strokes);
+          dots.setAttribute("d", marks.join(""));
+          dots.setAttribute("stroke-width", count > 120 ? 3 : 5.5);
         }
         handle.setAttribute("transform", `translate(${toX(setting.w1)} ${toY(setting.w2)})`);
         handle.setAttribute("aria-valuenow", setting.w1);
@@ -704,15 +804,16 @@
         const top = Math.ceil(Math.log10(clamp(most, 1e-14, 1e6)) + 1e-9);
         const bottom = Math.min(Math.floor(Math.log10(clamp(least, 1e-16, 1e6))), top - 1);
         const x = (step) => PAD + ((WIDE - PAD - 8) * step) / setting.nsteps;
-        const y = (loss) => 4 + ((HIGH - 40) * (top - Math.log10(clamp(loss, 1e-300, 1e300)))) / (top - bottom);
+        const raise = (power) => 4 + ((HIGH - 40) * (top - Math.max(power, -1e5))) / (top - bottom);
+        const y = (loss) => raise(Math.log10(loss));
         const key = [bottom, top, setting.nsteps, runs.some((run) => run.theory)];
         if (!same(key, drawnGrid)) drawGrid(grid, x, y, bottom, top);
         drawnGrid = key;
         curves.replaceChildren();
         for (const run of runs) {
           if (run.theory) {
-            const end = run.losses[0] * run.theory.rate ** (2 * setting.nsteps);
-            curves.append(make("path", { class: "play-theory", d: `M${x(0)} ${y(run.losses[0])}L${x(setting.nsteps)} ${y(end)}` }));
+            const end = Math.log10(run.losses[0]) + 2 * setting.nsteps * Math.log10(run.theory.rate);
+            curves.append(make("path", { class: "play-theory", d: `M${x(0)} ${y(run.losses[0])}L${x(setting.nsteps)} ${raise(end)}` }));
           }
           const pieces = [];
           for (let i = 0; i <= Math.min(run.count, setting.shown); i++) pieces.push(`${x(i).toFixed(1)} ${y(run.losses[i]).toFixed(1)}`);
@@ -735,7 +836,9 @@
       const rough = setting.nsteps / 5, ten = 10 ** Math.floor(Math.log10(rough));
       const between = Math.max(1, [1, 2, 5, 10].find((n) => n * ten >= rough) * ten);
       for (let step = 0; step <= setting.nsteps; step += between) {
-        lines.push(make("text", { class: "play-tick", x: x(step), y: floor + 16, "text-anchor": "middle" }, String(step)));
+        // The last one is as far right as it goes, where there is room for half of it only.
+        const place = x(step) > WIDE - 24 ? { x: WIDE - 2, "text-anchor": "end" } : { x: x(step), "text-anchor": "middle" };
+        lines.push(make("text", { class: "play-tick", y: floor + 16, ...place }, String(step)));
       }
       lines.push(make("text", { class: "play-tick", x: (PAD + WIDE) / 2, y: HIGH - 4, "text-anchor": "middle" },
         runs.some((run) => run.theory) ? "loss against step; thin line: the rate of theory" : "loss against step"));
@@ -754,7 +857,7 @@
       const marks = make("g");
       const svg = make("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, role: "group", "aria-label": "Map of settings" }, marks, dot);
       const axis = make("select", { "aria-label": "Vertical axis of the map", onchange: () => change({ axis: axis.value }) });
-      const wrapper = make("div", { class: "play-map" }, canvas, svg);
+      const wrapper = make("div", { class: "play-map" }, canvas, svg), note = make("p");
       const ranges = () => {
         const method = byName[setting.adjust];
         return [`${method.name}.lr`, axisOf(method)].map((key) => {
@@ -792,6 +895,8 @@
         axis.value = up.key.replace(`${method.name}.`, "");
         dot.setAttribute("transform",
           `translate(${box.left + box.width * place(across)} ${box.top + box.height * (1 - place(up))})`);
+        note.textContent = Math.hypot(setting.w1, setting.w2) > NEAR ? ""
+          : `The start is within ${NEAR} of the minimum: each run that does not diverge is there in 0 steps.`;
         const run = runs.find((candidate) => candidate.method === method);
         dot.setAttribute("aria-label", `Setting of ${method.title} on the map, moved with the arrow keys`);
         dot.setAttribute("aria-valuenow", short(setting[across.key], 3));
@@ -801,7 +906,7 @@
         drawMarks(marks, across, up, box, choices.find(([name]) => name === axis.value)[1]);
         compute(method, across, up, show);
       });
-      return make("div", { class: "play-map-panel" }, wrapper, make("div", { class: "play-legend" }, axis, legend()));
+      return make("div", { class: "play-map-panel" }, wrapper, make("div", { class: "play-legend" }, axis, legend()), note);
     }
 
     function drawMarks(marks, across, up, box, symbol) {
@@ -839,11 +944,12 @@
         const slice = performance.now();
         while (map.row < CELLS && performance.now() - slice < 8) {
           const part = up.low + ((up.high - up.low) * (map.row + 0.5)) / CELLS, height = up.log ? Math.exp(part) : part;
-          const A = bowl(name === "condition_number" ? height : given.condition_number, given.rotation);
+          const kappa = name === "condition_number" ? height : given.condition_number, A = bowl(kappa, given.rotation);
           for (let column = 0; column < CELLS; column++) {
             hyper.lr = Math.exp(across.low + ((across.high - across.low) * (column + 0.5)) / CELLS);
             if (name !== "condition_number") hyper[name] = height;
-            map.steps[(CELLS - 1 - map.row) * CELLS + column] = stepsToNear(step, method.state, hyper, A, start, noise, xi);
+            map.steps[(CELLS - 1 - map.row) * CELLS + column] = rateOf(step, method.state, hyper, kappa) > 1 + EXACT
+              ? NaN : stepsToNear(step, method.state, hyper, A, start, noise, xi);
           }
           map.row++;
         }
@@ -888,7 +994,7 @@
         here.textContent = worked ? "Copied" : "Select it and copy";
         setTimeout(() => (here.textContent = what), 2000);
       });
-      const link = () => window.location.href.split("#")[0] + (address() || `#${root.id}`);
+      const link = () => window.location.href.split("#")[0] + (wholeAddress([root.id]) || `#${root.id}`);
       const details = make("details", { class: "play-take", ontoggle: () => ask() },
         make("summary", {}, "Take it with you: Python, link"), code, copy("Copy as Python", python), copy("Copy link", link));
       refresh.push(() => {
@@ -908,23 +1014,31 @@
       }
     }
 
+    /* What became of a run. A linear rule diverges if theory says so; any other, if its numbers end. */
     function outcomeOf(run) {
-      const distances = (i) => Math.hypot(run.xs[i], run.ys[i]);
-      let last = 0, reached = -1;
-      for (let i = 0; i <= run.count; i++) {
-        if (run.losses[i] <= run.losses[0]) last = i;
-        if (reached < 0 && distances(i) <= NEAR) reached = i;
+      const distances = (i) => Math.hypot(run.xs[i], run.ys[i]), { count, losses } = run;
+      const end = `${short(distances(count))} from the minimum after ${plural(count, "step")}`;
+      if (run.left || run.theory?.rate > 1 + EXACT) {
+        if (!run.left && losses[count] <= losses[0]) return `diverges from almost every start; here it is ${end}`;
+        return `diverged at step ${losses.subarray(0, count + 1).findLastIndex((loss) => loss <= losses[0]) + 1}`;
       }
-      if (run.left || run.losses[run.count] > run.losses[0]) return `diverged at step ${last + 1}`;
-      if (reached >= 0) return `reached ${NEAR} in ${plural(reached, "step")}`;
-      return `${short(distances(run.count))} from the minimum after ${plural(run.count, "step")}`;
+      const reached = run.xs.subarray(0, count + 1).findIndex((_, i) => distances(i) <= NEAR);
+      if (reached > 0) return `reached ${NEAR} in ${plural(reached, "step")}`;
+      if (reached === 0) return `began within ${NEAR} of the minimum; ${end}`;
+      return distances(count) > distances(0) ? `${end}, farther out than it began` : end;
     }
 
     function stability(run) {
       if (!run.theory) return "";
-      const { limit } = run.theory, L = setting.condition_number, lr = setting[`${run.method.name}.lr`];
-      const bound = `${short(limit * L, 4)}/L = ${short(limit, 4)}`;
-      return lr < limit ? `stable: η < ${bound}; rate ${short(run.theory.rate, 4)}` : `unstable: η ≥ ${bound}`;
+      const { rate, limit } = run.theory, lr = setting[`${run.method.name}.lr`];
+      const exactly = Math.abs(rate - 1) <= EXACT, stable = rate < 1;
+      const digits = limit === null || exactly ? 4 : digitsBeside(limit, lr);
+      const bound = (sign) => (limit === null ? "" : `η ${sign} ${
+        short(limit * setting.condition_number, digits)}/L = ${short(limit, digits)}`);
+      const shown = `rate ${exactly ? 1 : short(rate, digitsBeside(rate, 1))}`;
+      if (exactly) return `at the limit, ${bound("=") || shown}: errors neither die out nor grow`;
+      if (limit === null || stable !== lr < limit) return `${stable ? "stable" : "unstable"}: ${shown}`;
+      return stable ? `stable: ${bound("<")}; ${shown}` : `unstable: ${bound(">")}`;
     }
 
     function render() {
@@ -960,9 +1074,10 @@
         make("div", { class: "play-side" }, adjustments(), landscape())),
       statements, word, spoken, views(), takeAway());
     fromAddress();
-    window.addEventListener("hashchange", () => fromAddress() && root.scrollIntoView());
+    const meant = () => [...partsOfAddress().keys()][0] === root.id;
+    window.addEventListener("hashchange", () => fromAddress() && meant() && root.scrollIntoView());
     render();
-    if (window.location.hash.slice(1).split("?")[0] === root.id) {
+    if (meant()) {
       root.scrollIntoView();
       window.MathJax?.startup?.promise?.then(() => root.scrollIntoView());
     }
