@@ -29,7 +29,7 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 
-from book._ext.editions import CLASSES, WRITTEN, text_of
+from book._ext.editions import CLASSES, WRITTEN
 from book._ext.equations import await_verdicts
 from book._ext.handouts import write_out
 from book._ext.listings import without_docstring
@@ -45,6 +45,8 @@ METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
+OWN_CELL = ("code-cell", "exercise", "hint", "solution")
+"""The directives that are cells of their own where they stand in nothing else."""
 MY_STEP = "-my-step"
 """How the label of the exercise ends that asks for the section's class."""
 STUB = """\
@@ -161,7 +163,7 @@ class Section:
         self.app, self.env, self.docname, self.edition = app, app.env, docname, edition
         self.root = Path(app.srcdir)
         self.source = read_page(self.root, docname).text
-        self.plain = Plain(app, docname, text_of(self.source, edition), edition)
+        self.plain = Plain(app, docname, self.source, edition)
         self.module = ast.parse((self.root / CLASSES).read_text(encoding="utf-8"))
         programs = [verdict.program for verdict in await_verdicts(app) if verdict.program]
         self.methods: dict[str, str] = {program["class"]: program["name"] for program in programs}
@@ -171,17 +173,21 @@ class Section:
     def read(self) -> Iterator[Part]:
         """The cells of the page as they come: code, a class where it is printed, exercises by themselves, and text."""
         text: list[SyntaxTreeNode] = []
-        instead = ""
+        instead = "\0"
         for node in self.plain.page:
-            parts = list(self.read_block(node))
-            if parts:
-                yield from self.text(text)
-                yield from parts
-                text, first = [], parts[0]
-                instead = f"You write the class `{first.name}` yourself" if first.kind == "class" else ""
-            elif not (instead and node.type == "paragraph" and node.children[0].content.startswith(instead)):
+            directive, name = Directive.of(node), self.class_at(node)
+            if not name and (directive is None or directive.name not in OWN_CELL):
                 # What is left out here is what the page says where the stub stands.
-                text.append(node)
+                if not (node.type == "paragraph" and node.children[0].content.startswith(instead)):
+                    text.append(node)
+                continue
+            # Numbers are counted, so everything is written in its order.
+            yield from self.text(text)
+            text, instead = [], f"You write the class `{name}` yourself" if name else "\0"
+            if name:
+                yield Part("class", "", name)
+            elif directive is not None:
+                yield from self.read_cell(node) if directive.name == "code-cell" else self.read_directive(directive)
         yield from self.text(text)
         if notes := self.plain.footnotes():
             yield Part("text", notes)
@@ -190,32 +196,28 @@ class Section:
         if text := self.plain.join(blocks):
             yield Part("text", text)
 
-    def read_block(self, node: SyntaxTreeNode) -> Iterator[Part]:
-        """The cells that a block is; none if it is a text like others."""
-        if node.type == "myst_line_comment":
-            written = WRITTEN.fullmatch(f"% {node.content.strip()}")
-            if written:
-                yield Part("class" if written[1] in self.methods else "text", "", written[1])
-            return
+    def class_at(self, node: SyntaxTreeNode) -> str:
+        """The name of the class that a block prints, or is left to the student in its place."""
+        written = WRITTEN.fullmatch(f"% {node.content.strip()}") if node.type == "myst_line_comment" else None
+        if written:
+            return written[1] if written[1] in self.methods else ""
         directive = Directive.of(node)
-        if directive is None:
-            return
-        name, label = directive.options.get("pyobject", ""), directive.options.get("label", "")
-        if directive.name == "code-cell":
-            yield from self.read_cell(node)
-        elif directive.name == "literalinclude" and directive.argument.endswith(CLASSES) and name in self.methods:
-            yield Part("class", "", name)
-        elif directive.name == "exercise":
-            yield Part("exercise", self.plain.directive(directive), label)
-        elif directive.name == "solution":
-            # That of the class stands further up: the class itself.
-            left_out = self.edition == "student" or directive.argument.endswith(MY_STEP)
-            text = "" if left_out else self.plain.nested(directive)
-            yield Part("solution", text, directive.argument)
-        elif directive.name in ("solution-start", "solution-end"):
-            yield Part("text", "**Solution**" if directive.name == "solution-start" else "")
+        if directive is None or directive.name != "literalinclude" or not directive.argument.endswith(CLASSES):
+            return ""
+        name = directive.options.get("pyobject", "")
+        return name if name in self.methods else ""
+
+    def read_directive(self, directive: Directive) -> Iterator[Part]:
+        """An exercise, the hint below it, or its solution."""
+        if directive.name == "exercise":
+            yield Part("exercise", self.plain.directive(directive), directive.options.get("label", ""))
         elif directive.name == "hint":
             yield Part("hint", self.plain.directive(directive))
+        elif directive.argument.endswith(MY_STEP):
+            # It stands further up: the class itself.
+            self.plain.pass_over(directive)
+        elif self.edition == "teacher":
+            yield Part("solution", self.plain.nested(directive), directive.argument)
 
     def read_cell(self, node: SyntaxTreeNode) -> Iterator[Part]:
         """A cell, and the caption of the figure that it draws."""

@@ -8,6 +8,7 @@ boxes become quotations or fold. What has no plain Markdown is a warning at its 
 from __future__ import annotations
 
 import base64
+import functools
 import html
 import json
 import re
@@ -38,7 +39,7 @@ from sphinx.util import logging
 from sphinx.util.docutils import new_document
 from sphinx.util.images import guess_mimetype
 
-from book._ext.editions import CLASSES, FRONT
+from book._ext.editions import CLASSES, FRONT, text_of
 from book._ext.listings import without_docstring
 
 logger = logging.getLogger(__name__)
@@ -56,7 +57,7 @@ FRAMES = ("div", "grid", "grid-item", "margin", "tab-set")
 WITHOUT_TITLE = (*BOXES, "margin")
 """Directives whose text may begin on their first line."""
 CODE = ("code", "code-block", "sourcecode")
-SILENT = ("%", "bibliography")
+SILENT = ("%", "bibliography", "exercise-end", "solution-end")
 """The works that are cited stand at the end of each notebook."""
 ROLES = {"sub": "sub", "subscript": "sub", "sup": "sup", "superscript": "sup", "strong": "b", "emphasis": "i"}
 """Roles that are an element of HTML, which Markdown may hold."""
@@ -133,25 +134,28 @@ class Plain:
         page: what stands on the page, block by block.
     """
 
-    def __init__(self, app: Sphinx, docname: str, text: str, edition: str) -> None:
+    def __init__(self, app: Sphinx, docname: str, source: str, edition: str) -> None:
         """Read a page.
 
         Args:
             app: an application that has read the page.
             docname: the page.
-            text: its text in the edition, with as many lines as its source.
-            edition: one of `EDITIONS`.
+            source: its text.
+            edition: one of `EDITIONS`, and not always the one that the application has read.
         """
-        self.app, self.env, self.docname, self.edition = app, app.env, docname, edition
+        self.app, self.env, self.docname, self.source, self.edition = app, app.env, docname, source, edition
+        text = text_of(source, edition)
         doctree = self.env.get_doctree(docname)
         self.numbers = iter(numbers or () for numbers in self.env.toc_secnumbers.get(docname, {}).values())
         self.references = resolve_references(app, docname, list(doctree.findall(addnodes.pending_xref)))
-        self.ids = {(node.tagname, node.line): node["ids"][0] for node in doctree.findall(is_numbered) if node["ids"]}
+        self.nameless = {kind: iter(nameless(numbers)) for kind, numbers in self.numbered(docname).items()}
+        self.placed: dict[tuple[str, int], tuple[int, ...]] = {}
         notes = [node for node in doctree.findall(nodes.footnote) if isinstance(node[0], nodes.label)]
         self.note_numbers = {name.lower(): node[0].astext() for node in notes for name in node["names"]}
-        self.notes: dict[int, str] = {}
+        self.notes: dict[int, SyntaxTreeNode] = {}
         stored = Path(self.env.mystnb_config.output_folder, f"{docname}.glue.json")  # type: ignore[attr-defined]
         self.glued: dict[str, Any] = json.loads(stored.read_text(encoding="utf-8")) if stored.exists() else {}
+        self.is_quiet = False
         self.depth = 0
         self.in_table = False
         front = FRONT.match(text)
@@ -174,6 +178,8 @@ class Plain:
         return SyntaxTreeNode(tokens).children
 
     def warn(self, line: int, message: str) -> None:
+        if self.is_quiet:
+            return
         logger.warning("%s; write it otherwise", " ".join(message.split()), location=(self.docname, line))
 
     @contextmanager
@@ -244,7 +250,7 @@ class Plain:
         return text
 
     def write_fence(self, node: SyntaxTreeNode) -> str:
-        return fenced(node.info.strip(), node.content, node.markup[0])
+        return fenced(node.info.strip(), node.content, node.markup[:1] or "`")
 
     write_code_block = write_fence
 
@@ -302,13 +308,13 @@ class Plain:
         """A footnote, kept for the end of the notebook."""
         number = self.note_numbers.get(node.meta["label"].lower())
         if number is not None:
-            self.notes[int(number)] = self.item("- ", node.children, f"[{number}] ")
+            self.notes[int(number)] = node
         return ""
 
     def footnotes(self) -> str:
-        """The footnotes of the page, to be asked for when all of it is written."""
-        notes = [text for _, text in sorted(self.notes.items())]
-        return "\n\n".join(["---", "\n".join(notes)]) if notes else ""
+        """The footnotes of the page, to be asked for when all else of it is written."""
+        items = [self.item("- ", note.children, f"[{number}] ") for number, note in sorted(self.notes.items())]
+        return "\n\n".join(["---", "\n".join(items)]) if items else ""
 
     def write_substitution_block(self, node: SyntaxTreeNode) -> str:
         return self.join(self.parse(self.substituted(node.content), 0, line_of(node)))
@@ -345,6 +351,11 @@ class Plain:
         if name == "solution":
             hidden = self.edition == "student" or "hidden" in options
             return "" if hidden else folded("Solution", self.nested(directive))
+        # The text of a gated one follows, up to its end.
+        if name == "exercise-start":
+            return self.exercise_title(directive)
+        if name == "solution-start":
+            return bold("Solution")
         if name == "only" and argument in ("teacher", "student"):
             return self.nested(directive) if argument == self.edition else ""
         if name == "rubric":
@@ -371,7 +382,8 @@ class Plain:
             return quoted(under(title and bold(title), self.nested(directive)))
 
     def exercise_title(self, directive: Directive) -> str:
-        number = self.number("exercise", directive.options.get("label", ""), directive.line)
+        label = directive.options.get("label", "")
+        number = "Exercise" if "nonumber" in directive.options else self.number("exercise", label, directive.line)
         title = self.words(directive.argument, directive.line)
         return bold(f"{number} ({title})" if title else number)
 
@@ -379,8 +391,7 @@ class Plain:
         if "\\\\" in latex and r"\begin" not in latex:
             latex = f"\\begin{{split}}\n{latex}\n\\end{{split}}"
         if label:
-            number = self.number("displaymath", f"equation-{label}", line)
-            latex += f" \\tag{{{number}}}"
+            latex += f" \\tag{{{self.number('displaymath', f'equation-{label}', line)}}}"
         if self.depth:
             # Jupyter looks for dollars before it looks for quotations and lists, whose marks would be in the formula.
             latex = re.sub(r"(?<!\\)%.*", "", latex)
@@ -442,15 +453,41 @@ class Plain:
 
     def number(self, kind: str, label: str, line: int) -> str:
         """A figure, an exercise or another numbered thing, as the page names it: by its kind and number."""
-        tag = {"code-block": "container"}.get(kind, kind)
-        place = self.ids.get((tag, line), "")
-        every = [self.env.toc_fignumbers.get(name, {}).get(kind, {}) for name in (self.docname, *self.env.found_docs)]
-        names = (label, nodes.make_id(label), place)
+        every = [self.numbered(name).get(kind, {}) for name in (self.docname, *sorted(self.env.found_docs))]
+        names = (label, nodes.make_id(label)) if label else ()
         number = next((numbers[name] for numbers in every for name in names if name in numbers), None)
-        if kind == "displaymath":
-            return ".".join(map(str, number or ()))
-        form: str = self.app.config.numfig_format[kind]
-        return (form % ".".join(map(str, number or ()))).strip()
+        if not label:
+            self.placed[kind, line] = number = self.nameless_number(kind, line)
+        if number is None:
+            self.warn(line, f"a notebook has no number for {label or f'a {kind} without a name'}")
+        form: str = self.app.config.numfig_format.get(kind, "%s")
+        return form % ".".join(map(str, number or ()))
+
+    def nameless_number(self, kind: str, line: int) -> tuple[int, ...]:
+        """The number of the next thing without a name, which on the page is the next one, too."""
+        if self.edition == self.app.config.edition:
+            return next(self.nameless.get(kind, iter(())), ())
+        return self.page_as_read.placed.get((kind, line), ())
+
+    @functools.cached_property
+    def page_as_read(self) -> Plain:
+        """This page in the edition that the application has read, all of it written."""
+        read = Plain(self.app, self.docname, self.source, self.app.config.edition)
+        read.is_quiet = True
+        read.join(read.page)
+        read.footnotes()
+        return read
+
+    def pass_over(self, directive: Directive) -> None:
+        """Count what has a number in the text of a directive that a notebook leaves out."""
+        self.is_quiet = True
+        self.nested(directive)
+        self.is_quiet = False
+
+    def numbered(self, docname: str) -> dict[str, dict[str, tuple[int, ...]]]:
+        """The numbers of a page's figures, tables and the like, by kind and name, in their order."""
+        found: dict[str, dict[str, tuple[int, ...]]] = self.env.toc_fignumbers.get(docname, {})
+        return found
 
     # --- inside a line ---
 
@@ -590,7 +627,6 @@ def code(text: str) -> str:
 
 def fenced(info: str, text: str, mark: str = "`") -> str:
     """A block of code, between longer fences than stand in it."""
-    mark = mark.strip() or "`"
     longest = max((len(run) for run in re.findall(f"{mark}+", text)), default=0)
     fence = mark * max(3, longest + 1)
     return f"{fence}{info}\n{text.removesuffix(chr(10))}\n{fence}"
@@ -632,8 +668,9 @@ def table(rows: list[list[str]], sides: list[str]) -> str:
 # --- what the page shows -------------------------------------------------------------------------------------------
 
 
-def is_numbered(node: nodes.Node) -> bool:
-    return isinstance(node, (nodes.figure, nodes.table, nodes.container)) and node.line is not None
+def nameless(numbers: dict[str, tuple[int, ...]]) -> list[tuple[int, ...]]:
+    """The numbers of what has no name in the source, so that it got one of docutils or of sphinx-exercise."""
+    return [number for name, number in numbers.items() if re.fullmatch(r"id\d+|.*-exercise-\d+", name)]
 
 
 def resolve_references(
