@@ -216,6 +216,14 @@ def test_nothing_of_myst_is_left(pairs: dict[str, tuple[bs4.Tag, bs4.Tag]]) -> N
         assert left == [], name
 
 
+def test_no_formula_goes_on_in_another_line_where_that_begins_with_the_mark_of_a_container(
+    notebook: nbformat.NotebookNode,
+) -> None:
+    """Jupyter looks for dollars before it looks for quotations, whose marks would be in the formula."""
+    lines = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown").split("\n")
+    assert [line for line in lines if line.count("$") % 2 or line.count("$$") % 2] == ["$$"] * 4
+
+
 def test_every_picture_is_in_its_cell(notebook: nbformat.NotebookNode) -> None:
     seen = []
     for cell in notebook.cells:

@@ -13,12 +13,14 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import bs4
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
 from playwright.sync_api import Browser
 
 from book._ext import warm_kernels
@@ -26,6 +28,7 @@ from book._ext.editions import CLASSES
 from book._ext.freshness import settle_environment
 from book._ext.leaks import Secrets, leaks
 from book._ext.needed_code import needed_code
+from book._ext.notebooks import notebook_names
 from book._ext.student import lay_out_module
 from conftest import BUILD, PAGES, ROOT
 from small_book import NOTEBOOK, ONE, TOC, Copy, copy_book
@@ -312,6 +315,152 @@ def test_what_no_notebook_can_show_is_a_line_each_that_says_where(tmp_path: Path
         "book/one.md:20: WARNING: a notebook has no words for [](two.md); write it otherwise",
     ]
     assert last == "descent: 3 warnings, named above; there is no new book, and the last one stays as it was"
+
+
+def test_what_a_page_says_of_itself_its_notebook_does_not_say_again_and_others_still_do(tmp_path: Path) -> None:
+    copy = copy_book(tmp_path / "book")
+    copy.write("_toc.yml", TOC + "  - file: book/three\n")
+    copy.write("book/three.md", "# Three\n")
+    # Found where the page is read, and where it is written.
+    for fault in ("{nosuch}`x`", "{{ nosuch }}", "{ref}`sec-none`", "{glue:text}`none`", "![x](none.png)"):
+        copy.write("book/one.md", f"{ONE}\n- See {fault}.\n")
+        *lines, _ = copy.faults()
+        assert lines, fault
+        assert "notebook" not in "".join(lines)
+    # Each page's notebook has its line.
+    copy.write("book/one.md", f"{ONE}\n> {{kbd}}`A`\n")
+    copy.write("book/three.md", f"{ONE.replace('# One', '# Three')}\n- {{kbd}}`A`\n")
+    *lines, _ = copy.faults()
+    assert sorted(lines) == [
+        f"book/{page}.md:16: WARNING: a notebook has no words for {{kbd}}`A`; write it otherwise"
+        for page in ("one", "three")
+    ]
+
+
+PLACES = """
+A footnote.[^n] {{ keys }} and {{ fine }}
+
+Term {kbd}`in a term`
+: Text
+
+  : {kbd}`in its meaning`
+
+## {kbd}`In a heading`
+
+> {{ keys }}
+
+- ```{admonition} {kbd}`in a title`
+  Text
+  ```
+
+[^n]: A note
+
+    1. {kbd}`in a note`
+"""
+
+
+def test_a_line_is_told_of_footnotes_terms_titles_and_substitutions(tmp_path: Path) -> None:
+    copy = copy_book(tmp_path / "book")
+    top = NOTEBOOK.replace("kernelspec", 'myst:\n  substitutions:\n    keys: "a {kbd}`key`"\n    fine: yes\nkernelspec')
+    text = ONE.replace(NOTEBOOK, top) + PLACES.replace("```{adm", ":::{adm").replace("  ```\n", "  :::\n")
+    copy.write("book/one.md", text)
+    *lines, _ = copy.faults()
+    wanted = [n for n, line in enumerate(text.split("\n"), start=1) if re.search(r"{kbd}|{{ keys", line) and n > 12]
+    assert [int(line.split(":")[1]) for line in lines] == sorted(wanted)
+
+
+# --- two of one name -----------------------------------------------------------------------------------------------
+
+
+def test_two_sections_with_one_file_name_have_a_notebook_each(tmp_path: Path) -> None:
+    """Whatever was built before: the second comes, and goes again, and the bytes are those of a build from nothing."""
+    copy = copy_book(tmp_path / "book")
+    for folder in ("first", "second"):
+        (copy.root / "book" / folder).mkdir()
+        copy.write(f"book/{folder}/one.md", ONE.replace("# One", f"# The {folder}"))
+    states = {
+        ("one",): {"one": "One"},
+        ("one", "first/one"): {"book-one": "One", "first-one": "The first"},
+        ("one", "first/one", "second/one"): {"book-one": "One", "first-one": "The first", "second-one": "The second"},
+    }
+    seen: dict[tuple[str, ...], dict[str, bytes]] = {}
+    for pages in [*states, *reversed(states)]:
+        more = "".join(f"  - file: book/{page}\n" for page in pages[1:])
+        copy.write("_toc.yml", TOC + more)
+        done = copy.build()
+        assert done.returncode == 0, done.stderr
+        html = copy.root / "_build" / "html"
+        titles = {}
+        for path in html.glob("_notebooks/*"):
+            titles[path.stem] = json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"][0].strip("# \n")
+        assert titles == states[pages]
+        for page, name in zip(pages, states[pages], strict=True):
+            soup = bs4.BeautifulSoup((html / "book" / f"{page}.html").read_text(encoding="utf-8"), "html.parser")
+            (link,) = [a["href"] for a in soup.select(".article-header-buttons a") if a["href"].endswith(".ipynb")]
+            assert (html / "book" / page).parent.joinpath(link).resolve() == html / "_notebooks" / f"{name}.ipynb"
+        assert copy.published() == seen.setdefault(pages, copy.published())
+
+
+@pytest.mark.parametrize(
+    ("pages", "names"),
+    [
+        (["book/sgd", "book/adam"], ["sgd", "adam"]),
+        (["a/x/intro", "b/x/intro", "b/y/intro"], ["a-x-intro", "b-x-intro", "y-intro"]),
+        (["intro", "a/intro"], ["intro", "a-intro"]),
+        (["a/b-c", "a-b/c", "d/c", "e/b-c"], ["a--b-c", "a-b--c", "d-c", "e-b-c"]),
+        (["a/Intro", "b/intro"], ["a-Intro", "b-intro"]),
+    ],
+)
+def test_the_names_of_notebooks_are_theirs_alone(pages: list[str], names: list[str]) -> None:
+    for order in (pages, pages[::-1]):
+        env = SimpleNamespace(descent_keys={"book/no-cells": "", **dict.fromkeys(order, "key")})
+        assert notebook_names(env) == dict(zip(pages, names, strict=True))
+
+
+# --- alone ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("edition", ["teacher", "student"])
+def test_a_notebook_alone_says_in_one_line_what_it_needs(
+    made: Any, edition: str, kernels: None, tmp_path: Path
+) -> None:
+    notebook = made[1][edition]["book/adam"]
+    with pytest.raises(CellExecutionError) as stopped:
+        run(notebook, tmp_path)
+    first = next(n for n, cell in enumerate(notebook.cells) if cell.cell_type == "code")
+    ran = run(nbformat.from_dict({**notebook, "cells": notebook.cells[: first + 1]}), tmp_path, allow_errors=True)
+    (output,) = ran.cells[first].outputs
+    assert output.ename == stopped.value.ename == "ModuleNotFoundError"
+    (line,) = output.traceback
+    assert line == output.evalue == stopped.value.evalue
+    assert "\n" not in line
+    assert "no folder optim_code" in line
+    assert "the book's source" in line
+    assert "student's kit" in line
+    assert "which lies in the book's source and in the student's kit" in notebook.cells[0].source
+    # Beside its module, it runs without a word.
+    lay_out_module(tmp_path / "optim_code")
+    ran = run(nbformat.from_dict({**notebook, "cells": notebook.cells[: first + 1]}), tmp_path)
+    assert ran.cells[first].outputs == []
+
+
+def test_a_notebook_names_the_address_of_the_book_if_it_has_one_and_needs_nothing_if_it_does_not(
+    tmp_path: Path,
+) -> None:
+    copy = copy_book(tmp_path / "book")
+    needs = ONE.replace('print("the first cell")', "from optim_code import w")
+    copy.write("book/one.md", needs)
+    copy.write("_config.yml", "repository:\n  url: https://example.org/descent\n" + read(copy, "_config.yml"))
+    assert copy.build().returncode == 0
+    said = "the book's source and in the student's kit, see https://example.org/descent"
+    assert read(copy, "_build/html/_notebooks/one.ipynb").count(said) == 2
+    copy.write("book/one.md", ONE)
+    assert copy.build().returncode == 0
+    assert "find_spec" not in read(copy, "_build/html/_notebooks/one.ipynb")
+
+
+def read(copy: Copy, name: str) -> str:
+    return (copy.root / name).read_text(encoding="utf-8")
 
 
 @pytest.mark.needs("chromium")

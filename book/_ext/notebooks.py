@@ -446,12 +446,15 @@ def find_renamed(app: Sphinx, env: BuildEnvironment) -> list[str]:
 def write(app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: nodes.document | None) -> None:
     """Whenever a page is written, its notebook is: it shows the same numbers of the same other pages."""
     place = notebook_of(app, pagename) if doctree is not None else ""
+    refused: int = getattr(app, "descent_refused", 0)
     # With a warning there is no book; what was said of the page need not be said of its notebook again.
-    if place and not app._warncount:
+    if place and app._warncount == refused:
         path = Path(app.outdir, place)
         path.parent.mkdir(exist_ok=True)
         made = notebook(app, pagename, app.config.edition)
         path.write_text(as_text(made), encoding="utf-8")
+        # What is said of a notebook is no reason to be silent about the next one.
+        app.descent_refused = app._warncount  # type: ignore[attr-defined]
 
 
 def sweep(app: Sphinx, error: Exception | None) -> None:
