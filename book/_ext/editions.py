@@ -71,6 +71,7 @@ def text_of(text: str, edition: str, where: Callable[[int], str] = lambda line: 
     lines = text.split("\n")
     found = list(blocks(text))
     gone = 0  # the lines before this one need no second look
+    taken: list[int] = []
     for number, block in enumerate(found):
         name = block.name.lower()
         if block.first < gone:
@@ -83,19 +84,34 @@ def text_of(text: str, edition: str, where: Callable[[int], str] = lambda line: 
                 take_out(lines, block, block.last - 1, block.last)
         elif name == "only" or (edition == "student" and name == "solution"):
             take_out(lines, block, block.first, gone := block.last)
+            taken.append(block.first)
         elif edition == "student" and name == "solution-start":
             take_out(lines, block, block.first, gone := end_of(block, found[number + 1 :], where))
+            taken.append(block.first)
         elif edition == "student" and name in LISTINGS and shows_classes(block):
             put_instead(lines, block, text)
         elif edition == "student" and block.kind == "comment":
             take_out(lines, block, block.first, block.last)
+            if block.parents:  # a directive must not be left with nothing in it
+                lines[block.first] = around(text.split("\n")[block.first], block)[0] + EMPTY
         elif edition == "student" and "<!--" in block.body + block.argument + block.options:
             # Of a directive, in its title and its options; what is in it comes by itself.
             last = block.start if block.kind == "directive" else block.last
             if block.kind in ("directive", "html"):
                 shown = "\n".join(lines[block.first : last])
                 lines[block.first : last] = HTML_COMMENT.sub(without_words, shown).split("\n")
+    for block in reversed(found):
+        # What held nothing else, such as a box, goes with it.
+        if any(block.first < first < block.last for first in taken) and is_empty(block, lines):
+            take_out(lines, block, block.first, block.last)
     return "\n".join(lines)
+
+
+def is_empty(block: Block, lines: list[str]) -> bool:
+    """Whether nothing is left in a directive; an exercise is one without a text, too."""
+    inside = lines[block.start : block.last - block.closed]
+    left = any(line.replace(EMPTY, "").strip(" \t>") for line in inside)
+    return block.kind == "directive" and not block.name.lower().startswith(("exercise", "only")) and not left
 
 
 def take_out(lines: list[str], block: Block, first: int, last: int) -> None:
@@ -112,8 +128,8 @@ def around(line: str, block: Block) -> tuple[str, str]:
 
 
 def without_words(comment: re.Match[str]) -> str:
-    """An HTML comment's line ends, and the marks of quotations that stand after them."""
-    return "".join(re.findall(r"\n[ \t>]*", comment[0]))
+    """What is left of an HTML comment: its marks, its line ends, and the marks of quotations after them."""
+    return EMPTY + "".join(re.findall(r"\n[ \t>]*", comment[0]))
 
 
 def chosen(block: Block, edition: str, where: Callable[[int], str]) -> bool:
