@@ -236,6 +236,11 @@ def edition_of(page: Page) -> str:
     return found
 
 
+def place_of_edition(page: Page) -> str:
+    """File and line of what the front matter says about the edition."""
+    return page.where(next((number for number, line in enumerate(page.lines) if "edition" in line), 0))
+
+
 def check_front(page: Page) -> None:
     """Refuse what was meant as front matter, and says something about the edition, but is shown as text."""
     inside = False
@@ -274,8 +279,10 @@ def contents_of(contents: Any, root: Path) -> Any:
     Raises:
         SectionError: if the front matter of a page is wrong, or the first page, or one that is for students, would go.
     """
-    if edition_of(read_page(root, contents["root"].removesuffix(".md"))) == EDITIONS[0]:
-        raise SectionError(f"{contents['root']}: the first page is for teachers; students need a first page, too")
+    first = read_page(root, contents["root"].removesuffix(".md"))
+    if edition_of(first) == EDITIONS[0]:
+        what = "the first page of the book is for teachers, so students have none"
+        raise SectionError(f"{place_of_edition(first)}: {what}; take edition: out, or name another as root in _toc.yml")
     return entries_for_students(contents, root, {*named(contents)})
 
 
@@ -317,10 +324,9 @@ def check_below(item: dict[str, Any], root: Path) -> None:
         page = read_page(root, docname)
         if edition_of(page) == EDITIONS[1]:
             above = item["file"].removesuffix(".md")
-            line = next(n for n, text in enumerate(page.lines) if text.lstrip(" \"'").startswith("edition"))
             raise SectionError(
-                f"{page.where(line)}: edition: student, but _toc.yml has it below {above}, which is for teachers; "
-                "move it there"
+                f"{place_of_edition(page)}: this page is for students, but _toc.yml has it below {above}, which is for "
+                "teachers; move it there"
             )
 
 
@@ -339,10 +345,11 @@ def check_included(page: Page, root: Path) -> None:
     for path in page.included:
         name, text = name_of(path, root.resolve()), read_text(path, root.resolve())
         lines = text.split("\n")
-        if edition_of(Page(name, lines, [(name, number + 1) for number in range(len(lines))])) == EDITIONS[0]:
+        file = Page(name, lines, [(name, number + 1) for number in range(len(lines))])
+        if edition_of(file) == EDITIONS[0]:
             raise SectionError(
-                f"{name}:1: this is for teachers, but {page.docname}.md, which is for students, includes it; "
-                "put what both say in a file of its own"
+                f"{place_of_edition(file)}: this is for teachers, but {page.docname}.md, which is for students, "
+                "includes it; put what both say in a file of its own"
             )
 
 
