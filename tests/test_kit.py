@@ -39,7 +39,8 @@ Try half.
 It is a {SECRET}.
 
 ```{{code-cell}} ipython3
-print("{SECRET}", first + 2)
+first = 50
+print("{SECRET}", first)
 ```
 
 And a cell after it.
@@ -154,7 +155,7 @@ def test_what_stands_beside_a_solution_is_in_the_kit(kit: Path, pages: list[Wrap
 def test_both_editions_show_one_run_though_a_solution_has_cells(kit: Path) -> None:
     page = (kit / "html" / "book" / "one.html").read_text(encoding="utf-8")
     assert "the first cell says 21" in page
-    assert "the last cell says 23" in page
+    assert "the last cell says 53" in page
     assert "You write this code yourself" in page
     notebook = nbformat.read(kit / "one.ipynb", as_version=4)
     assert sum(cell.cell_type == "code" for cell in notebook.cells) == 2
