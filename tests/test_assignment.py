@@ -16,10 +16,12 @@ import nbformat
 import pytest
 
 from book._ext import warm_kernels
-from book._ext.assignment import POINTS
+from book._ext.assignment import POINTS, names_of
+from book._ext.faults import Fault
 from book._ext.freshness import settle_environment
 from book._ext.leaks import Secrets, leaks
 from conftest import BUILD, PAGES, ROOT
+from small_book import NOTEBOOK, ONE, TOC, copy_book, run
 
 SECTION, CLASS = "rmsprop", "RMSPropOptimizer"
 ANSWERED = "answer-ex-rmsprop-turned"
@@ -188,6 +190,54 @@ def test_the_feedback_says_the_verdict_and_shows_nothing_of_our_own_code(graded:
     assert bool(trace) == (student != "right")
     # The cell's own lines, and no other's.
     assert re.findall(r"\bFile |\.py\b", trace) == []
+
+
+# --- labels and names of every kind --------------------------------------------------------------------------------
+
+LONG = "ex-one-" + "-".join(["long"] * 14)
+LABELS = ["ex-one-half", "ex:one:colon", LONG, f"{LONG}er", "ex-größe", "ex one space", "ex.twin", "ex,twin", "ex_twin"]
+CELL = "```{code-cell} ipython3\n1 + 1\n```\n"
+
+
+@pytest.fixture(scope="module")
+def odd(environment: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The course of a book with labels of every kind, and two sections whose files have one name."""
+    copy = copy_book(tmp_path_factory.mktemp("odd") / "book")
+    asked = [f"```{{exercise}} It\n:label: {label}\nTry {number}.\n```\n" for number, label in enumerate(LABELS)]
+    solved = ["```{solution} ex:one:colon\nThe first way.\n```\n", "```{solution} ex:one:colon\nThe second.\n```\n"]
+    unnamed = "```{exercise} No label\nTry more.\n```\n"
+    copy.write("book/one.md", "\n".join([ONE, *asked, *solved, unnamed, unnamed]))
+    (copy.root / "book" / "sub").mkdir()
+    copy.write("book/sub/one.md", f"{NOTEBOOK}\n# Below\n\n{CELL}\n```{{exercise}} It\n:label: ex-sub\nTry.\n```\n")
+    copy.write("_toc.yml", f"{TOC}  - file: book/sub/one\n")
+    done = run([sys.executable, "-m", "book._ext.assignment"], copy.root)
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path_factory.mktemp("courses") / "odd"
+    shutil.copytree(copy.root / "_build" / "assignment", folder)
+    nbgrader(folder, "generate_assignment", "descent")
+    return folder
+
+
+def test_an_exercise_of_any_label_with_or_without_a_solution_has_an_answer_cell(odd: Path) -> None:
+    assert {path.stem for path in (odd / "source" / "descent").glob("*.ipynb")} == {"book-one", "book-sub-one"}
+    source, release = (read(odd / folder / "descent" / "book-one.ipynb") for folder in ("source", "release"))
+    nbformat.validate(source)
+    answers = [cell for cell in source.cells if "nbgrader" in cell.metadata]
+    assert [cell.source for cell in answers] == ["", "The first way.\n\nThe second.", *[""] * (len(LABELS) - 2), "", ""]
+    assert {cell.metadata.nbgrader.points for cell in answers} == {POINTS["answer"]}
+    names = [cell.metadata.nbgrader.grade_id for cell in answers]
+    assert len({*names}) == len(names)
+    assert all(re.fullmatch(r"[A-Za-z0-9_-]{1,64}", cell.id) for cell in source.cells)
+    assert len({cell.id for cell in source.cells}) == len(source.cells)
+    released = [cell.source for cell in release.cells if "nbgrader" in cell.metadata]
+    assert released == ["*Your answer:*"] * (len(LABELS) + 2)
+
+
+def test_sections_whose_notebooks_would_have_one_name_are_one_line() -> None:
+    assert names_of(["book/a", "book/b"]) == {"a": "book/a", "b": "book/b"}
+    assert names_of(["a/x", "b/x", "y"]) == {"a-x": "a/x", "b-x": "b/x", "y": "y"}
+    with pytest.raises(Fault, match=r"^a/b-x\.md:1: .*a-b-x"):
+        names_of(["a/b-x", "a-b/x", "x", "c/b-x"])
 
 
 # --- bad input -----------------------------------------------------------------------------------------------------

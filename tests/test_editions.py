@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from pathlib import Path
 
 import pytest
 from matplotlib.figure import Figure
 
-from book._ext.editions import WRITTEN, contents_of, text_of
+from book._ext.editions import WRITTEN, check_included, contents_of, edition_of, text_of
 from book._ext.leaks import Secrets, leaks
 from conftest import PAGES, ROOT
+from optim_code.sections import SectionError, read_page
 
 SOURCE = """\
 Before.
@@ -102,6 +104,167 @@ def test_a_page_for_teachers_is_not_in_the_students_contents(tmp_path: Path) -> 
     (tmp_path / "two.md").write_text("# Two\n\nedition: teacher\n", encoding="utf-8")
     contents = {"root": "two", "parts": [{"caption": "C", "chapters": [{"file": "one"}, {"file": "two"}]}]}
     assert contents_of(contents, tmp_path)["parts"] == [{"caption": "C", "chapters": [{"file": "two"}]}]
+
+
+def laid_out(root: Path, pages: dict[str, str]) -> Path:
+    for name, text in pages.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text.encode())
+    return root
+
+
+@pytest.mark.parametrize(
+    ("front", "edition"),
+    [
+        ("---\nedition: teacher\n---\n", "teacher"),
+        ("---\nedition: student\n---\n", "student"),
+        ("---\nedition: 'teacher'\n---\n", "teacher"),
+        ('---\nedition: "teacher"   # nobody else\n---\n', "teacher"),
+        ("---\nedition:   teacher # nobody else\n---\n", "teacher"),
+        ("\ufeff---\nedition: teacher\n---\n", "teacher"),
+        ("\ufeff---\r\nkernelspec:\r\n  name: python3\r\nedition: teacher\r\n---\r\n", "teacher"),
+        ("----\nedition: teacher\n----  \n", "teacher"),
+        ("---\nedition: teacher\n...\n", "teacher"),
+        ("---\n{edition: teacher}\n---\n", "teacher"),
+        ("---\nedition:\n  teacher\n---\n", "teacher"),
+        ('---\n"edition": teacher\n---\n', "teacher"),
+        ("---\nmyst: {substitutions: {edition: second}}\neditor: Ann\n---\n", ""),
+        ("---\n---\n", ""),
+        ("", ""),
+        ("Text.\n\n---\n\nMore: text.\n", ""),
+    ],
+)
+def test_a_page_is_for_whom_its_front_matter_says(front: str, edition: str, tmp_path: Path) -> None:
+    laid_out(tmp_path, {"a.md": f"{front}# A\n\nedition: of old\n"})
+    assert edition_of(read_page(tmp_path, "a")) == edition
+
+
+@pytest.mark.parametrize(
+    ("front", "line"),
+    [
+        *((f"---\na: 1\nedition: {value}\n---\n", 3) for value in ("teachers", "Teacher", "TEACHER", "reader", "")),
+        *((f"---\na: 1\nedition: {value}\n---\n", 3) for value in ("[teacher]", "{a: teacher}", "'teacher '", "1")),
+        *((f"---\n{key}: teacher\n---\n", 2) for key in ("Edition", "editon", "EDITION", "editions", "edtion")),
+        *((f"---\n{key}: teacher\n---\n", 2) for key in ("'edition '", "edition_of", "eidtion", "edit ion")),
+        ("---\nkernelspec:\n  name: python3\n  edition: teacher\n---\n", 4),
+        ("---\nedition: student\nedition: teacher\n---\n", 3),
+        ("---\nedition: [\n---\n", 3),
+        ("\n---\nedition: teacher\n---\n", 3),
+        ("\r\n---\r\nedition: teacher\r\n---\r\n", 3),
+        ("Text.\n---\nedition: teacher\n---\n", 3),
+        (" ---\nedition: teacher\n---\n", 2),
+        ("---\nedition: teacher\n\n", 2),
+    ],
+)
+def test_what_is_nearly_an_edition_is_an_error_with_file_and_line(front: str, line: int, tmp_path: Path) -> None:
+    laid_out(tmp_path, {"book/a.md": f"{front}# A\n"})
+    with pytest.raises(SectionError, match=rf"^book/a\.md:{line}: .+; [^\n]+$|^book/a\.md:{line}: [^\n]+$"):
+        edition_of(read_page(tmp_path, "book/a"))
+
+
+TEACHER, STUDENT, BOTH = "---\nedition: teacher\n---\n# T\n", "---\nedition: student\n---\n# S\n", "# B\n"
+
+
+def test_pages_for_teachers_are_nowhere_in_the_students_contents(tmp_path: Path) -> None:
+    pages = dict.fromkeys(["a.md", "sub/b.md", "sub/deep/c.md", "found/x.md", "found/z.md", "below.md"], BOTH)
+    pages |= dict.fromkeys(["t.md", "sub/t.md", "found/y.md", "only/u.md"], TEACHER)
+    laid_out(tmp_path, pages)
+    contents = {
+        "format": "jb-book",
+        "root": "a",
+        "parts": [
+            {"caption": "One", "chapters": [{"file": "sub/b", "sections": [{"file": "sub/t.md"}]}, {"url": "x"}]},
+            {"caption": "Two", "chapters": [{"glob": "found/*"}, {"file": "t", "sections": [{"file": "below"}]}]},
+            {"caption": "Three", "numbered": True, "chapters": [{"glob": "only/*"}]},
+            {"caption": "Four", "chapters": [{"file": "sub/deep/c", "title": "C", "sections": [{"glob": "sub/t*"}]}]},
+        ],
+    }
+    assert contents_of(contents, tmp_path) == {
+        "format": "jb-book",
+        "root": "a",
+        "parts": [
+            {"caption": "One", "chapters": [{"file": "sub/b"}, {"url": "x"}]},
+            {"caption": "Two", "chapters": [{"file": "found/x"}, {"file": "found/z"}]},
+            {"caption": "Four", "chapters": [{"file": "sub/deep/c", "title": "C"}]},
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    ("contents", "said"),
+    [
+        ({"root": "t"}, "t.md:2: "),
+        ({"root": "b", "chapters": [{"file": "t", "sections": [{"file": "u"}, {"file": "s"}]}]}, "s.md:2: "),
+        ({"root": "b", "chapters": [{"glob": "w*"}]}, "wrong.md:3: "),
+    ],
+)
+def test_contents_that_no_student_can_have_are_an_error(contents: object, said: str, tmp_path: Path) -> None:
+    wrong = "---\na: 1\nedition: pupil\n---\n"
+    laid_out(tmp_path, {"t.md": TEACHER, "s.md": STUDENT, "b.md": BOTH, "u.md": BOTH, "wrong.md": wrong})
+    with pytest.raises(SectionError, match=f"^{said}"):
+        contents_of(contents, tmp_path)
+
+
+def test_a_page_for_students_includes_none_for_teachers(tmp_path: Path) -> None:
+    include = "```{include} t.txt\n```\n"
+    laid_out(tmp_path, {"book/a.md": f"# A\n\n{include}", "book/t.txt": TEACHER, "book/b.md": include})
+    with pytest.raises(SectionError, match=r"^book/t\.txt:2: .*book/a\.md"):
+        check_included(read_page(tmp_path, "book/a"), tmp_path)
+    # What is included at the beginning is the page's own front matter.
+    assert edition_of(read_page(tmp_path, "book/b")) == "teacher"
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("# A\n\n- x\n\n  > :::{only} html\n  > y\n  > :::\n", 5),
+        (":::{only}\n:::\n", 1),
+        (":::{only} Teacher\n:::\n", 1),
+        (":::{only} teacher and student\n:::\n", 1),
+        ("a\n\n```{solution-start} ex-a\n```\nb\n", 3),
+        ("```{solution-start} ex-a\n```\nb\n```{solution-start} ex-b\n```\n```{solution-end}\n```\n", 1),
+        ("```{solution-start} ex-a\n```\n- ```{solution-end}\n  ```\n", 3),
+        (":::{solution} ex-a\n:::{note}\nx\n:::\nThis would stay.\n:::\n", 2),
+        ("::::{only} teacher\n```{note}\nx\n::::\n", 2),
+    ],
+)
+def test_what_has_no_clear_end_is_an_error_with_file_and_line(text: str, line: int, tmp_path: Path) -> None:
+    page = read_page(laid_out(tmp_path, {"book/a.md": text}), "book/a")
+    with pytest.raises(SectionError, match=rf"^book/a\.md:{line}: [^\n]+$"):
+        text_of(page.text, "student", page.where)
+
+
+@pytest.mark.parametrize("around", ["{}", "> {}", "- {}", ":::::{{note}}\n{}\n:::::", "1. > - {}"])
+@pytest.mark.parametrize(
+    "listing",
+    [
+        "```{literalinclude} ../optim_code/optimizers.py\n:pyobject: SGDOptimizer\n```",
+        "```{literalinclude} ../optim_code/optimizers.py\n```",
+        ":::{literalinclude} /optim_code/optimizers.py\n:lines: 1-20\n:::",
+        "~~~{literalinclude} .././optim_code/optimizers.py\n:start-after: class\n:language: python\n~~~",
+        "```{literalinclude} ../optim_code/optimizers.py\n---\npyobject: SGDOptimizer.my_step\n---\n```",
+        "```{include} ../optim_code/optimizers.py\n:literal:\n```",
+        "````{include} ../optim_code/optimizers.py\n:code: python\n````",
+    ],
+)
+def test_the_classes_are_shown_nowhere(around: str, listing: str) -> None:
+    lines = listing.split("\n")
+    first, *rest = around.format("@").split("\n")
+    before = (first if "@" in first else "@").partition("@")[0]
+    indent = "".join(">" if mark == ">" else " " for mark in before)
+    source = around.format("\n".join([lines[0], *(f"{indent}{line}" for line in lines[1:])]))
+    text = text_of(f"Before.\n\n{source}\n\nAfter.\n", "student")
+    assert "optimizers.py" not in text
+    assert len(re.findall("You write (?:this code|the class `SGDOptimizer`) yourself", text)) == 1
+    assert len(text.split("\n")) == len(source.split("\n")) + 5
+    assert rest == [] or rest[-1] in text
+
+
+def test_a_box_with_nothing_but_a_solution_goes_with_it_and_an_exercise_stays() -> None:
+    solution = "```{solution} ex-a\nIt is 42.\n```"
+    boxes = f"::::{{dropdown}} Answer\n:::{{note}}\n{solution}\n:::\n::::\n\n:::{{exercise}} A\n{solution}\n:::\n"
+    assert said(text_of(boxes, "student")) == [":::{exercise} A", ":::"]
 
 
 # --- the search for leaks ------------------------------------------------------------------------------------------

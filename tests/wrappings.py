@@ -39,6 +39,8 @@ class Wrapping:
     def fence(self, lines: Lines, head: str, marks: str = "`~:") -> Lines:
         """A fence that is longer than those in it."""
         mark = self.dice.choice(marks)
+        # In the first line of a directive colons are options.
+        lines = ["", *lines] if lines and lines[0].startswith(":::") else lines
         longest = max((line.count(mark) for line in lines), default=0)
         length = max(3, longest + 1) + self.dice.randrange(3)
         return [f"{mark * length}{head}", *lines, mark * length]
@@ -50,7 +52,7 @@ class Wrapping:
                 [self.nonce],
                 [f"It walks more slowly than the {self.nonce} does on a sunny day.", "", "And that is all."],
                 [f"${self.nonce}_1 = 2$"],
-                ["$$", f"{self.nonce} = 2", "$$"],
+                ["$$", f"{self.nonce} = 2", f"$$ (def-{self.number})"],
                 ["~~~python", f"{self.nonce} = [step for step in range(3) if step]", "~~~"],
                 ["- first", f"- then {self.nonce}"],
             ]

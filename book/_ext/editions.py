@@ -71,6 +71,7 @@ def text_of(text: str, edition: str, where: Callable[[int], str] = lambda line: 
     lines = text.split("\n")
     found = list(blocks(text))
     gone = 0  # the lines before this one need no second look
+    taken: list[int] = []
     for number, block in enumerate(found):
         name = block.name.lower()
         if block.first < gone:
@@ -83,19 +84,34 @@ def text_of(text: str, edition: str, where: Callable[[int], str] = lambda line: 
                 take_out(lines, block, block.last - 1, block.last)
         elif name == "only" or (edition == "student" and name == "solution"):
             take_out(lines, block, block.first, gone := block.last)
+            taken.append(block.first)
         elif edition == "student" and name == "solution-start":
             take_out(lines, block, block.first, gone := end_of(block, found[number + 1 :], where))
+            taken.append(block.first)
         elif edition == "student" and name in LISTINGS and shows_classes(block):
             put_instead(lines, block, text)
         elif edition == "student" and block.kind == "comment":
             take_out(lines, block, block.first, block.last)
+            if block.parents:  # a directive must not be left with nothing in it
+                lines[block.first] = around(text.split("\n")[block.first], block)[0] + EMPTY
         elif edition == "student" and "<!--" in block.body + block.argument + block.options:
             # Of a directive, in its title and its options; what is in it comes by itself.
             last = block.start if block.kind == "directive" else block.last
             if block.kind in ("directive", "html"):
                 shown = "\n".join(lines[block.first : last])
                 lines[block.first : last] = HTML_COMMENT.sub(without_words, shown).split("\n")
+    for block in reversed(found):
+        # What held nothing else, such as a box, goes with it.
+        if any(block.first < first < block.last for first in taken) and is_empty(block, lines):
+            take_out(lines, block, block.first, block.last)
     return "\n".join(lines)
+
+
+def is_empty(block: Block, lines: list[str]) -> bool:
+    """Whether nothing is left in a directive; an exercise is one without a text, too."""
+    inside = lines[block.start : block.last - block.closed]
+    left = any(line.replace(EMPTY, "").strip(" \t>") for line in inside)
+    return block.kind == "directive" and not block.name.lower().startswith(("exercise", "only")) and not left
 
 
 def take_out(lines: list[str], block: Block, first: int, last: int) -> None:
@@ -112,8 +128,8 @@ def around(line: str, block: Block) -> tuple[str, str]:
 
 
 def without_words(comment: re.Match[str]) -> str:
-    """An HTML comment's line ends, and the marks of quotations that stand after them."""
-    return "".join(re.findall(r"\n[ \t>]*", comment[0]))
+    """What is left of an HTML comment: its marks, its line ends, and the marks of quotations after them."""
+    return EMPTY + "".join(re.findall(r"\n[ \t>]*", comment[0]))
 
 
 def chosen(block: Block, edition: str, where: Callable[[int], str]) -> bool:
@@ -220,6 +236,11 @@ def edition_of(page: Page) -> str:
     return found
 
 
+def place_of_edition(page: Page) -> str:
+    """File and line of what the front matter says about the edition."""
+    return page.where(next((number for number, line in enumerate(page.lines) if "edition" in line), 0))
+
+
 def check_front(page: Page) -> None:
     """Refuse what was meant as front matter, and says something about the edition, but is shown as text."""
     inside = False
@@ -258,8 +279,10 @@ def contents_of(contents: Any, root: Path) -> Any:
     Raises:
         SectionError: if the front matter of a page is wrong, or the first page, or one that is for students, would go.
     """
-    if edition_of(read_page(root, contents["root"].removesuffix(".md"))) == EDITIONS[0]:
-        raise SectionError(f"{contents['root']}: the first page is for teachers; students need a first page, too")
+    first = read_page(root, contents["root"].removesuffix(".md"))
+    if edition_of(first) == EDITIONS[0]:
+        what = "the first page of the book is for teachers, so students have none"
+        raise SectionError(f"{place_of_edition(first)}: {what}; take edition: out, or name another as root in _toc.yml")
     return entries_for_students(contents, root, {*named(contents)})
 
 
@@ -301,10 +324,9 @@ def check_below(item: dict[str, Any], root: Path) -> None:
         page = read_page(root, docname)
         if edition_of(page) == EDITIONS[1]:
             above = item["file"].removesuffix(".md")
-            line = next(n for n, text in enumerate(page.lines) if text.lstrip(" \"'").startswith("edition"))
             raise SectionError(
-                f"{page.where(line)}: edition: student, but _toc.yml has it below {above}, which is for teachers; "
-                "move it there"
+                f"{place_of_edition(page)}: this page is for students, but _toc.yml has it below {above}, which is for "
+                "teachers; move it there"
             )
 
 
@@ -323,10 +345,11 @@ def check_included(page: Page, root: Path) -> None:
     for path in page.included:
         name, text = name_of(path, root.resolve()), read_text(path, root.resolve())
         lines = text.split("\n")
-        if edition_of(Page(name, lines, [(name, number + 1) for number in range(len(lines))])) == EDITIONS[0]:
+        file = Page(name, lines, [(name, number + 1) for number in range(len(lines))])
+        if edition_of(file) == EDITIONS[0]:
             raise SectionError(
-                f"{name}:1: this is for teachers, but {page.docname}.md, which is for students, includes it; "
-                "put what both say in a file of its own"
+                f"{place_of_edition(file)}: this is for teachers, but {page.docname}.md, which is for students, "
+                "includes it; put what both say in a file of its own"
             )
 
 

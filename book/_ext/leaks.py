@@ -269,8 +269,8 @@ def end_of(lines: list[str], number: int, mark: re.Match[str]) -> int:
     fence = re.escape(mark["fence"])
     if re.search(fence, mark["rest"]):
         return number + 1
-    # Whatever is in the fence may stand further to the right.
-    end = re.compile(rf"(?=[\s>]{{0,{mark.start() + 3}}}{fence})[\s>]*{fence}{fence[-1]}*\s*$")
+    # What stands further to the right is in the fence; before the end may be what is before the beginning.
+    end = re.compile(rf"(?=[\s>%]{{0,{mark.start() + 3}}}{fence})[\s>%]*{fence}{fence[-1]}*\s*$")
     return next((n + 1 for n in range(number + 1, len(lines)) if end.match(lines[n])), len(lines))
 
 
