@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-import jinja2
 import yaml
 from docutils import nodes
 from docutils.parsers.rst.directives.misc import TestDirective
@@ -38,6 +37,7 @@ from sphinx.locale import admonitionlabels
 from sphinx.util import logging
 from sphinx.util.docutils import new_document
 from sphinx.util.images import guess_mimetype
+from sphinx.util.template import BaseRenderer
 
 from book._ext.editions import CLASSES, FRONT, text_of
 from book._ext.listings import without_docstring
@@ -321,8 +321,7 @@ class Plain:
 
     def substituted(self, content: str) -> str:
         """What the braces of a substitution stand for; if it is wrong, the page has said so."""
-        template = jinja2.Environment(undefined=jinja2.StrictUndefined).from_string(f"{{{{{content}}}}}")
-        return str(template.render({**self.substitutions, "env": self.env}))
+        return BaseRenderer().render_string(f"{{{{{content}}}}}", {**self.substitutions, "env": self.env})
 
     # --- directives ---
 
