@@ -132,7 +132,7 @@ def laid_out(root: Path, pages: dict[str, str]) -> Path:
         ("---\nmyst: {substitutions: {edition: second}}\neditor: Ann\n---\n", ""),
         ("---\n---\n", ""),
         ("", ""),
-        ("Text.\n\n---\n\nMore: text.\n", ""),
+        ("Text.\n\n---\n\nMore: text.\nEdition: second\n", ""),
     ],
 )
 def test_a_page_is_for_whom_its_front_matter_says(front: str, edition: str, tmp_path: Path) -> None:

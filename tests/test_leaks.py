@@ -7,11 +7,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace, patch_docutils
 
 from book._ext.editions import text_of
-from book._ext.leaks import Secrets, leaks, repeated, texts_of
+from book._ext.leaks import Secrets, leaks, repeated, solutions_in, texts_of
 from optim_code.sections import SectionError, read_page
 from wrappings import CUT, MISSED, Wrapping, wrapping
 
@@ -114,6 +115,27 @@ def test_what_is_not_taken_out_is_seen(wrapped: tuple[list[Wrapping], Path, Sphi
         names = {path.relative_to(folder).as_posix() for path in files}
         assert not holding or names & told, page.names
     assert missed > MANY / 10
+
+
+def shape(tree: nodes.document) -> list[str]:
+    """The kinds of all nodes of a page but for its solutions and comments."""
+    for node in [*solutions_in(tree), *tree.findall(nodes.comment)]:
+        node.parent.remove(node)
+    return [node.tagname for node in tree.findall(nodes.Element) if not isinstance(node, nodes.raw)]
+
+
+def test_what_stands_around_a_solution_stays_what_it_is(wrapped: tuple[list[Wrapping], Path, Sphinx, Sphinx]) -> None:
+    pages, _, teacher, student = wrapped
+    whole = {container.__name__ for container in CUT} - {"for_students", "html_comment", "percent_comment"}
+    compared = 0
+    for page in pages:
+        names, text = {*page.names[:-2]}, "".join(page.files.values())
+        # Where nothing stands beside it, what is around it may go.
+        if names <= whole and "before it" in text:
+            theirs, mine = (app.env.get_doctree(f"book/page{page.number}") for app in (teacher, student))
+            assert shape(mine) == shape(theirs), page.names
+            compared += 1
+    assert compared > MANY / 20
 
 
 def test_a_page_for_teachers_that_a_page_for_students_shows_is_seen(
