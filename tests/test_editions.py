@@ -132,7 +132,7 @@ def laid_out(root: Path, pages: dict[str, str]) -> Path:
         ("---\nmyst: {substitutions: {edition: second}}\neditor: Ann\n---\n", ""),
         ("---\n---\n", ""),
         ("", ""),
-        ("Text.\n\n---\n\nMore: text.\n", ""),
+        ("Text.\n\n---\n\nMore: text.\nEdition: second\n", ""),
     ],
 )
 def test_a_page_is_for_whom_its_front_matter_says(front: str, edition: str, tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_a_page_is_for_whom_its_front_matter_says(front: str, edition: str, tmp_
     [
         *((f"---\na: 1\nedition: {value}\n---\n", 3) for value in ("teachers", "Teacher", "TEACHER", "reader", "")),
         *((f"---\na: 1\nedition: {value}\n---\n", 3) for value in ("[teacher]", "{a: teacher}", "'teacher '", "1")),
-        *((f"---\n{key}: teacher\n---\n", 2) for key in ("Edition", "editon", "EDITION", "editions", "edtion")),
+        *((f"---\n{key}: teacher\n---\n", 2) for key in ("Edition", "editon", "EDITION", "editions", "ediion")),
         *((f"---\n{key}: teacher\n---\n", 2) for key in ("'edition '", "edition_of", "eidtion", "edit ion")),
         ("---\nkernelspec:\n  name: python3\n  edition: teacher\n---\n", 4),
         ("---\nedition: student\nedition: teacher\n---\n", 3),

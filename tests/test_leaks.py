@@ -7,15 +7,18 @@ import shutil
 from pathlib import Path
 
 import pytest
+from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace, patch_docutils
 
 from book._ext.editions import text_of
-from book._ext.leaks import Secrets, leaks, repeated
+from book._ext.leaks import Secrets, leaks, repeated, solutions_in, texts_of
 from optim_code.sections import SectionError, read_page
 from wrappings import CUT, MISSED, Wrapping, wrapping
 
 MANY = 300
+EXAM = "---\nedition: teacher\n---\n# Exam notes\n\nAll of them are asked for the colour of the lighthouse.\n"
+OTHERS = "  - file: book/exam\n  - file: book/shows\n"
 EXTENSIONS = ["myst_nb", "sphinx_exercise", "sphinx_design", "book._ext.sources", "book._ext.editions"]
 
 
@@ -25,8 +28,12 @@ def write(root: Path, pages: list[Wrapping]) -> None:
         for name, text in page.files.items():
             (root / "book" / name).write_bytes(text.encode())
     (root / "book" / "index.md").write_text("# All of them\n", encoding="utf-8")
+    (root / "book" / "exam.md").write_text(EXAM, encoding="utf-8")
+    (root / "book" / "shows.md").write_text("# Shows\n\n```{literalinclude} exam.md\n```\n", encoding="utf-8")
     chapters = "".join(f"  - file: book/page{page.number}\n" for page in pages)
-    (root / "_toc.yml").write_text(f"format: jb-book\nroot: book/index\nchapters:\n{chapters}", encoding="utf-8")
+    (root / "_toc.yml").write_text(
+        f"format: jb-book\nroot: book/index\nchapters:\n{chapters}{OTHERS}", encoding="utf-8"
+    )
 
 
 def read(root: Path, edition: str, builder: str) -> Sphinx:
@@ -108,3 +115,81 @@ def test_what_is_not_taken_out_is_seen(wrapped: tuple[list[Wrapping], Path, Sphi
         names = {path.relative_to(folder).as_posix() for path in files}
         assert not holding or names & told, page.names
     assert missed > MANY / 10
+
+
+def shape(tree: nodes.document) -> list[str]:
+    """The kinds of all nodes of a page but for its solutions and comments."""
+    for node in [*solutions_in(tree), *tree.findall(nodes.comment)]:
+        node.parent.remove(node)
+    return [node.tagname for node in tree.findall(nodes.Element) if not isinstance(node, nodes.raw)]
+
+
+def test_what_stands_around_a_solution_stays_what_it_is(wrapped: tuple[list[Wrapping], Path, Sphinx, Sphinx]) -> None:
+    pages, _, teacher, student = wrapped
+    whole = {container.__name__ for container in CUT} - {"for_students", "html_comment", "percent_comment"}
+    compared = 0
+    for page in pages:
+        names, text = {*page.names[:-2]}, "".join(page.files.values())
+        # Where nothing stands beside it, what is around it may go.
+        if names <= whole and "before it" in text:
+            theirs, mine = (app.env.get_doctree(f"book/page{page.number}") for app in (teacher, student))
+            assert shape(mine) == shape(theirs), page.names
+            compared += 1
+    assert compared > MANY / 20
+
+
+def test_a_page_for_teachers_that_a_page_for_students_shows_is_seen(
+    wrapped: tuple[list[Wrapping], Path, Sphinx, Sphinx],
+) -> None:
+    _, root, teacher, student = wrapped
+    secrets = Secrets.of(root, teacher)
+    assert secrets.where["exam.md: the page"] == "book/exam.md:1"
+    ((_, shown),) = texts_of("shows.html", (Path(student.outdir) / "book" / "shows.html").read_bytes())
+    told = secrets.told_by(shown)
+    assert told == ["exam.md: the page"]
+
+
+BEFORE = "# One\n\n```{exercise} It\n:label: ex-it\nTry.\n```\n\n"
+AFTER = "\n\nWhat comes after it may be read by all who want to.\n"
+GATES = "```{solution-start} ex-it\n```\n@\n\n```{solution-end}\n```"
+
+
+@pytest.mark.parametrize(
+    "marked",
+    [
+        "```{solution} ex-it\n@\n```",
+        ":::::{solution}  ex-it\n:class: dropdown\n@\n:::::",
+        "~~~ {Solution} ex-it\n@\n~~~",
+        GATES,
+        "````{note}\n```{solution} ex-it\n@\n```\n````",
+        "<!--\n```{solution} ex-it\n@\n```\n-->",
+        "% ```{solution} ex-it\n% @\n% ```",
+        "| a | ```{solution} ex-it @``` |",
+        "- > ```{solution} ex-it\n  > @\n  > ```",
+        "```{eval-rst}\n.. solution:: ex-it\n\n   @\n\nNot in it.\n```",
+        '<div class="x">```{solution} ex-it\n@\n```\n</div>',
+    ],
+)
+@pytest.mark.parametrize("answer", ["42", "It is *slower* then, as all of us have seen long ago."])
+def test_the_sources_alone_say_what_a_solution_is(marked: str, answer: str, tmp_path: Path) -> None:
+    solution = marked.replace("@", answer)
+    (tmp_path / "_toc.yml").write_text("root: one\n", encoding="utf-8")
+    (tmp_path / "one.md").write_text(f"{BEFORE}{solution}{AFTER}", encoding="utf-8")
+    secrets = Secrets.of(tmp_path)
+    assert secrets.where == {"one.md: ex-it": f"one.md:{line_of('solution', BEFORE + solution)}"}
+    assert secrets.told_by(BEFORE + AFTER) == []
+    assert secrets.told_by(f"{BEFORE}<p>{solution}</p>{AFTER}") == ["one.md: ex-it"]
+    # Its words without its mark, if they are more than a number that can stand anywhere.
+    assert secrets.told_by(f"A page: {answer}") == (["one.md: ex-it"] if len(answer) > 2 else [])
+
+
+def line_of(word: str, text: str) -> int:
+    return next(number for number, line in enumerate(text.lower().split("\n"), 1) if word in line)
+
+
+def test_what_students_read_elsewhere_is_no_secret(tmp_path: Path) -> None:
+    said = "It is slower then, as all of us have seen long ago."
+    (tmp_path / "_toc.yml").write_text("root: one\nchapters:\n- file: two\n", encoding="utf-8")
+    (tmp_path / "one.md").write_text(f"{BEFORE}```{{solution}} ex-it\n{said}\n```\n", encoding="utf-8")
+    (tmp_path / "two.md").write_text(f"# Two\n\n{said}\n", encoding="utf-8")
+    assert Secrets.of(tmp_path).told_by(said) == []

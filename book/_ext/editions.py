@@ -245,8 +245,8 @@ def check_front(page: Page) -> None:
     """Refuse what was meant as front matter, and says something about the edition, but is shown as text."""
     inside = False
     for number, line in enumerate(page.lines):
-        key = re.match(r"[ \t]*[\"']?([\w -]+?)[\"']?[ \t]*:", line)
-        if inside and key and like_edition(key[1]):
+        key = re.match(r"[ \t{\"']*([\w -]+?)[\"']?[ \t]*:[ \t\"']*(\w+)", line)
+        if inside and key and like_edition(key[1]) and difflib.get_close_matches(key[2].casefold(), EDITIONS):
             raise SectionError(
                 f"{page.where(number)}: this is not in the front matter, which begins with --- in the first line of a "
                 "page and ends with ---; move it there"

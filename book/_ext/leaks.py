@@ -216,25 +216,26 @@ class Source:
         return self.text.split("\n")
 
     @cached_property
-    def regions(self) -> list[tuple[str, str, int, int]]:
-        """What is marked in it, wherever it stands: kind, what follows the mark, first line, line after the last."""
+    def regions(self) -> list[tuple[str, re.Match[str], int, int]]:
+        """What is marked in it, wherever it stands: kind, the mark, first line, line after the last."""
         found = []
         for number, line in enumerate(self.lines):
             if mark := OPENS.search(line):
                 name = mark["name"].lower()
                 kind = mark["rest"].split(None, 1)[0:1] if name == "only" else [name.removesuffix("-start")]
                 last = end_of(self.lines, number, mark)
-                found.append((*(kind or ["teacher"]), mark["rest"].strip(), number, last))
+                found.append((*(kind or ["teacher"]), mark, number, last))
         return found
 
     @property
     def secrets(self) -> list[Secret]:
         """Its solutions, and what it says to teachers."""
         found = []
-        for kind, rest, first, last in self.regions:
+        for kind, mark, first, last in self.regions:
             if kind in SECRET:
-                text = "\n".join([f"{kind} {rest}", *self.lines[first + 1 : last]])
-                label = rest.split()[0] if rest and kind == "solution" else "for teachers"
+                # From the mark itself on: where nothing took a solution out, its label may be all that is told with it.
+                text = "\n".join([self.lines[first][mark.start() :], *self.lines[first + 1 : last]])
+                label = " ".join(mark["rest"].split()[:1]) if kind == "solution" else "for teachers"
                 name = f"{PurePosixPath(self.name).name}: {label}"
                 found.append(Secret(kind, name, f"{self.name}:{first + 1}", text, listings(text)))
         return found
