@@ -221,7 +221,7 @@ def faults_in_one_line(command: list[str]) -> Iterator[None]:
     except Exception as error:
         if disk_is_full(error):
             sys.exit("descent: _build: No space left on device; make room and build again, the last book is untouched")
-        if place := forbidden(error):
+        if not isinstance(error, Fault) and (place := forbidden(error)):
             sys.exit(f"descent: {place}; the build writes there: make it writable, or remove it")
         if not isinstance(error, (Fault, SectionError)):
             with contextlib.suppress(OSError):
