@@ -377,9 +377,7 @@ def blocks(
                     yield Block("equation", "", "", "", child.content, line, end, line, parents, -1, "$$")
 
 
-def fence(
-    token: Token, line: int, end: int, parents: tuple[str, ...], texts: list[Text] | None
-) -> Iterator[Block]:
+def fence(token: Token, line: int, end: int, parents: tuple[str, ...], texts: list[Text] | None) -> Iterator[Block]:
     """A fence, and the blocks in it if its content is MyST."""
     info, content = token.info.strip(), token.content
     closed = end - line == content.count("\n") + 2

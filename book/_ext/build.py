@@ -70,7 +70,7 @@ def run_sphinx(builder: str, edition: str, pdfs: Iterable[str]) -> Any:
     import yaml
     from docutils.utils import SystemMessage
     from sphinx.application import Sphinx
-    from sphinx.errors import SphinxError, SphinxParallelError
+    from sphinx.errors import ExtensionError, SphinxError, SphinxParallelError
     from sphinx.util.console import nocolor
     from sphinx.util.docutils import docutils_namespace, patch_docutils
 
@@ -113,6 +113,14 @@ def run_sphinx(builder: str, edition: str, pdfs: Iterable[str]) -> Any:
         with contextlib.suppress(OSError):
             (BUILD / "error.log").write_text(str(error.traceback), encoding="utf-8")
         raise Fault(f"{one_line(error)}; details in _build/error.log") from error
+    except ExtensionError as error:
+        cause = error.orig_exc
+        if cause is None or isinstance(cause, (Fault, SectionError)):
+            raise Fault(f"_config.yml: {one_line(error)}" if cause is None else str(cause)) from error
+        with contextlib.suppress(OSError):
+            (BUILD / "error.log").write_text("".join(traceback.format_exception(cause)), encoding="utf-8")
+        place = f"{console.section}.md: " if console.section else ""
+        raise Fault(f"{place}{type(cause).__name__}: {one_line(cause)}; details in _build/error.log") from error
     except (SphinxError, SystemMessage) as error:
         said = one_line(error)
         place = "_config.yml: " if said.startswith("Could not import extension") else ""

@@ -85,7 +85,7 @@ def check_config(config: Any, path: Path) -> None:
         raise Fault(f"_config.yml: {place}: {one_line(error.message)} (line {line}); {how}")
     known = yaml.safe_load(PATH_YAML_DEFAULT.read_text(encoding="utf-8"))
     known["bibtex_bibfiles"], known["execute"]["raise_on_error"], known["execute"]["show_tb"] = [], False, False
-    unknown = [((key,), known) for key in config if key not in known]
+    unknown: list[tuple[tuple[Any, ...], Any]] = [((key,), known) for key in config if key not in known]
     for key, value in config.items():
         if key != "sphinx" and isinstance(value, dict) and isinstance(known.get(key), dict):
             unknown += [((key, name), known[key]) for name in value if name not in known[key]]
@@ -131,7 +131,7 @@ def lines_of(path: Path) -> dict[tuple[Any, ...], int]:
                 walk(value, key)
         elif isinstance(node, yaml.SequenceNode):
             for number, item in enumerate(node.value):
-                found[*keys, number] = item.start_mark.line + 1
+                found[(*keys, number)] = item.start_mark.line + 1
                 walk(item, (*keys, number))
         elif isinstance(node, yaml.ScalarNode) and (lost := lost_in(node, text.split("\n"))):
             raise Fault(f"{path.name}:{node.start_mark.line + 1}: {lost}")
@@ -208,7 +208,7 @@ def check_entry(
         raise Fault(f"{where}: the part has no chapters; write chapters: and its pages below it")
     both = [key for key in LISTS if key in entry]
     if len(both) > 1:
-        place = f"_toc.yml:{lines[*keys, both[-1]]}"
+        place = f"_toc.yml:{lines[(*keys, both[-1])]}"
         raise Fault(f"{place}: {both[0]} and {both[-1]} side by side; put one below the other")
     if keys and takes is ENTRY and not {"file", "url", "glob"} & set(entry):
         raise Fault(f"{where}: the entry names no page; write file: and its name")

@@ -1,20 +1,22 @@
 """What is wrong with the sources, said before a cell runs and before Sphinx reads a page: file, line, what to do.
 
-All pages are looked through in one go, so one build names all faults. It is told here, and the build stops, where Sphinx
-and MyST would pass over the fault or name it badly; where they warn of it at its place, `warning_remedies` adds to
-their warning what to do. A misspelt directive or role is a warning of Sphinx's, too, but comes with its place long
-after the cells: here it is the first that is said.
+All pages are looked through in one go, so one build names all faults. The build stops here for what Sphinx and MyST
+would pass over, or name badly. Where they warn of it at its place, `warning_remedies` adds to their warning what to do.
+They warn of a misspelt directive or role, too, but after the cells have run: here that is the first thing said.
 """
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import functools
 import hashlib
 import importlib
+import io
 import json
 import os
 import re
+import tempfile
 import textwrap
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -24,12 +26,13 @@ from urllib.parse import unquote
 
 from docutils import nodes
 from sphinx.application import Sphinx
-from sphinx.environment import BuildEnvironment
 from sphinx.errors import SphinxError
 from sphinx.util import logging
+from sphinx.util.docutils import docutils_namespace
 
+from book._ext.editions import EDITIONS
 from book._ext.freshness import digest, pins
-from optim_code.sections import Block, Page, SectionError, Text, contents, label_of, read_page
+from optim_code.sections import Block, Page, SectionError, Text, contents, label_of, read_page, read_text
 
 if TYPE_CHECKING:
     from markdown_it.token import Token
@@ -122,6 +125,7 @@ class Book:
         labels: the place of each label.
         exercises: the labels of the exercises.
         references: the keys of the bibliography.
+        definitions: the footnotes and the addresses that the page being checked defines, anywhere.
     """
 
     root: Path
@@ -130,6 +134,7 @@ class Book:
     labels: dict[str, str] = field(default_factory=dict)
     exercises: set[str] = field(default_factory=set)
     references: set[str] = field(default_factory=set)
+    definitions: set[str] = field(default_factory=set)
 
 
 def check_sources(root: Path, docnames: Iterable[str], names: Names | None) -> tuple[list[str], list[Finding]]:
@@ -154,15 +159,17 @@ def check_sources(root: Path, docnames: Iterable[str], names: Names | None) -> t
         book.exercises |= {label for block in page.blocks if block.name in EXERCISES for label in labels_in(block)}
     found = []
     for page in book.pages.values():
-        said = one_open_equation(sorted(check_page(book, page), key=lambda finding: finding.line))
+        said = without_followers(sorted(check_page(book, page), key=lambda finding: finding.line))
         # The first thing that is wrong with a line; the others are often the same thing.
         found += list({finding.where: finding for finding in reversed(said)}.values())[::-1]
     return unreadable, found
 
 
-def one_open_equation(found: list[Finding]) -> list[Finding]:
-    """The findings of a page, with no more than one $$ that lacks its partner: each one there turns the next around."""
+def without_followers(found: list[Finding]) -> list[Finding]:
+    """The findings of a page, without those that others bring along: a $$ without partner turns all below it around."""
     extra = [finding for finding in found if "partner" in finding.text and "$$" in finding.text][1:]
+    if any("opens no fence" in finding.text for finding in found):
+        extra += [finding for finding in found if "closes nothing" in finding.text]
     return [finding for finding in found if finding not in extra]
 
 
@@ -178,6 +185,13 @@ def check_page(book: Book, page: Page) -> Iterator[Finding]:
     yield from check_characters(page)
     yield from check_front_matter(page)
     yield from check_headings(page)
+    book.definitions = {name.lower() for name in re.findall(r"^[\s>]*\[([^\]\n]+)\]:", page.text, re.M)}
+    for name in sorted(name for name in book.definitions if name.startswith("^")):
+        if page.text.lower().count(f"[{name}]") == 1:
+            line = next(n for n, text in enumerate(page.lines) if f"[{name}]:" in text.lower())
+            yield Finding(
+                page, line, f"the footnote [{name}] is lost, as nothing mentions it; write [{name}] in the text"
+            )
     notebook = is_notebook(page)
     # What is open swallows what follows, so the first tells of the others.
     left_open = next((block for block in page.blocks if block.kind in ("directive", "code") and not block.closed), None)
@@ -270,7 +284,9 @@ def check_headings(page: Page) -> Iterator[Finding]:
         return
     if any(block.name == "eval-rst" for block in page.blocks):
         return
-    first = next((n for n, line in enumerate(page.lines) if line.strip()), 0)
+    tokens = page.texts[0].tokens
+    above = tokens[0].map[1] if tokens and tokens[0].type == "front_matter" and tokens[0].map else 0
+    first = next((n for n, line in enumerate(page.lines) if n >= above and line.strip()), 0)
     yield Finding(page, first, "the page has no title; write one above the text, # Title")
 
 
@@ -357,7 +373,7 @@ def scalars(node: Any, key: Any = None) -> Iterator[tuple[Any, Any]]:
             yield from scalars(value, getattr(name, "value", None))
 
 
-EATEN = re.compile(r"(?<!\\)(?:\\\\)*(\\(?:[abefrvx]|n(?:abla|e|u|ot)|t(?:imes|au|heta|ext|o|an|ilde))[A-Za-z]*)")
+EATEN = re.compile(r"(?<!\\)(?:\\\\)*(\\(?:[abefrvx]|nabla|ne|nu|not|times|tau|theta|text|to|tan|tilde)[A-Za-z]*)")
 """A command of LaTeX in double quotes, where YAML reads its first letter as a character's name."""
 
 
@@ -371,8 +387,9 @@ def lost_in(node: Any, lines: list[str]) -> str:
     if node.style in ("'", "|", ">") or end.line >= len(lines):
         return ""
     rest = lines[end.line][end.column :].strip()
-    is_text = node.tag.endswith(":str") and " " in node.value
-    if rest.startswith("#") and (is_text or rest[1:2].strip()):
+    # What follows a number or a word is a comment, if it looks like one.
+    is_text, no_space = node.tag.endswith((":str", ":null")), bool(rest[1:2].strip())
+    if rest.startswith("#") and is_text and (" " in node.value or no_space):
         return f"all from {rest.split()[0]} on is lost, as a comment; put the text in quotes"
     return ""
 
@@ -381,8 +398,8 @@ REASONS = (
     (r"mapping values are not allowed", "a colon inside a text; put the text in quotes"),
     (r"'\\t'", "a tab; write spaces"),
     (r"got '?<stream end>|expected ',' or|unexpected end of stream", "a bracket or a quote is not closed; close it"),
-    (r"could not find expected ':'|expected ':'", "a line without a colon; write name: value"),
-    (r"cannot start any token|undefined alias|expected alphabetic|unknown escape", "put the text in quotes"),
+    (r"not find expected ':'|expected ':'", "a line without a colon; write name: value"),
+    (r"cannot start any token|undefined alias|expected alphabetic|unknown escape", "a sign that no text begins with; put the text in quotes"),
     (r"expected key to start", "words after a quote, or a line that is indented; put the whole text in quotes"),
     (r"expected <block end>", "a line that is indented otherwise than the one above it; indent both alike"),
     (r"could not determine a constructor|tag", "a text that begins with !; put it in quotes"),
@@ -437,8 +454,8 @@ def not_closed(page: Page, block: Block) -> str:
             f"{mark} closes nothing, or what it opens is not closed; take it out, or close it (a fence around "
             "another one needs one mark more, at both its ends)"
         )
-    around = next((b for b in reversed(page.blocks) if b.first < block.first < b.last and b.parents == block.parents[:-1]
-                   and b.name == block.parents[-1]), None) if block.parents else None  # fmt: skip
+    above = (b for b in reversed(page.blocks) if b.first < block.first)
+    around = next((b for b in above if (*b.parents, b.name) == block.parents), None)
     if around is not None and around.markup[0] == mark[0] and len(around.markup) <= len(mark):
         longer = mark + mark[0]
         return (
@@ -538,7 +555,7 @@ def check_cell(page: Page, block: Block, options: Any, notebook: bool) -> Iterat
         return
     if not notebook:
         front = "file_format: mystnb, kernelspec: and, indented, name: python3"
-        text = f"{of} is not run, as the page has no front matter for code-cell; begin it with {front} between lines ---"
+        text = f"{of} is not run, as the page has no front matter; begin the page with {front} between lines ---"
         yield Finding(page, line, text, warns=True)
     if not isinstance(options, dict):
         return
@@ -553,7 +570,7 @@ def check_cell(page: Page, block: Block, options: Any, notebook: bool) -> Iterat
         if not isinstance(given, dict):
             name = place.rstrip(": ").split(": ")[-1]
             where = line_of(page, line, name)
-            yield Finding(page, where, f"{of}: {name} takes options of its own; write them indented below it, name: value")
+            yield Finding(page, where, f"{of}: {name} takes options of its own; write them below it, indented")
             continue
         for key in given:
             if key not in known:
@@ -655,7 +672,9 @@ def is_language(name: str) -> bool:
 
 # --- tables --------------------------------------------------------------------------------------------------------
 
-CODE_OR_MATH = re.compile(rf"{ESCAPED}(?:(?<!`)(?P<ticks>`+)(?!`)(?P<code>.+?)(?<!`)(?P=ticks)(?!`)|\$(?P<math>[^$]+)\$)")
+CODE_OR_MATH = re.compile(
+    rf"{ESCAPED}(?:(?<!`)(?P<ticks>`+)(?!`)(?P<code>.+?)(?<!`)(?P=ticks)(?!`)|\$(?P<math>[^$]+)\$)"
+)
 
 
 def check_table(page: Page, block: Block) -> Iterator[Finding]:
@@ -714,7 +733,11 @@ def check_equation(page: Page, block: Block) -> Iterator[Finding]:
 
 def swallowed(latex: str) -> bool:
     """Whether a formula goes over text: a role, code, or four words side by side."""
-    bare = re.sub(r"\\(?:text|mathrm|operatorname|textbf|textit|mbox|hbox|label|tag|mathit|mathsf|textrm)\w*\*?\{[^{}]*\}", "", latex)
+    bare = re.sub(
+        r"\\(?:text|math(?:rm|it|sf)|operatorname|mbox|hbox|label|tag)\w*\*?\{[^{}]*\}",
+        "",
+        latex,
+    )
     return "`" in bare or bool(re.search(r"(?<![\\\w])[A-Za-z]{2,}(?:[,;]?\s+[A-Za-z]{2,}){3}", bare))
 
 
@@ -798,10 +821,10 @@ def check_link(book: Book, page: Page, href: str, line: int, content: str) -> It
 
 def unread(token: Token) -> str:
     """The text of a paragraph as the parser leaves it: what looks like a link in it is none."""
-    parts = []
-    for child in token.children or ():
-        parts.append(child.content if child.type == "text" else "\n" if child.type.endswith("break") else MASK)
-    return "".join(parts)
+    return "".join(
+        child.content if child.type == "text" else "\n" if child.type.endswith("break") else MASK
+        for child in token.children or ()
+    )
 
 
 def masked(token: Token) -> str:
@@ -880,8 +903,25 @@ def saying(text: str) -> Say:
     return lambda found, book, roles: text.replace("%1", found[1] if found.re.groups else found[0])
 
 
+def no_footnote(found: re.Match[str], book: Book, roles: Iterable[str]) -> str:
+    if found[1].lower() in book.definitions:
+        return ""
+    return f"there is no footnote [{found[1]}]; write [{found[1]}]: and its text below"
+
+
+def no_address(found: re.Match[str], book: Book, roles: Iterable[str]) -> str:
+    if (found[2] or found[1]).lower() in book.definitions:
+        return ""
+    return "a link to an address that is not given; write [text](address)"
+
+
 def latex_environment(found: re.Match[str], book: Book, roles: Iterable[str]) -> str:
-    how = {"itemize": "a list, - …", "enumerate": "a list, 1. …", "figure": "```{figure}", "table": "a table, | … | … |"}
+    how = {
+        "itemize": "a list, - …",
+        "enumerate": "a list, 1. …",
+        "figure": "```{figure}",
+        "table": "a table, | … | … |",
+    }
     if found[1] in how or found[1] in ("center", "verbatim", "quote", "tabular", "abstract", "document", "lstlisting"):
         return f"\\begin{{{found[1]}}} is LaTeX; write it in Markdown{': ' + how[found[1]] if found[1] in how else ''}"
     return f"\\begin{{{found[1]}}} stands raw on the page; write $$ … $$ (label) around it"
@@ -895,38 +935,45 @@ PATTERNS: tuple[tuple[str, re.Pattern[str], Say], ...] = (
     ("{", re.compile(r"(?<!\{)\{([A-Za-z][\w:-]*)\}(?!\})( \0|.|$)", re.M), role_without_backticks),
     (":\0", re.compile(r"(?<![\w:]):([A-Za-z][\w:-]*?):\0"), rest_role),
     (".. ", re.compile(r"^\s*\.\. ([\w:-]+)::", re.M), rest_directive),
-    (".. ", re.compile(r"^\s*\.\. _([\w:-]+):", re.M), saying(".. _%1: is reStructuredText; write (%1)= above a heading")),
+    (".. ", re.compile(r"^\s*\.\. _([\w:-]+):", re.M),
+     saying(".. _%1: is reStructuredText; write (%1)= above a heading")),
     ("\0_", re.compile(r"\0__?(?=[\s.,;)]|$)", re.M),
      saying("`text <address>`_ is reStructuredText; write [text](address)")),
-    ("$$", re.compile(ESCAPED + r"\$\$"), saying("$$ without its partner; write $$ on both sides, each in a line of its own")),
+    ("$$", re.compile(ESCAPED + r"\$\$"),
+     saying("$$ without its partner; write $$ on both sides, each in a line of its own")),
     ("\\[", re.compile(ESCAPED + r"\\\[(?=[\s\S]*?\\\])(?=[^\]]*[=^_]|[^\]]*\\[A-Za-z])"),
      saying(r"\[ … \] is no equation here; write $$ … $$ (label)")),
     ("\\(", re.compile(ESCAPED + r"\\\((?=[^)\n]*(?:\\\)))(?=\s*\w\s*\\\)|[^)\n]*[\\=^_][^)\n]*\\\))"),
      saying(r"\( … \) is no formula here; write $ … $")),
     ("\\begin", re.compile(r"\\begin\{(\w+\*?)\}"), latex_environment),
     ("$", re.compile(ESCAPED + r"\$(?!\$)((?:[^$\n\0]|\n(?!\n))+?)" + ESCAPED + r"\$(?!\$)"), lone_dollars),
-    ("\\", re.compile(ESCAPED + r"(\\(?:eqref|ref|cite[tp]?|label|textbf|textit|emph|section|subsection|footnote|item|url|"
-                r"href|includegraphics|caption)\b\*?(?=[\[{]))"),
-     saying("%1 is LaTeX; write it in Markdown: {eq}`label`, {ref}`label`, {cite:p}`key`, **bold**, *stress*, # Title")),
-    ("\\", re.compile(ESCAPED + rf"(\\(?:{NAMES_OF_SYMBOLS})\b)"), saying("%1 outside a formula stands raw; write $ … $")),
-    ("=", re.compile(r"^\s*(\([\w:.+-]+\)\s*=)", re.M), saying("%1 is no label; write it in a line of its own, (name)=")),
+    ("\\", re.compile(ESCAPED + r"(\\(?:eqref|ref|cite[tp]?|label|textbf|textit|emph|section|subsection|footnote|item|"
+                r"url|href|includegraphics|caption)\b\*?(?=[\[{]))"),
+     saying("%1 is LaTeX; write it in Markdown: {eq}`label`, {ref}`label`, {cite:p}`key`, **bold**, # Title")),
+    ("\\", re.compile(ESCAPED + rf"(\\(?:{NAMES_OF_SYMBOLS})\b)"),
+     saying("%1 outside a formula stands raw; write $ … $")),
+    ("=", re.compile(r"^\s*(\([\w:.+-]+\)\s*=)", re.M),
+     saying("%1 is no label; write it in a line of its own, (name)=")),
     (")=", re.compile(r"(?<=\s)(\([\w:.+-]+\)=)\s*$", re.M), saying("%1 is no label; write it in a line of its own")),
     ("#", re.compile(r"^(#{1,6})(?=[A-Za-z])[^\n]*\Z"), saying("%1 without a space is no heading; write one after it")),
-    ("[!", re.compile(r"^\s*\[!(\w+)\]", re.M), saying("[!%1] is GitHub's; write ```{note}, the text, and ``` below it")),
+    ("[!", re.compile(r"^\s*\[!(\w+)\]", re.M),
+     saying("[!%1] is GitHub's; write ```{note}, the text, and ``` below it")),
     ("@", re.compile(r"\[?(?<![\w@])@[\w:-]+(?:; ?@[\w:-]+)*\]?"), cited),
     ("~~", re.compile(r"~~(?=\S)([^~\n]+)~~"), saying("~~ does not strike out here; take it out")),
     ("```", re.compile(r"^(`{3,})", re.M), saying("%1 opens no fence, as its line has a backtick more; take that out")),
     ("`", re.compile(ESCAPED + r"`"), saying("a backtick without its partner; close it, or write \\`")),
 )  # fmt: skip
 PATTERNS_OF_LINKS: tuple[tuple[str, re.Pattern[str], Say], ...] = (
-    ("[^", re.compile(r"\[\^([^\]\s]+)\](?!:)"), saying("there is no footnote [^%1]; write [^%1]: and its text below")),
+    ("[^", re.compile(r"\[(\^[^\]\s]+)\](?!:)"), no_footnote),
     ("](", re.compile(r"(?<!\\)\]\((file:[^\s)]*)"),
      saying("%1 is a file of this machine only; put it beside the page and name it from there")),
-    ("](", re.compile(r"(?<!\\)\]\((?=\S)"), saying("a link that is not closed, or has a space in its address; write [text](address)")),
-    ("] (", re.compile(r"(?<!\\)\] \((?=https?:|[\w/.-]+\.md\b)"), saying("a space inside a link; write [text](address)")),
-    (")[", re.compile(r"\([^()\n]+\)\[(?:https?:|[\w/.-]+\.md\b)"), saying("a link the wrong way round; write [text](address)")),
-    ("][", re.compile(r"(?<![\w\]\\])\[[^\[\]\n\0]+\]\[[^\[\]\n]*\]"),
-     saying("a link to an address that is not given; write [text](address)")),
+    ("](", re.compile(r"(?<!\\)\]\((?=\S)"),
+     saying("a link that is not closed, or has a space in its address; write [text](address)")),
+    ("] (", re.compile(r"(?<!\\)\] \((?=https?:|[\w/.-]+\.md\b)"),
+     saying("a space inside a link; write [text](address)")),
+    (")[", re.compile(r"\([^()\n]+\)\[(?:https?:|[\w/.-]+\.md\b)"),
+     saying("a link the wrong way round; write [text](address)")),
+    ("][", re.compile(r"(?<![\w\]\\])\[([^\[\]\n\0]+)\]\[([^\[\]\n]*)\]"), no_address),
 )  # fmt: skip
 
 
@@ -950,6 +997,55 @@ def place_in(path: Path, word: str) -> str:
     pattern = re.compile(rf"(?<![\w/.-]){re.escape(word)}(?![\w/-])")
     number = next((n for n, line in enumerate(lines, 1) if pattern.search(line)), 0)
     return f"{path.name}:{number}" if number else path.name
+
+
+def check_bibliography(root: Path) -> Iterator[str]:
+    """What is wrong with the files of references, a line each."""
+    from pybtex.database.input.bibtex import Parser
+    from pybtex.exceptions import PybtexError
+
+    for path in sorted((root / "book").glob("*.bib")):
+        name = path.relative_to(root).as_posix()
+        try:
+            text = read_text(path, root)
+        except SectionError as error:
+            yield str(error)
+            continue
+        lines: dict[str, int] = {}
+        for number, line in enumerate(text.split("\n"), start=1):
+            if found := re.match(r"\s*@(?!comment|string|preamble)\w+\s*\{\s*([^\s,]+)", line, re.I):
+                key = found[1].lower()
+                if key in lines:
+                    yield f"{name}:{number}: {found[1]} stands at line {lines[key]} already; take one of the two out"
+                lines.setdefault(key, number)
+            elif re.match(r"\s*@(?!comment|string|preamble)\w+\s*\{\s*$", line, re.I):
+                yield f"{name}:{number}: an entry without a key; write one after the brace, and a comma"
+                lines[f"line {number}"] = number
+            elif re.match(r"(article|book|inproceedings|misc|phdthesis|techreport|incollection)\s*\{", line, re.I):
+                yield f"{name}:{number}: an entry without @; write @{line.split('{')[0].strip()}"
+        try:
+            with pybtex_errors() as said:
+                Parser().parse_string(text)
+            faults = [error for error in said if "repeated bibliography entry" not in str(error)]
+        except PybtexError as error:
+            faults = [error]
+        for fault in () if any(key.startswith("line ") for key in lines) else faults[:1]:
+            # An entry that isn't closed, or a comma that is missing, is seen at what follows it.
+            seen = int(getattr(fault, "lineno", None) or 1)
+            start = max((line for line in lines.values() if line <= seen), default=1)
+            before = max((line for line in lines.values() if line < start), default=start)
+            at = before if re.match(r"\s*@", text.split("\n")[min(seen, text.count("\n")) - 1]) else start
+            reason = str(fault).partition(": ")[2] or str(fault)
+            yield f"{name}:{at}: the entry cannot be read ({reason}); write the comma, brace or quote that is missing"
+
+
+@contextlib.contextmanager
+def pybtex_errors() -> Iterator[list[Any]]:
+    """What the parser of references complains of, instead of printing it."""
+    from pybtex.errors import capture
+
+    with capture() as said:
+        yield said
 
 
 # --- in the build --------------------------------------------------------------------------------------------------
@@ -984,31 +1080,36 @@ def docutils_directive(name: str) -> Any:
     return getattr(importlib.import_module(f"docutils.parsers.rst.directives.{module}"), directive, None)
 
 
-def check(app: Sphinx, env: BuildEnvironment, *_: set[str]) -> list[str]:
-    """Check all pages before anything else reads them.
+def check(app: Sphinx) -> None:
+    """Check all sources before anything else reads them.
 
     Raises:
         SourceFaults: if Sphinx would not warn of all that is wrong.
     """
     root, names = Path(app.srcdir), names_of(app)
     remember_names(root, names)
-    docnames = [name for name in contents(root) if name in env.found_docs]
-    found = refuse(root, docnames, names)
+    docnames = [name for name in contents(root) if (root / f"{name}.md").is_file()]
+    found = refuse_sources(root, docnames, names, check_bibliography(root))
     # What Sphinx warns of, too, is a warning here; `warning_remedies` then leaves out that of Sphinx.
     app.descent_said = {finding.page.docname for finding in found}  # type: ignore[attr-defined]
     for finding in found:
         logger.warning("%s", finding.text, location=str(root / finding.where), type="descent", subtype="source")
-    return []
 
 
-def refuse(root: Path, docnames: list[str], names: Names | None) -> list[Finding]:
+def refuse_sources(root: Path, docnames: list[str], names: Names | None, others: Iterable[str] = ()) -> list[Finding]:
     """What is wrong with the sources that Sphinx will warn of, too.
 
+    Args:
+        root: the top of the book.
+        docnames: its pages.
+        names: see `check_sources`.
+        others: faults that were found elsewhere, a line each.
+
     Raises:
-        SourceFaults: if there is more than that.
+        SourceFaults: if there is more than what Sphinx will warn of.
     """
     unreadable, found = check_sources(root, docnames, names)
-    faults = [*check_page_names(root, docnames), *unreadable]
+    faults = [*check_page_names(root, docnames), *others, *unreadable]
     if faults or not all(finding.warns for finding in found):
         raise SourceFaults("\n".join([*faults, *map(str, found)]))
     return found
@@ -1022,7 +1123,7 @@ def check_math(app: Sphinx, document: nodes.document) -> None:
     for block in document.findall(nodes.math_block):
         if block.get("label") in seen or "".join(block.astext().split()) in seen or made_by_a_cell(block):
             continue
-        text = "a displayed equation that the check of the equations does not find; write it in Markdown, $$ … $$ (label)"
+        text = "a displayed equation that is not checked; write it in Markdown, $$ … $$ (label)"
         logger.warning(text, location=block)
 
 
@@ -1064,8 +1165,19 @@ def remembered_names(root: Path) -> Names | None:
         return None
 
 
+def ask_sphinx(root: Path) -> Names | None:
+    """The names, from an application that is made for that alone; it takes seconds, but only once."""
+    from book._ext.settings import read_settings  # which imports this module
+
+    with tempfile.TemporaryDirectory() as folder, docutils_namespace(), contextlib.suppress(SphinxError):
+        config = read_settings(EDITIONS[0], Path(folder))
+        Sphinx(str(root), None, folder, f"{folder}/trees", "dummy", config, status=None, warning=io.StringIO())
+    # They are kept before anything can be found wrong.
+    return remembered_names(root)
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
-    # Before `equations` looks for what it checks.
-    app.connect("env-get-outdated", check, priority=30)
+    # Before the bibliography is read; all directives are known by then.
+    app.connect("builder-inited", check, priority=100)
     app.connect("doctree-read", check_math)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
