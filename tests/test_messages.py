@@ -16,7 +16,8 @@ import pytest
 
 from book._ext import settings
 from book._ext.faults import Fault
-from book._ext.source_check import check_bibliography, check_page_names, near
+from book._ext.findings import near
+from book._ext.source_check import check_bibliography, check_page_names
 from conftest import ROOT
 from small_book import NOTEBOOK, ONE, TOC, Copy, complaints, copy_book, run
 

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Fault(Exception):
-    """Something a person can mend, said in one line: what, where, what to do."""
+    """Something a person can fix, said in one line: what, where, what to do."""
 
 
 def one_line(error: object) -> str:

@@ -16,7 +16,8 @@ from typing import Any
 from sphinx.application import Sphinx
 from sphinx.util.logging import WarningStreamHandler
 
-from book._ext.source_check import bibliography_keys, names_of, near
+from book._ext.findings import near
+from book._ext.source_check import bibliography_keys, names_of
 
 OWN = "sphinx.book._ext."
 SAID = re.compile(r"Unknown directive type|Unknown interpreted text role|Found an unexpected `code-cell`|No role entry")
