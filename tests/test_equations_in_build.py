@@ -79,7 +79,7 @@ def test_make_equations_names_a_broken_toc_in_one_line(copy: Copy) -> None:
 
 def test_a_module_that_cannot_be_read_is_one_line_for_the_build_and_for_make_equations(copy: Copy) -> None:
     copy.replace("optim_code/optimizers.py", "class AdamOptimizer(Optim):", "class AdamOptimizer(Optim:")
-    line = r"descent: optim_code/optimizers\.py:\d+: SyntaxError: .*; mend that line"
+    line = r"descent: optim_code/optimizers\.py:\d+: SyntaxError: .*; fix that line"
     said = copy.fault()
     done = run([sys.executable, "-m", "book._ext.equations"], copy.root)
     copy.replace("optim_code/optimizers.py", "class AdamOptimizer(Optim:", "class AdamOptimizer(Optim):")

@@ -86,6 +86,9 @@ def test_each_mistake_in_a_page_is_its_own_line_and_no_more_before_a_cell_runs(c
     pages, names, expected = said_of("mistakes.txt")
     lay(copy, pages)
     copy.write("book/orphan.md", "# Not in the contents\n")
+    by_hand = run([str(Path(sys.executable).with_name("jupyter-book")), "build", "."], copy.root)
+    assert by_hand.returncode != 0
+    assert set(expected) <= {line.strip() for line in by_hand.stderr.splitlines()}
     for said in (copy.build(), run([sys.executable, "-m", "book._ext.equations"], copy.root)):
         lines = [line.removeprefix("descent: ") for line in complaints(said)]
         assert all(line.startswith("descent: ") for line in complaints(said))

@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from docutils import nodes
 from sphinx.application import Sphinx
-from sphinx.util.logging import WarningStreamHandler
+from sphinx.util.logging import WarningStreamHandler, get_node_location
 
 from book._ext.findings import near
 from book._ext.source_check import bibliography_keys, names_of
@@ -104,12 +105,13 @@ class Remedies(logging.Filter):
         if SAID.search(message) and self.docname(location) in said:
             return False
         if isinstance(location, str):
-            record.location = self.page_of(location)
+            record.location = self.page_of(location) if ":" not in location else location
         if not record.name.startswith(OWN):
             message = re.sub(r" \[[\w.-]+\]$", "", message).rstrip(". ")
             record.msg, record.args = f"{message}; {self.remedy(message)}", ()
         # MyST and MyST-NB both look at the front matter.
-        once = (str(location), message)
+        at = get_node_location(location) if isinstance(location, nodes.Node) else location
+        once = (str(at), message)
         self.given, is_new = self.given | {once}, once not in self.given
         return is_new
 
@@ -123,10 +125,10 @@ class Remedies(logging.Filter):
         return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
 
     def page_of(self, location: str) -> str:
-        """A place without the ending of its file, as some extensions give it, with that ending."""
-        path, colon, line = re.fullmatch(r"(.*?)(:?)(\d*)", location).groups()  # type: ignore[union-attr]
-        stem = re.sub(r"(\.rst)+$", "", path)
-        return f"{stem}.md{colon}{line}" if stem and Path(f"{stem}.md").is_file() else location
+        """A place that is the path of a page without its ending, as some extensions give it, as Sphinx takes it."""
+        path = Path(re.sub(r"(\.rst)+$", "", location))
+        root = Path(self.app.srcdir)
+        return path.relative_to(root).as_posix() if path.is_absolute() and path.is_relative_to(root) else location
 
     def remedy(self, message: str) -> str:
         for pattern, remedy in REMEDIES:
