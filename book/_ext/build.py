@@ -68,7 +68,7 @@ def run_sphinx(builder: str, edition: str, pdfs: Iterable[str]) -> Any:
     import yaml
     from docutils.utils import SystemMessage
     from sphinx.application import Sphinx
-    from sphinx.errors import SphinxError, SphinxParallelError
+    from sphinx.errors import ExtensionError, SphinxError, SphinxParallelError
     from sphinx.util.console import nocolor
     from sphinx.util.docutils import docutils_namespace, patch_docutils
 
@@ -111,10 +111,18 @@ def run_sphinx(builder: str, edition: str, pdfs: Iterable[str]) -> Any:
         with contextlib.suppress(OSError):
             (BUILD / "error.log").write_text(str(error.traceback), encoding="utf-8")
         raise Fault(f"{one_line(error)}; details in _build/error.log") from error
+    except ExtensionError as error:
+        cause, said = error.orig_exc, one_line(error)
+        if isinstance(cause, (Fault, SectionError)):
+            raise Fault(str(cause)) from error
+        if cause is None or said.startswith("Could not import extension"):
+            raise Fault(f"_config.yml: {said}") from error
+        with contextlib.suppress(OSError):
+            (BUILD / "error.log").write_text("".join(traceback.format_exception(cause)), encoding="utf-8")
+        place = f"{console.section}.md: " if console.section else ""
+        raise Fault(f"{place}{type(cause).__name__}: {one_line(cause)}; details in _build/error.log") from error
     except (SphinxError, SystemMessage) as error:
-        said = one_line(error)
-        place = "_config.yml: " if said.startswith("Could not import extension") else ""
-        raise Fault(f"{place}{said}") from error
+        raise Fault(one_line(error)) from error
     finally:
         console.close_line()
 

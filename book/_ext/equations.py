@@ -14,6 +14,7 @@ import json
 import re
 import subprocess
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
@@ -33,8 +34,7 @@ from book._ext.faults import Fault
 from book._ext.freshness import LISTING, PACKAGE, code_of, digest, pins, source_files
 from book._ext.light_imports import imported
 from book._ext.settings import check_contents
-from book._ext.source_check import SourceFaults, remembered_names
-from book._ext.source_check import refuse as refuse_sources
+from book._ext.source_check import SourceFaults, ask_sphinx, refuse_sources, remembered_names
 from book._ext.verdicts import Finding
 from book._ext.verdicts import verdicts as hold_here
 from optim_code.sections import Block, Page, SectionError, contents, label_of, read_options, read_page
@@ -159,8 +159,9 @@ class Checker:
         """Reach the verdicts that are pending, by a function as `book._ext.verdicts.verdicts`, and give all."""
         if self.pending:
             results = hold([(equation.label, equation.latex) for _, equation in self.pending.values()])
-            for (place, (key, _)), (against, fault, program) in zip(self.pending.items(), results, strict=True):
-                self.verdicts[place] = replace(self.verdicts[place], against=against, fault=fault, program=program)
+            for (place, (key, equation)), (against, fault, program) in zip(self.pending.items(), results, strict=True):
+                told = self.with_remedy(equation, fault)
+                self.verdicts[place] = replace(self.verdicts[place], against=against, fault=told, program=program)
                 if not fault:
                     self.used[key] = [against, fault, program]
         # The oldest first; what is not used any more may come back, if an editor does.
@@ -171,6 +172,13 @@ class Checker:
             new.write_text(json.dumps(dict(list(kept.items())[-KEPT:]), indent=1), encoding="utf-8")
             new.replace(self.memory)
         return self.verdicts
+
+    def with_remedy(self, equation: Equation, fault: str) -> str:
+        """What is wrong with a class rather than with its equation, and where that class is."""
+        name = name_for(equation.label.partition("-")[2], self.classes)
+        if " raises " in fault and name:
+            return f"{fault}; fix the class, {self.classes[name]}"
+        return f"{fault}; write it, or fix the label" if "has no class of that name" in fault else fault
 
     def judge(self, equation: Equation, cells: dict[str, str], first: dict[str, Equation]) -> Sequence[Any]:
         """What is found of an equation, as far as reading and remembering tells: see `Finding`."""
@@ -227,10 +235,7 @@ def name_for(update: str, classes: Iterable[str]) -> str:
 
 def find(app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]) -> list[str]:
     """Find all equations before anything is read, and refuse what reading them tells."""
-    try:
-        checker = Checker(Path(app.srcdir), toc_order(env))
-    except SectionError as error:
-        raise EquationsFail(str(error)) from error
+    checker = Checker(Path(app.srcdir), toc_order(env))
     refuse(checker.verdicts)
     app.descent_checker = checker  # type: ignore[attr-defined]
     env.descent_equations = checker.state  # type: ignore[attr-defined]
@@ -246,13 +251,20 @@ def begin(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
         try:
             return [(against, fault, program) for against, fault, program in json.loads(done.stdout.splitlines()[-1])]
         except (ValueError, IndexError):
-            said = done.stderr.strip().splitlines() or ["it said nothing"]
-            raise EquationsFail(f"the equations could not be checked: {said[-1]}") from None
+            raise EquationsFail(cannot_check(done.stderr, Path(app.srcdir))) from None
 
     checker = app.descent_checker  # type: ignore[attr-defined]
     pool = ThreadPoolExecutor(max_workers=1)
     app.descent_verdicts = pool.submit(checker.run, hold)  # type: ignore[attr-defined]
     pool.shutdown(wait=False)
+
+
+def cannot_check(said: str, root: Path) -> str:
+    """What ended the check itself, from the traceback that it left: file and line of the book's, and why."""
+    within = re.findall(rf'File "{re.escape(str(root))}/([^"]+)", line (\d+)', said)
+    place = ":".join(within[-1]) + ": " if within else ""
+    reason = (said.strip().splitlines() or ["it said nothing"])[-1]
+    return f"{place}{reason}, so the equations cannot be checked; fix that line, or what it imports"
 
 
 def await_verdicts(app: Sphinx) -> list[Verdict]:
@@ -377,7 +389,7 @@ def parse_myst(directive: SphinxDirective, lines: list[str]) -> list[nodes.Node]
     return parent.children
 
 
-def setup(app: Sphinx) -> None:
+def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("env-get-outdated", find, priority=45)
     app.connect("env-before-read-docs", begin, priority=100)
     app.connect("source-read", before_listing)
@@ -387,6 +399,7 @@ def setup(app: Sphinx) -> None:
     app.add_post_transform(PrintMarks)
     app.add_directive("equation-coverage", Coverage)
     app.add_directive("notation", Notation)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
 # --- on the command line -------------------------------------------------------------------------------------------
@@ -396,11 +409,19 @@ def main() -> int:
     """`make equations`: one row an equation, without a build."""
     argparse.ArgumentParser(prog="make equations", description=main.__doc__).parse_args()
     root = Path(__file__).resolve().parents[2]
+
+    def hold(equations: list[tuple[str, str]]) -> list[Finding]:
+        try:
+            return hold_here(equations)
+        except Exception:
+            raise EquationsFail(cannot_check(traceback.format_exc(), root)) from None
+
     try:
         check_contents(root / "_toc.yml")
-        for finding in refuse_sources(root, contents(root), remembered_names(root)):
-            print(f"descent: {finding}", file=sys.stderr)
-        found = Checker(root, contents(root)).run(hold_here)
+        warned = refuse_sources(root, contents(root), remembered_names(root) or ask_sphinx(root))
+        if warned:
+            raise SourceFaults("\n".join(map(str, warned)))
+        found = Checker(root, contents(root)).run(hold)
     except (Fault, SourceFaults, EquationsFail, SectionError) as error:
         print("\n".join(f"descent: {line}" for line in str(error).splitlines()), file=sys.stderr)
         return 1

@@ -134,7 +134,9 @@ class Code:
                 parts.pop()
                 packages.add(".".join(parts))
             try:
-                trees[".".join(parts)] = without_docstrings(ast.parse(path.read_text(encoding="utf-8")))
+                trees[".".join(parts)] = without_docstrings(ast.parse(sections.read_text(path, root)))
+            except sections.SectionError as error:
+                self.fault = self.fault or str(error)
             except SyntaxError as error:
                 name = path.relative_to(root).as_posix()
                 self.fault = self.fault or f"{name}:{error.lineno}: SyntaxError: {error.msg}; fix that line"

@@ -12,7 +12,8 @@ from optim_code.sections import SectionError, read_text
 
 from .editions import EDITIONS, contents_of
 from .faults import ROOT, Fault, one_line
-from .source_check import lost_in, near, why_not_yaml
+from .findings import near
+from .yaml_faults import lost_in, why_not_yaml
 
 PAPERS = ("a4paper", "letterpaper", "legalpaper", "executivepaper", "a5paper", "b5paper")
 POINT_SIZES = ("10pt", "11pt", "12pt")

@@ -6,16 +6,19 @@ themselves what to do.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from docutils import nodes
 from sphinx.application import Sphinx
-from sphinx.util.logging import WarningStreamHandler
+from sphinx.util.logging import WarningStreamHandler, get_node_location
 
-from book._ext.source_check import bibliography_keys, names_of, near
+from book._ext.findings import near
+from book._ext.source_check import bibliography_keys, names_of
 
 OWN = "sphinx.book._ext."
 SAID = re.compile(r"Unknown directive type|Unknown interpreted text role|Found an unexpected `code-cell`|No role entry")
@@ -60,7 +63,7 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     (r"duplicate label|Duplicate explicit target|Duplicate implicit target|duplicate object description",
      "give one of the two another"),
     (r"duplicate citation", "take one of the two out"),
-    (r"Multiple footnote definitions|[Dd]uplicate (footnote|reference) definition|Duplicate footnote", "take one of the two out"),
+    (r"Multiple footnote definitions|[Dd]uplicate (footnote|reference)", "take one of the two out"),
     (r"[Ff]ootnote .*not referenced|is not referenced", "write [^name] where it belongs, or take it out"),
     (r"[Nn]o footnote", "write [^name]: and its text below"),
     (r"Pygments lexer name", "name a language such as python, or text"),
@@ -78,7 +81,7 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     (r"autodoc: failed to import", "fix the name, or what the module imports"),
     (r"nonlocal image", "save the picture beside the page"),
     (r"topmatter|[Mm]alformed YAML|front-?matter", "fix the front matter"),
-    (r"[Uu]nexpected indentation|[Bb]lock quote ends|[Dd]efinition list ends", "put an empty line there"),
+    (r"(?i)unexpected indentation|block quote ends|definition list ends", "put an empty line there"),
     (r"Inline .* start-string without end-string", "close it, or put a backslash before it"),
     (r"[Tt]itle underline too short", "make the line below it as long as the title"),
     (r"Anonymous hyperlink|Unknown target name", "fix the name, or write the address"),
@@ -102,12 +105,13 @@ class Remedies(logging.Filter):
         if SAID.search(message) and self.docname(location) in said:
             return False
         if isinstance(location, str):
-            record.location = self.page_of(location)
+            record.location = self.page_of(location) if ":" not in location else location
         if not record.name.startswith(OWN):
             message = re.sub(r" \[[\w.-]+\]$", "", message).rstrip(". ")
             record.msg, record.args = f"{message}; {self.remedy(message)}", ()
         # MyST and MyST-NB both look at the front matter.
-        once = (str(location), message)
+        at = get_node_location(location) if isinstance(location, nodes.Node) else location
+        once = (str(at), message)
         self.given, is_new = self.given | {once}, once not in self.given
         return is_new
 
@@ -121,15 +125,17 @@ class Remedies(logging.Filter):
         return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
 
     def page_of(self, location: str) -> str:
-        """A place without the ending of its file, as some extensions give it, with that ending."""
-        path, colon, line = re.fullmatch(r"(.*?)(:?)(\d*)", location).groups()  # type: ignore[union-attr]
-        stem = re.sub(r"(\.rst)+$", "", path)
-        return f"{stem}.md{colon}{line}" if stem and Path(f"{stem}.md").is_file() else location
+        """A place that is the path of a page without its ending, as some extensions give it, as Sphinx takes it."""
+        path = Path(re.sub(r"(\.rst)+$", "", location))
+        root = Path(self.app.srcdir)
+        return path.relative_to(root).as_posix() if path.is_absolute() and path.is_relative_to(root) else location
 
     def remedy(self, message: str) -> str:
         for pattern, remedy in REMEDIES:
             if found := re.search(pattern, message):
                 words = {name: text.strip() for name, text in found.groupdict().items() if text}
+                if words.get("label") in set(self.names("labels")):
+                    return f"it is there without a title or a number; write {{ref}}`text <{words['label']}>`"
                 return remedy.format_map(Words(words, self.names))
         return GENERAL
 
@@ -139,7 +145,7 @@ class Remedies(logging.Filter):
             known: Iterable[str] = getattr(names_of(self.app), kind)
             return known
         if kind == "equations":
-            return list(self.app.env.domains["math"].equations)  # type: ignore[attr-defined]
+            return list(self.app.env.domains["math"].equations)
         if kind == "keys":
             return bibliography_keys(Path(self.app.srcdir))
         standard: Any = self.app.env.domains["std"]
@@ -158,28 +164,23 @@ class Lines(logging.Filter):
         if not re.search(r":\d+$", location):
             root = Path(self.app.srcdir)
             files = [Path(location)] if location else self.files(root)
-            found = next(filter(None, (self.line(file, record.getMessage()) for file in files)), "")
-            record.location = found or location or None
+            found = [place for file in files for place in self.lines(file, record.getMessage())]
+            # The line with most of the words.
+            record.location = max(found, key=lambda place: place[0])[1] if found else location or None
         return True
 
     def files(self, root: Path) -> list[Path]:
-        reading = self.app.env.temp_data.get("docname")
-        if reading:
-            return [Path(self.app.env.doc2path(reading))]
         pages = [Path(self.app.env.doc2path(name)) for name in sorted(getattr(self.app.env, "found_docs", ()))]
         return [*pages, root / "_config.yml", *sorted((root / "book").glob("*.bib"))]
 
-    def line(self, file: Path, message: str) -> str:
-        """File and line of the first word in quotes that the file holds; empty if it holds none."""
-        try:
-            lines = file.read_text(encoding="utf-8-sig").splitlines()
-        except (OSError, ValueError):
-            return ""
-        for word in re.findall(r"['\"]([^'\"]+)['\"]", message):
-            for number, line in enumerate(lines, start=1):
-                if re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", line):
-                    return f"{file}:{number}"
-        return ""
+    def lines(self, file: Path, message: str) -> Iterator[tuple[int, str]]:
+        """The lines of a file that hold words that the message quotes: how many, file and line."""
+        with contextlib.suppress(OSError, ValueError):
+            words = re.findall(r"['\"]([^'\"]+)['\"]", message)
+            for number, line in enumerate(file.read_text(encoding="utf-8-sig").splitlines(), start=1):
+                count = sum(bool(re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", line)) for word in words)
+                if count:
+                    yield count, f"{file}:{number}"
 
 
 class Words(dict[str, str]):
@@ -191,8 +192,6 @@ class Words(dict[str, str]):
 
     def __missing__(self, kind: str) -> str:
         asked, names = next(iter(self.values()), ""), set(self.names(kind))
-        if kind == "labels" and asked in names:
-            return f"it is there without a number, write {{ref}}`text <{asked}>`; or "
         question = near(asked, names)
         return f"{question} If not, " if question else "fix it, or "
 
