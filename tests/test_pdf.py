@@ -506,11 +506,11 @@ def test_a_section_is_added_and_removed_by_the_table_of_contents_alone(small: Pa
     [
         (
             "$$ \\undefinedcommand $$ (def-four)",
-            r"book/two\.md:38: TeX stops at '.*\\undefinedcommand.*': Undefined control",
+            r"book/two\.md:26: TeX stops at '.*\\undefinedcommand.*': Undefined control",
         ),
         (
             f"$$ {'a + ' * 80} b $$ (def-four)\n\n\U000f1234",
-            r"book/two\.md:38: [\d.]+ pt too much for the page \(and 1 more\)",
+            r"book/two\.md:26: [\d.]+ pt too much for the page \(and 1 more\)",
         ),
     ],
 )
