@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from bs4 import BeautifulSoup
 
 from book._ext import settings
 from book._ext.faults import Fault
@@ -123,6 +124,8 @@ def test_what_is_legal_passes_without_a_line(copy: Copy) -> None:
     done = copy.build()
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
+    page = BeautifulSoup((copy.root / "_build/html/book/legal.html").read_text(encoding="utf-8"), "html.parser")
+    assert "It costs $3 today, Two says, and $5 tomorrow" in page.get_text()
 
 
 def test_files_that_are_not_utf_8_are_named_with_their_lines(copy: Copy) -> None:

@@ -324,7 +324,7 @@ def check_equation(page: Page, block: Block) -> Iterator[Finding]:
         what = re.match(r"\\begin\{(\w+\*?)\}", block.body)
         name = f"\\begin{{{what[1]}}}" if what else "an equation"
         text = f"{name} outside dollars stands raw on the page; write $$ before it and $$ (label) after it"
-        yield Finding(page, block.first, f"{text}, and aligned for align")
+        yield Finding(page, block.first, f"{text}, with aligned in the place of align")
     elif block.level < 0:
         text = "an equation in the middle of a paragraph; put an empty line above it, and $$ in lines of its own"
         yield Finding(page, block.first, text)

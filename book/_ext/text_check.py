@@ -57,7 +57,7 @@ def check_text(book: Book, page: Page, token: Token, line: int) -> Iterator[Find
         if child.type == "myst_role" and book.names and child.meta["name"].lower() not in roles:
             at = line + token.content[: max(token.content.find(f"{{{child.meta['name']}}}"), 0)].count("\n")
             yield Finding(page, at, unknown_role(child.meta["name"], roles), warns=True)
-        elif child.type == "math_inline" and swallowed(child.content):
+        elif child.type == "math_inline" and (swallowed(child.content) or is_price(child.content)):
             begin = token.content.find(f"${child.content}$")
             at = line + token.content[: max(begin, 0)].count("\n")
             text = f"the formula ${' '.join(child.content.split()[:3])} … goes over text; close it, or write \\$"
@@ -74,6 +74,12 @@ def check_text(book: Book, page: Page, token: Token, line: int) -> Iterator[Find
             for found in pattern.finditer(text) if sign in text else ():
                 if said := say(found, book, roles):
                     yield Finding(page, line + text[: found.start()].count("\n"), said)
+
+
+def is_price(latex: str) -> bool:
+    """Whether a formula is a price, and the text up to the next one."""
+    bare = re.sub(r"\\[A-Za-z]+(?:\{[^{}]*\})?", "", latex)
+    return bool(re.match(r"[\d.,]+\s", latex) and re.search(r"[A-Za-z]{3,}", bare))
 
 
 def unknown_role(name: str, roles: Iterable[str]) -> str:

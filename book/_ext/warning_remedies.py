@@ -59,7 +59,7 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     (r"Splitting content", "begin the content below the options"),
     (r"Non-consecutive header level increase; H(?P<from>\d) to H(?P<to>\d)",
      "write one # more than the heading above has"),
-    (r"Document headings start at H\d", "the title has one #: # Title"),
+    (r"Document headings start at H\d", "write the title with one #"),
     (r"duplicate label|Duplicate explicit target|Duplicate implicit target|duplicate object description",
      "give one of the two another"),
     (r"duplicate citation", "take one of the two out"),
