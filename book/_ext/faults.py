@@ -35,13 +35,13 @@ class Cell(NamedTuple):
     """A code cell of a section.
 
     Attributes:
-        index: which of the notebook's cells it is, from 0.
+        place: which of the notebook's cells it is, from 0.
         number: which of its code cells it is, from 1.
         line: the line of the file at which its code begins.
         source: its code.
     """
 
-    index: int
+    place: int
     number: int
     line: int
     source: str
@@ -109,7 +109,8 @@ def raising_line(lines: list[str], name: str, message: str, trace: str) -> int:
     # What came before is why; the line that counts is that of the last exception.
     *_, last = re.split(r"\n(?:During handling of|The above exception was) .* exception.*:\n", trace)
     frames = IN_CELL.findall(last) or IN_CELL.findall(trace)
-    found = re.search(r"\(<tokenize>, line (\d+)\)$", message) or re.search(r'ipykernel_\d+/\d+\.py", line (\d+)', trace)
+    # Python's reader, and the printer of groups of exceptions, do not know that it is a cell.
+    found = re.search(r"<tokenize>, line (\d+)\)$", message) or re.search(r'/ipykernel_\d+/\d+\.py", line (\d+)', trace)
     if frames:
         now = max(int(number) for number, _ in frames)
         line = first + next(int(line) for number, line in frames if int(number) == now)
@@ -142,7 +143,7 @@ def running_cell(cells: list[Cell], error: BaseException) -> Cell:
     # The executor knows which cell it was at; its exceptions do not say.
     running = [frame.f_locals["cell_index"] for frame, _ in traceback.walk_tb(error.__traceback__)
                if frame.f_code.co_name == "async_execute_cell"]  # fmt: skip
-    return next(cell for cell in cells if not running or cell.index == running[-1])
+    return next(cell for cell in cells if not running or cell.place == running[-1])
 
 
 def code_cells(path: Path) -> list[Cell]:
@@ -152,10 +153,10 @@ def code_cells(path: Path) -> list[Cell]:
     text = path.read_text(encoding="utf-8")
     notebook, lines = read_myst_markdown_notebook(text, add_source_map=True), text.splitlines()
     found: list[Cell] = []
-    for index, (cell, fence) in enumerate(zip(notebook.cells, notebook.metadata["source_map"], strict=True)):
+    for place, (cell, fence) in enumerate(zip(notebook.cells, notebook.metadata["source_map"], strict=True)):
         if cell.cell_type == "code":
             # The map points at the cell's fence; its options follow, and then the code.
             source = cell.source.splitlines()
             first = next((i for i in range(fence, len(lines)) if lines[i : i + len(source)] == source), fence)
-            found.append(Cell(index, len(found) + 1, first + 1, cell.source))
+            found.append(Cell(place, len(found) + 1, first + 1, cell.source))
     return found

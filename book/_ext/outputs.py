@@ -80,7 +80,7 @@ def fault_of_output(output: dict[str, Any], builder: str) -> str:
         return f"puts out {plain or 'HTML'}, which print cannot show; put out Markdown, a figure or a text instead"
     address = ADDRESS.search(plain)
     if address:
-        return f"puts out {address[0]}, another address in each build; put out something else, or end it with a semicolon"
+        return f"puts out {address[0]}, another address in each build; put out something else, or nothing"
     return ""
 
 
