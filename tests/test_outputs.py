@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import nbformat
 import pytest
 
-from book._ext.output_forms import overwritten
-from small_book import NOTEBOOK, ONE, Copy, copy_book
+from book._ext import warm_kernels
+from book._ext.execution import SectionFails, run
+from book._ext.faults import OutputFault
+from book._ext.freshness import settle_environment
+from book._ext.offline import other_host
+from book._ext.output_forms import normalise, overwritten
+from book._ext.outputs import fault_of, fault_of_names
+from conftest import ROOT
+from small_book import NOTEBOOK, ONE, TWO, Copy, copy_book
 from small_book import run as run_command
 
 PYPLOT = "import matplotlib.pyplot as plt\n"
@@ -31,10 +43,14 @@ WAYS = {
         "from matplotlib.figure import Figure\nalone = Figure()\nalone.subplots().imshow([[0, 1], [1, 0]])\nalone"
     ),
     "clear": (
-        "with plt.rc_context({'figure.facecolor': 'none', 'axes.facecolor': 'none'}):\n    plt.plot([3, 1])\n    plt.show()"
+        "clear = {'figure.facecolor': 'none', 'axes.facecolor': 'none'}\n"
+        "with plt.rc_context(clear):\n    plt.plot([3, 1])\n    plt.show()"
     ),
 }
-PNG = "iVBORw0KGgoAAAANSUhEUgAAAAUAAAAFCAYAAACNbyblAAAAHElEQVQI12P4//8/w38GIAXDIBKE0DHxgljNBAAO9TXL0Y4OHwAAAABJRU5ErkJggg=="
+PNG = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAUAAAAFCAYAAACNbyblAAAAHElEQVQI12P4"
+    + "//8/w38GIAXDIBKE0DHxgljNBAAO9TXL0Y4OHwAAAABJRU5ErkJggg=="
+)
 RASTER = f"import base64\nfrom IPython.display import Image\nImage(data=base64.b64decode('{PNG}'))"
 OWN = """\
 from matplotlib.figure import Figure
@@ -79,7 +95,7 @@ glued = {
     "t0": torch.tensor(0.25), "t1": torch.tensor([[1.5]], dtype=torch.float64), "tint": torch.tensor(3),
     "tthird": torch.tensor(1 / 3, dtype=torch.float64, requires_grad=True), "tbool": torch.tensor(True),
     "tbf": torch.tensor(0.5, dtype=torch.bfloat16), "third": 1 / 3, "int": 12, "bool": False,
-    "str": "it's", "big": 10**20, "dec": decimal.Decimal("0.10"), "frac": fractions.Fraction(1, 3),
+    "str": "it's", "big": 10**20, "dec": decimal.Decimal("0.25"), "frac": fractions.Fraction(1, 3),
 }
 for name, value in glued.items():
     glue(name, value, display=False)"""
@@ -87,8 +103,8 @@ TEXTS = {
     "np64": "0.125", "np32": "0.1", "np16": "0.1", "npint": "7", "npbool": "True", "np0d": "0.5", "np1": "0.75",
     "npstr": "Adam", "t0": "0.25", "t1": "1.5", "tint": "3", "tthird": "0.3333333333333333", "tbool": "True",
     "tbf": "0.5", "third": "0.3333333333333333", "int": "12", "bool": "False", "str": "it's", "big": "1" + "0" * 20,
-    "dec": "0.10", "frac": "1/3", "np64:.2f": "0.12", "t0:.2f": "0.25", "tthird:.6f": "0.333333", "t1:.1e": "1.5e+00",
-    "np32:.3f": "0.100", "npint:03d": "007", "third:.0%": "33%", "dec:.1f": "0.1", "str:>6s": "  it's",
+    "dec": "0.25", "frac": "1/3", "np64:.2f": "0.12", "t0:.2f": "0.25", "tthird:.6f": "0.333333", "t1:.1e": "1.5e+00",
+    "np32:.3f": "0.100", "npint:03d": "007", "third:.0%": "33%", "dec:.1f": "0.2", "int:d": "12",
 }  # fmt: skip
 
 
@@ -147,10 +163,11 @@ def test_matplotlib_shows_a_figure_in_each_way_a_notebook_does_and_once(shown: C
         (f"A line, {name}.", "for-dark"),
     ]
     light, dark = (shown.published()[f"_images/{Path(source).name}"] for _, _, source in images)
-    assert light.startswith(b"<?xml") and b"<path" in light
+    assert light.startswith(b"<?xml")
+    assert b"<path" in light
     # It was drawn for a white page, so on a dark one it stays on white.
     assert re.search(rb"<svg[^>]*background: #ffffff", dark)
-    assert "Figure size" not in html and "matplotlib." not in "".join(outputs_of(html)) and " at 0x" not in html
+    assert not re.search(r"Figure size|matplotlib\.| at 0x", "".join(outputs_of(html)))
 
 
 def test_a_raster_figure_has_the_alt_text_that_it_was_given(shown: Copy) -> None:
@@ -178,12 +195,12 @@ def test_a_loop_of_prints_is_one_output(shown: Copy) -> None:
 def test_what_was_written_over_is_not_shown(shown: Copy) -> None:
     texts = [re.sub(r"<[^>]*>", "", found).strip() for found in outputs_of(page(shown, "words"))]
     assert "100 % done\naX" in texts
-    assert "before\n\nbetween\nafter all" in texts
+    assert "before\nbetween\nafter all" in [re.sub(r"\n+", "\n", text) for text in texts]
 
 
 @pytest.mark.parametrize(
     ("written", "seen"),
-    [("ab\rX", "Xb"), ("ab\r\ncd", "ab\ncd"), ("ab\b\b\bX", "X"), ("a\n\bX", "a\n\bX"), ("100%\r5%  \r", "5%  ")],
+    [("ab\rX", "Xb"), ("ab\r\ncd", "ab\ncd"), ("ab\b\b\bX", "X"), ("a\n\bX", "a\nX"), ("100%\r5%  \r", "5%  ")],
 )
 def test_a_carriage_return_goes_back_as_in_a_notebook(written: str, seen: str) -> None:
     assert overwritten(written) == seen
@@ -198,8 +215,8 @@ def test_markdown_and_latex_are_typeset(shown: Copy) -> None:
         r"\begin{split}\begin{aligned} a &amp;= b \\ c &amp;= d \end{aligned}\end{split}", "k_1", "k_2", "e = f",
         r"\begin{split}\displaystyle \begin{pmatrix} 1 \\ 2 \end{pmatrix}\end{split}",
     ]  # fmt: skip
-    assert "<table" in found and "one" in found
-    assert "$" not in found and "object&gt;" not in found
+    assert re.search(r"<table.*<td><p>one</p></td>", found, re.S)
+    assert not re.search(r"\$|object&gt;", found)
 
 
 # --- numbers
@@ -249,23 +266,254 @@ def test_jupyter_book_by_hand_shows_the_same(shown: Copy, tmp_path: Path) -> Non
 
 @pytest.mark.needs("tex", "poppler")
 def test_print_shows_them_too(shown: Copy) -> None:
-    for section in ("one", "words", "numbers"):
-        done = shown.build(f"handout {section}")
-        assert done.returncode == 0, done.stdout + done.stderr
-    pdfs = shown.root / "_build/pdf"
-    text = {
-        name: run_command(["pdftotext", "-layout", str(pdfs / f"{name}.pdf"), "-"], shown.root).stdout
-        for name in ("one", "words", "numbers")
-    }
-    assert "an axes" in text["one"] and "implicit" in text["one"]
-    assert "<Figure" not in text["one"] and "object>" not in text["one"]
-    images = run_command(["pdfimages", "-list", str(pdfs / "one.pdf")], shown.root).stdout.splitlines()[2:]
-    assert len([line for line in images if " image " in line]) <= 2, "only the pixels are pixels"
-    assert "mean" in text["words"] and "**" not in text["words"] and "$" not in text["words"]
-    assert "\\" not in text["words"].replace("\\b", "").replace("\\n", "") or "begin" not in outputs_only(text["words"])
+    done = shown.build("pdf")
+    assert done.returncode == 0, done.stdout + done.stderr
+    pdf = str(shown.root / "_build/pdf/descent.pdf")
+    text = run_command(["pdftotext", "-layout", pdf, "-"], shown.root).stdout
+    assert re.search(r"an axes.*\bown\b", text, re.S)
+    assert not re.search(r"<Figure|object>|\*\*mean|\$m_t\$(?! and)", without_code(text))
     for name in ("np64", "tthird:.6f", "frac"):
-        assert f"({name}) [{TEXTS[name]}]" in text["numbers"]
+        assert f"({name}) [{TEXTS[name]}]" in text
 
 
-def outputs_only(text: str) -> str:
+def without_code(text: str) -> str:
     return "\n".join(line for line in text.splitlines() if "display(" not in line)
+
+
+# --- what is refused
+
+
+@pytest.fixture(scope="module")
+def kernels() -> Iterator[None]:
+    """The server that kernels are forked from."""
+    before = dict(os.environ)
+    settle_environment(ROOT)
+    warm_kernels.start()
+    yield
+    warm_kernels.end()
+    os.environ.clear()
+    os.environ.update(before)
+
+
+def fault(folder: Path, text: str) -> str:
+    """The line that a build says of a section with a fault; the cells really run."""
+    path = folder / "section.md"
+    path.write_text(NOTEBOOK + text, encoding="utf-8")
+    reader_config: Any = SimpleNamespace(execution_in_temp=True, execution_timeout=60, execution_allow_errors=False)
+    notebook = notebook_of(path)
+    try:
+        run(notebook, folder, reader_config)
+        normalise(notebook)
+        glued: dict[str, int] = {}
+        for number, one in enumerate(one for one in notebook.cells if one.cell_type == "code"):
+            said = fault_of(one, "html") or fault_of_names(one, glued, number)
+            if said:
+                raise OutputFault(number, said)
+    except Exception as error:
+        return str(SectionFails(path, error)).replace(f"{folder}/", "")
+    return ""
+
+
+def notebook_of(path: Path) -> nbformat.NotebookNode:
+    from myst_nb.core.read import read_myst_markdown_notebook
+
+    return read_myst_markdown_notebook(path.read_text(encoding="utf-8"), add_source_map=True)
+
+
+EARLIER = """\
+def divide(x):
+    return x / 0
+def chain(x):
+    try:
+        divide(x)
+    except ZeroDivisionError:
+        raise KeyError("key")"""
+# A cell that fails, which of its lines does, and what is said of it.
+FAILS = {
+    "syntax": ("a = 1\nb = = a", 2, "SyntaxError: invalid syntax in `b = = a`"),
+    "unterminated": ("a = 1\nb = '''\n", 2, "SyntaxError: incomplete input in `b = '''`"),
+    "indented": ("a = 1\n  b = 2", 2, "IndentationError: unexpected indent in `b = 2`"),
+    "unindented": (
+        "for i in (1, 2):\n        a = 1\n    b = 2", 3,
+        "IndentationError: unindent does not match any outer indentation level in `b = 2`",
+    ),
+    "not indented": (
+        "def f():\npass", 2, "IndentationError: expected an indented block after function definition on line 1 in `p"
+    ),
+    "raised": ("a = 1\na / 0", 2, "ZeroDivisionError: division by zero in `a / 0`"),
+    "after empty lines": ("\n\na = 1\na / 0", 4, "ZeroDivisionError: division by zero in `a / 0`"),
+    "own function": ("def f():\n    return 1 / 0\nf()", 3, "ZeroDivisionError: division by zero in `f()`"),
+    "an earlier cell": (
+        "x = 2\ndivide(x)", 2, "ZeroDivisionError: division by zero in `divide(x)` (raised at section.md:11)"
+    ),
+    "a chain": ("x = 2\nchain(x)", 2, "KeyError: 'key' in `chain(x)` (raised at section.md:16)"),
+    "optim_code": (
+        "from optim_code import SGDOptimizer, w\nSGDOptimizer([w], lr=-1)", 2,
+        "ValueError: lr must be finite and >= 0, got -1 in `SGDOptimizer([w], lr=-1)` (raised at optim_code/optim.py:",
+    ),
+    "a library": (
+        "import numpy as np\n\nnp.zeros(3).reshape(2, 2)", 3,
+        "ValueError: cannot reshape array of size 3 into shape (2,2) in `np.zeros(3).reshape(2, 2)`",
+    ),
+    "no message": ("a = 1\nraise ValueError", 2, "ValueError in `raise ValueError`"),
+    "lines": ("a = 1\nraise ValueError('\\nfirst\\n  second')", 2, "ValueError: first second in `raise"),
+    "long": ("raise ValueError('x' * 5000)", 1, f"ValueError: {'x' * 288}… in `raise"),
+    "assertion": ("a = 1\nassert a == 2", 2, "AssertionError in `assert a == 2`"),
+    "cause": ("try:\n    1 / 0\nexcept Exception as e:\n    raise OSError('no') from e", 4, "OSError: no in `raise"),
+    "group": (
+        "a = 1\nraise ExceptionGroup('many', [ValueError('a')])", 2, "ExceptionGroup: many (1 sub-exception) in `raise"
+    ),
+    "sys.exit": ("import sys\nsys.exit(3)", 2, "SystemExit: 3 in `sys.exit(3)`"),
+    "exit": ("a = 1\nexit()", 2, "SystemExit in `exit()`"),
+    "quit": ("a = 1\nquit(0)", 2, "SystemExit: 0 in `quit(0)`"),
+    "interrupt": ("a = 1\nraise KeyboardInterrupt", 2, "KeyboardInterrupt in `raise KeyboardInterrupt`"),
+    "magic": ("a = 1\n%nosuch 3", 2, "UsageError: Line magic function `%nosuch` not found. in `%nosuch 3`"),
+    "cell magic": ("%%nosuch\n1", 1, "UsageError: Cell magic `%%nosuch` not found. in `%%nosuch`"),
+    "command": ("a = 1\n!exit 3", 2, "RuntimeError: !exit 3 failed with exit status 3 in `!exit 3`"),
+    "exec": ("a = 1\nexec('b = = a')", 2, "SyntaxError: invalid syntax in `exec('b = = a')`"),
+    "unprintable": (
+        "class Odd(Exception):\n    def __str__(self): raise OSError('no text')\nraise Odd()", 2, "OSError: no text in"
+    ),
+    "a list": (
+        "from myst_nb import glue\nglue('a-list', [1.0])", 2,
+        'TypeError: glue("a-list", …) takes a number or a text, got list; glue one number of it, or a text in `glue(',
+    ),
+    "an array": (
+        "from myst_nb import glue\nimport numpy as np\nglue('array', np.ones(3), display=False)", 3,
+        'TypeError: glue("array", …) takes a number or a text, got ndarray of shape (3,); ',
+    ),
+    "a tensor": (
+        "from myst_nb import glue\nimport torch\nglue('tensor', torch.ones(2, 2))", 3,
+        'TypeError: glue("tensor", …) takes a number or a text, got Tensor of shape (2, 2); ',
+    ),
+    "an object": ("from myst_nb import glue\nglue('object', object())", 2, 'TypeError: glue("object", …) takes'),
+    "none": ("from myst_nb import glue\nglue('none', None)", 2, 'TypeError: glue("none", …) takes a number or a text'),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FAILS)
+def test_a_cell_that_fails_is_named_with_its_line(kernels: None, tmp_path: Path, name: str) -> None:
+    code, line, said = FAILS[name]
+    text = "# A\n" + cell(EARLIER) + cell(code, "tags: [hide-input]") + cell("'never shown'")
+    found = fault(tmp_path, text)
+    lines = (NOTEBOOK + text).split("\n")
+    first = lines.index("tags: [hide-input]") + 2
+    assert re.match(rf"section\.md:{first + line}: cell 2, line \d+: {re.escape(said)}", found), found
+    assert "\n" not in found
+    assert not re.search(r"\d+\.py|<tokenize>|/tmp|/ipykernel", found)
+
+
+NAMED = ("mystnb:", "  figure:", "    name: fig-a", "    caption: A.")
+LINES = "import matplotlib.pyplot as plt\nfor n in range(3):\n    plt.figure()\n    plt.plot([n])"
+HTML = "from IPython.display import *\n"
+# Cells whose outputs cannot be shown, their options, and what is said.
+REFUSED: dict[str, tuple[str, tuple[str, ...], str]] = {
+    "no figure": ("a = 1", NAMED, "its options describe the figure fig-a, but it shows none; "),
+    "only printed": ("print(1)", NAMED, "its options describe the figure fig-a, but it shows none; "),
+    "three figures": (LINES, NAMED, "shows 3 figures; give each figure a cell of its own, with mystnb: "),
+    "three without a name": (LINES, (), "shows 3 figures; give each figure a cell of its own, with mystnb: "),
+    "two things": (f"{HTML}display(Markdown('a'))\n1", NAMED, "shows 2 things under one caption; "),
+    "address": ("object()", (), "puts out <object at 0x"),
+    "printed address": ("print(1, object())", (), "puts out <object object at 0x"),
+    "html": (f"{HTML}HTML('<b>bold</b>')", (), "puts out <IPython.core.display.HTML object>, which print "),
+    "script": (f"{HTML}Javascript('1')", (), "puts out <IPython.core.display.Javascript object>, which print cannot"),
+    "video": (f"{HTML}YouTubeVideo('abc')", (), "puts out HTML that loads from another host, www.youtube.com; "),
+    "frame": (f"{HTML}IFrame('https://a.org/b', 9, 9)", (), "puts out HTML that loads from another host, a.org; "),
+    "picture": (f"{HTML}Image(url='http://a.org/b.png')", (), "puts out HTML that loads from another host, a.org; "),
+    "latex": (f"{HTML}Latex(r'a \\textbf{{b}} $c$')", (), "puts out LaTeX with \\textbf outside of a formula; "),
+    "names": (
+        "from myst_nb import glue\nglue('x', 1, display=False)\nglue('x', 2, display=False)", (), "glues x, which "
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_shown_is_named_with_its_cell(kernels: None, tmp_path: Path, name: str) -> None:
+    code, options, said = REFUSED[name]
+    text = f"# A\n{cell(code, *options)}"
+    found = fault(tmp_path, text)
+    first = (NOTEBOOK + text).split("\n").index(code.split("\n")[0]) + 1
+    assert found.startswith(f"section.md:{first}: cell 1: {said}"), found
+    assert "\n" not in found
+
+
+@pytest.mark.parametrize("tag", ["remove-cell", "remove-output"])
+def test_a_cell_that_shows_nothing_may_put_out_anything(kernels: None, tmp_path: Path, tag: str) -> None:
+    code = f"{LINES}\nprint(object())\nHTML = '<b>'\nobject()"
+    assert fault(tmp_path, f"# A\n{cell(code, f'tags: [{tag}]')}") == ""
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<img src='https://a.org/x.png'>", "<IMG SRC=//a.org/x.png>", "<img srcset='x.png 1x, https://a.org/x.png 2x'>",
+        "<script src=https://a.org/x.js></script>", "<script>import('https://a.org/x.js')</script>",
+        "<style>@import 'https://a.org/x.css'</style>", "<style>p { background: url(https://a.org/x.png) }</style>",
+        '<p style="background: url(&quot;//a.org/x.png&quot;)">', "<iframe src='http://a.org'></iframe>",
+        "<iframe srcdoc='<img src=https://a.org/x.png>'></iframe>", "<link rel=stylesheet href=https://a.org/x.css>",
+        "<video poster=https://a.org/x.png></video>", "<object data=https://a.org/x.swf></object>",
+        "<svg><image xlink:href='https://a.org/x.png'/></svg>", "<meta http-equiv=refresh content='0; url=//a.org/'>",
+        "<script>require(['//a.org/x.js'])</script>", "<base href=https://a.org/>",
+    ],
+)  # fmt: skip
+def test_whatever_loads_from_another_host_is_found(html: str) -> None:
+    assert other_host(f"<p>text</p>{html}") == "a.org"
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<a href='https://a.org'>a</a>", "see https://a.org", "<img src='x//y.png'>",
+        "<img src='data:image/png;base64,//8='>",
+        "<svg xmlns='http://www.w3.org/2000/svg'></svg>", "<script>// a.org\nlet ns = 'http://www.w3.org/2000/svg'</script>",
+        "<code>src=https://a.org</code>", "<p title='https://a.org'>", "<style>p { color: red } /* // a.org */</style>",
+    ],
+)  # fmt: skip
+def test_a_link_or_a_name_loads_nothing(html: str) -> None:
+    assert other_host(html) == ""
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Copy:
+    """A book to break."""
+    return copy_book(tmp_path_factory.mktemp("refused") / "book")
+
+
+def test_each_fault_of_a_page_is_named_with_its_line_on_every_try(small: Copy) -> None:
+    glued = cell("from myst_nb import glue\nglue('twice', 1, display=False)", "tags: [remove-cell]")
+    wrong = {
+        "![a dot](https://a.org/dot.png)": "loads from another host, a.org; ",
+        '<img src="//b.org/dot.png" alt="">': "loads from another host, b.org; ",
+        "A line <img src='https://c.org/dot.png'> of text": "loads from another host, c.org; ",
+        "```{image} http://d.org/dot.png\n```": "loads from another host, d.org; ",
+        "```{raw} html\n<style>@import url(https://e.org/x.css)</style>\n```": "loads from another host, e.org; ",
+        cell(RASTER).strip(): "a figure needs a name and a caption, and a description; write them in its ",
+        figure("plt.plot([1])\nplt.show()", "bad").strip(): "a figure without a description; ",
+        cell("fig, ax = plt.subplots()").strip(): "a figure needs a name and a caption, and a description; ",
+        glued.strip(): "twice is glued here and at book/one.md:",
+    }
+    fine = "[a link](https://f.org) and <a href='https://g.org'>another</a>, https://h.org"
+    small.write("book/one.md", ONE + cell(PYPLOT) + glued)
+    small.write("book/two.md", NOTEBOOK + TWO + "\n\n".join([cell(PYPLOT), *wrong, fine]) + "\n")
+    lines = (small.root / "book/two.md").read_text(encoding="utf-8").splitlines()
+    for _ in range(2):
+        *said, last = small.faults()
+        assert last == f"descent: {len(wrong)} warnings, named above; the book is built only without"
+        for text, what in wrong.items():
+            first = next(i for i in range(len(lines)) if lines[i : i + text.count("\n") + 1] == text.split("\n"))
+            # A cell that is glued is named by its code, what is shown by its fence.
+            places = range(first + 1, first + text.count("\n") + 2)
+            assert [line for line in said if any(line.startswith(f"book/two.md:{n}: WARNING: {what}") for n in places)]
+        assert len(said) == len(wrong)
+
+
+def test_a_figure_that_is_not_shown_is_one_line_though_the_text_refers_to_it(small: Copy) -> None:
+    small.write("book/two.md", TWO)
+    small.write("book/one.md", f"{ONE}\nSee {{numref}}`fig-none`.\n{figure('a = 1', 'none')}")
+    line = (small.root / "book/one.md").read_text(encoding="utf-8").splitlines().index("a = 1") + 1
+    for _ in range(2):
+        said = small.fault()
+        assert said.startswith(f"descent: book/one.md:{line}: cell 2: its options describe the figure fig-none, ")
+    done = by_hand(small)
+    assert done.returncode != 0
+    assert f"book/one.md:{line}: cell 2: its options describe the figure fig-none" in done.stderr

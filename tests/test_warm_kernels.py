@@ -205,3 +205,41 @@ def test_a_kernel_of_the_preview_finds_nothing_of_the_rehearsal(copy: Copy, monk
     finally:
         warm_kernels.end()
         copy.write("book/one.md", ONE)
+
+
+def test_a_module_that_is_no_more_is_one_line_and_the_server_goes_on(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    monkeypatch.setattr(warm_kernels, "BUILDS", ["sphinx.application", "sphinx.no_such_module", "sphinx.util"])
+    warm = warm_kernels.WarmKernels(builds=True)
+    try:
+        assert "Zen of Python" in run([*warm.stub, "-m", "this"], ROOT).stdout
+        assert warm.alive()
+    finally:
+        warm.end()
+    out, err = capfd.readouterr()
+    said = "kernel_server.py: sphinx.no_such_module is not imported early (ModuleNotFoundError: "
+    assert [line.startswith(said) for line in out.splitlines()] == [True]
+    assert err == ""
+
+
+@pytest.mark.parametrize(
+    "ends", ["sys.exit(3)", "listen(sys.argv[1]); os._exit(3)", "threading.Timer(0.5, os._exit, [4]).start()"]
+)
+def test_where_the_server_ends_ordinary_kernels_run_after_one_line(copy: Copy, ends: str) -> None:
+    server = (copy.root / "book/_ext/kernel_server.py").read_text()
+    begin = "    try:\n        serve(sys.argv[1], "
+    assert begin in server
+    copy.write("book/_ext/kernel_server.py", server.replace(begin, f"    {ends}\n{begin}"))
+    copy.write("book/one.md", ONE + CELL.format(code=f"print('run by an ordinary kernel, {len(ends)}')"))
+    try:
+        done = copy.build()
+    finally:
+        copy.write("book/_ext/kernel_server.py", server)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"an ordinary kernel, {len(ends)}".encode() in copy.published()["book/one.html"]
+    assert done.stdout.count("the kernel server ended before the build did") == 1
+    assert done.stderr == ""
+    assert helpers_of(copy.root) == []
+    copy.write("book/one.md", ONE)

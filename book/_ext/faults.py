@@ -8,6 +8,8 @@ import traceback
 from pathlib import Path
 from typing import NamedTuple
 
+from optim_code.sections import Page, read_page
+
 ROOT = Path(__file__).resolve().parents[2]
 LONGEST = 300
 """How many characters of an exception's message are shown."""
@@ -35,13 +37,13 @@ class Cell(NamedTuple):
     """A code cell of a section.
 
     Attributes:
-        index: which of the notebook's cells it is, from 0.
+        place: which of the notebook's cells it is, from 0.
         number: which of its code cells it is, from 1.
-        line: the line of the file at which its code begins.
+        line: the line of the page, with all that it includes, at which its code begins.
         source: its code.
     """
 
-    index: int
+    place: int
     number: int
     line: int
     source: str
@@ -67,14 +69,15 @@ def cell_fault(path: Path, error: BaseException | None) -> Fault:
     where = str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
     if error is None:
         return Fault(f"{where}: a cell failed")
-    cells = code_cells(path)
+    page = page_at(path)
+    cells = code_cells(page)
     if isinstance(error, OutputFault):
         cell = cells[error.cell]
-        return Fault(f"{where}:{cell.line}: cell {cell.number}: {one_line(error)}")
+        return Fault(f"{page.where(cell.line - 1)}: cell {cell.number}: {one_line(error)}")
     cell = running_cell(cells, error)
     if isinstance(error, CellExecutionError):
-        return raised(where, cells, cell, error.ename, error.evalue, re.sub(r"\x1b\[[0-9;]*m", "", error.traceback))
-    place = f"{where}:{cell.line}: cell {cell.number}"
+        return raised(page, cells, cell, error.ename, error.evalue, re.sub(r"\x1b\[[0-9;]*m", "", error.traceback))
+    place = f"{page.where(cell.line - 1)}: cell {cell.number}"
     if isinstance(error, CellTimeoutError):
         seconds = re.search(r"after (\d+)", str(error))
         limit = f"{seconds[1]} s" if seconds else "the limit"
@@ -88,7 +91,7 @@ def cell_fault(path: Path, error: BaseException | None) -> Fault:
     return Fault(f"{where}: {one_line(error)}")
 
 
-def raised(where: str, cells: list[Cell], cell: Cell, name: str, message: str, trace: str) -> Fault:
+def raised(page: Page, cells: list[Cell], cell: Cell, name: str, message: str, trace: str) -> Fault:
     """What a cell raised, at which of its lines, and where that comes from if it is the book's own code."""
     # Python puts the name that it made up for the cell's file, and the line, into its message of a syntax error.
     said = re.sub(r" \((?:<\w+>|\w+\.py), line \d+\)$", "", message)
@@ -97,8 +100,8 @@ def raised(where: str, cells: list[Cell], cell: Cell, name: str, message: str, t
     reason = reason if len(reason) <= LONGEST else f"{reason[:LONGEST]}…"
     lines = cell.source.split("\n")
     line = raising_line(lines, name, message, trace)
-    place = f"{where}:{cell.line + line - 1}: cell {cell.number}, line {line}"
-    deeper = origin(where, cells, trace)
+    place = f"{page.where(cell.line + line - 2)}: cell {cell.number}, line {line}"
+    deeper = origin(page, cells, trace)
     return Fault(f"{place}: {reason} in `{lines[line - 1].strip()}`{deeper}; fix it, or what it calls")
 
 
@@ -109,9 +112,8 @@ def raising_line(lines: list[str], name: str, message: str, trace: str) -> int:
     # What came before is why; the line that counts is that of the last exception.
     *_, last = re.split(r"\n(?:During handling of|The above exception was) .* exception.*:\n", trace)
     frames = IN_CELL.findall(last) or IN_CELL.findall(trace)
-    found = re.search(r"\(<tokenize>, line (\d+)\)$", message) or re.search(
-        r'ipykernel_\d+/\d+\.py", line (\d+)', trace
-    )
+    # Python's reader, and the printer of groups of exceptions, do not know that it is a cell.
+    found = re.search(r"<tokenize>, line (\d+)\)$", message) or re.search(r'/ipykernel_\d+/\d+\.py", line (\d+)', trace)
     if frames:
         now = max(int(number) for number, _ in frames)
         line = first + next(int(line) for number, line in frames if int(number) == now)
@@ -124,7 +126,7 @@ def raising_line(lines: list[str], name: str, message: str, trace: str) -> int:
     return line if 1 <= line <= len(lines) else first + 1
 
 
-def origin(where: str, cells: list[Cell], trace: str) -> str:
+def origin(page: Page, cells: list[Cell], trace: str) -> str:
     """Where an exception was raised, if that was in an earlier cell or in a module of the book; or nothing."""
     *_, last = re.split(r"\n(?:During handling of|The above exception was) .* exception.*:\n", trace)
     frames = [*re.finditer(r"^(?:Cell In\[(\d+)\], line|File (\S+?):)\s?(\d+)", last, re.M)]
@@ -136,7 +138,7 @@ def origin(where: str, cells: list[Cell], trace: str) -> str:
     # Cells are counted as they run; an empty one does not.
     ran = [cell for cell in cells if cell.source.strip()]
     cell = ran[min(int(own[-1][1]), len(ran)) - 1]
-    return f" (raised at {where}:{cell.line + int(own[-1][3]) - 1})"
+    return f" (raised at {page.where(cell.line + int(own[-1][3]) - 2)})"
 
 
 def running_cell(cells: list[Cell], error: BaseException) -> Cell:
@@ -144,20 +146,25 @@ def running_cell(cells: list[Cell], error: BaseException) -> Cell:
     # The executor knows which cell it was at; its exceptions do not say.
     running = [frame.f_locals["cell_index"] for frame, _ in traceback.walk_tb(error.__traceback__)
                if frame.f_code.co_name == "async_execute_cell"]  # fmt: skip
-    return next(cell for cell in cells if not running or cell.index == running[-1])
+    return next(cell for cell in cells if not running or cell.place == running[-1])
 
 
-def code_cells(path: Path) -> list[Cell]:
+def page_at(path: Path) -> Page:
+    """The section that a file holds, with all that it includes."""
+    root = ROOT if path.is_relative_to(ROOT) else path.parent
+    return read_page(root, path.relative_to(root).with_suffix("").as_posix())
+
+
+def code_cells(page: Page) -> list[Cell]:
     """The code cells of a section, and where their code begins."""
     from myst_nb.core.read import read_myst_markdown_notebook
 
-    text = path.read_text(encoding="utf-8")
-    notebook, lines = read_myst_markdown_notebook(text, add_source_map=True), text.splitlines()
+    notebook, lines = read_myst_markdown_notebook(page.text, add_source_map=True), page.lines
     found: list[Cell] = []
-    for index, (cell, fence) in enumerate(zip(notebook.cells, notebook.metadata["source_map"], strict=True)):
+    for place, (cell, fence) in enumerate(zip(notebook.cells, notebook.metadata["source_map"], strict=True)):
         if cell.cell_type == "code":
             # The map points at the cell's fence; its options follow, and then the code.
             source = cell.source.splitlines()
             first = next((i for i in range(fence, len(lines)) if lines[i : i + len(source)] == source), fence)
-            found.append(Cell(index, len(found) + 1, first + 1, cell.source))
+            found.append(Cell(place, len(found) + 1, first + 1, cell.source))
     return found

@@ -175,4 +175,9 @@ def end_with(stub: socket.socket) -> None:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1], sys.argv[2:], os.getppid())
+    try:
+        serve(sys.argv[1], sys.argv[2:], os.getppid())
+    except Exception as error:
+        # The build goes on without it, and says so.
+        print(f"kernel_server.py: {type(error).__name__}: {' '.join(str(error).split())}", flush=True)
+        sys.exit(1)

@@ -7,6 +7,7 @@ on the kernel's command line). It imports nothing that a section may not need: n
 from __future__ import annotations
 
 import functools
+import importlib
 import numbers
 import os
 import sys
@@ -24,13 +25,13 @@ def load_ipython_extension(shell: Any) -> None:
     notice_failures(shell)
     import myst_nb.ext.glue
 
-    myst_nb.ext.glue.glue = functools.partial(glue, myst_nb.ext.glue.glue)  # type: ignore[assignment]
+    myst_nb.ext.glue.glue = functools.partial(glue, myst_nb.ext.glue.glue)
 
 
 def show_figures(shell: Any) -> None:
     """Show matplotlib's figures as any Jupyter kernel does, but as SVG for a page and as PDF for print."""
-    from IPython.core import pylabtools
-
+    # IPython comes with ipykernel, and this process is one.
+    pylabtools: Any = importlib.import_module("IPython.core.pylabtools")
     os.environ["MPLBACKEND"] = BACKEND
     # A forked kernel has matplotlib already, which reads that variable only when it is imported.
     if "matplotlib" in sys.modules:

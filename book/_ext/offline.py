@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +18,8 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.errors import ExtensionError
 from sphinx.util import logging
+
+from optim_code.sections import Page, read_page
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +38,7 @@ def mathjax_tags(static: str) -> str:
 # Attributes whose address a browser loads by itself; that of a link it does not.
 LOADED = {"src", "srcset", "imagesrcset", "href", "xlink:href", "data", "poster", "background", "code", "archive"}
 LINKS = {"a", "area"}
-ELSEWHERE = re.compile(r"(?:^|[\s,])(?:https?:|ftp:|wss?:)?//([\w.-]+)", re.I)
+ELSEWHERE = re.compile(r"\s*(?:https?:|ftp:|wss?:)?//([\w.-]+)", re.I)
 IN_STYLE = re.compile(r"""(?:url\(|@import)\s*(?:url\()?\s*["']?\s*(?:https?:|ftp:)?//([\w.-]+)""", re.I)
 # A name of a kind of XML looks like an address, and is loaded by nobody.
 IN_SCRIPT = re.compile(r"""(?:https?:|wss?:|["'`])//(?!www\.w3\.org/)([\w-]+(?:\.[\w-]+)+)""", re.I)
@@ -53,7 +56,8 @@ class Loads(HTMLParser):
         self.inside = tag
         for name, value in attrs:
             if name in LOADED and tag not in LINKS:
-                self.hosts += ELSEWHERE.findall(value or "")
+                several = re.split(r",\s", value or "") if name.endswith("srcset") else [value or ""]
+                self.hosts += [found[1] for address in several if (found := ELSEWHERE.match(address))]
             elif name == "style":
                 self.hosts += IN_STYLE.findall(value or "")
             elif name == "srcdoc":
@@ -83,18 +87,39 @@ def other_host(html: str) -> str:
 
 def refuse_other_hosts(app: Sphinx, doctree: nodes.document) -> None:
     """Warn of each image, and each piece of HTML, that would be loaded from another host."""
-    said = "loads from another host, %s; put what it needs into the book, or make it a link"
+    page = read_page(Path(app.srcdir), app.env.docname)
+    for node, host in loads_of(doctree):
+        logger.warning(
+            "loads from another host, %s; put what it needs into the book, or make it a link",
+            host,
+            location=(app.env.docname, line_of(page, node, f"//{host}")),
+        )
+
+
+def loads_of(doctree: nodes.document) -> Iterator[tuple[nodes.Node, str]]:
+    """The nodes of a page that would load something from another host, and that host."""
     for image in doctree.findall(nodes.image):
-        host = ELSEWHERE.match(image["uri"])
-        if host:
-            logger.warning(said, host[1], location=image)
-    # A tag in a line of text is a node of its own; a style or a script is one only with its neighbours.
-    parents = {id(raw.parent): raw for raw in doctree.findall(nodes.raw) if "html" in raw["format"].split()}
-    for raw in parents.values():
-        beside = (node.astext() for node in raw.parent.children if isinstance(node, (nodes.raw, nodes.Text)))
-        found = other_host("".join(beside))
+        found = ELSEWHERE.match(image["uri"])
         if found:
-            logger.warning(said, found, location=raw)
+            yield image, found[1]
+    read = None
+    for raw in doctree.findall(nodes.raw):
+        # A tag in a line of text is a node of its own; a style or a script is whole only with its neighbours.
+        whole = raw.parent if isinstance(raw.parent, nodes.TextElement) else raw
+        parts = whole.children if whole is raw.parent else [raw]
+        html = "".join(part.astext() for part in parts if isinstance(part, (nodes.raw, nodes.Text)))
+        if "html" in raw["format"].split() and whole is not read and (host := other_host(html)):
+            yield raw, host
+        read = whole
+
+
+def line_of(page: Page, node: nodes.Node, address: str) -> int:
+    """The line of a page at which an address stands; where a cell put it out, that of the cell."""
+    around: nodes.Node | None = node
+    while around is not None and around.line is None:
+        around = around.parent
+    first = (around.line if around is not None else None) or 1
+    return next((n for n, line in enumerate(page.lines, start=1) if n >= first and address in line), first)
 
 
 def point_to_disk(app: Sphinx, config: Config) -> None:

@@ -6,19 +6,14 @@ import re
 from typing import Any
 
 IMAGES = ("image/svg+xml", "image/png", "image/jpeg", "image/gif", "application/pdf")
-BACKSPACE = re.compile(r"[^\n]\x08")
+BACKSPACE = re.compile(r"[^\n\x08]\x08")
 # What matplotlib's functions return, and a cell shows if it ends with one of them: the figure says it better.
 ARTISTS = re.compile(r"<(?:matplotlib\.|mpl_toolkits\.|Axes|\w*Container object)|^\[?Text\(")
 
 MATHS = re.compile(r"\$\$(?P<a>.+?)\$\$|\$(?P<b>[^$]+?)\$|\\\[(?P<c>.+?)\\\]|\\\((?P<d>.+?)\\\)", re.S)
 # Environments that stand by themselves in LaTeX, and those that do the same inside a formula.
-INSIDE = {
-    "align": "aligned",
-    "eqnarray": "aligned",
-    "gather": "gathered",
-    "multline": "gathered",
-    "equation": "gathered",
-}
+INSIDE = {"align": "aligned", "eqnarray": "aligned", "gather": "gathered", "equation": "gathered"}
+INSIDE |= {"multline": "gathered"}  # codespell:ignore
 ENVIRONMENT = re.compile(rf"\\(begin|end)\{{({'|'.join(INSIDE)})\*?\}}")
 NUMBERING = re.compile(r"\\label\{[^{}]*\}|\\(?:nonumber|notag)\b")
 WHOLE_ENVIRONMENT = re.compile(r"\\begin\{(\w+\*?)\}.*\\end\{\1\}", re.S)
@@ -62,6 +57,7 @@ def overwritten(text: str) -> str:
     """What is left to see of a text in which a carriage return or a backspace goes back over what was written."""
     while "\x08" in text and (shorter := BACKSPACE.sub("", text)) != text:
         text = shorter
+    text = text.replace("\x08", "")
     return "\n".join(map(overwritten_line, text.replace("\r\n", "\n").split("\n"))) if "\r" in text else text
 
 

@@ -18,6 +18,7 @@ from book._ext.execution import SectionFails, as_run
 from book._ext.faults import OutputFault, code_cells
 from book._ext.offline import other_host
 from book._ext.output_forms import FROM_LATEX, MATHS, picture
+from optim_code.sections import Page, read_page
 
 logger = logging.getLogger(__name__)
 
@@ -80,9 +81,7 @@ def fault_of_output(output: dict[str, Any], builder: str) -> str:
         return f"puts out {plain or 'HTML'}, which print cannot show; put out Markdown, a figure or a text instead"
     address = ADDRESS.search(plain)
     if address:
-        return (
-            f"puts out {address[0]}, another address in each build; put out something else, or end it with a semicolon"
-        )
+        return f"puts out {address[0]}, another address in each build; put out something else, or nothing"
     return ""
 
 
@@ -112,15 +111,15 @@ def compare_names(app: Sphinx, env: BuildEnvironment) -> None:
     for docname in sorted(env.found_docs):
         for name, number in env.metadata[docname].get("glued", {}).items():
             if name in places:
-                first, second = (line_of(env, *place) for place in (places[name], (docname, number)))
-                path = Path(env.doc2path(places[name][0])).relative_to(env.srcdir)
-                said = f"{name} is glued here and at {path}:{first}; give one of them another name"
+                (page, first), (_, second) = (line_of(env, *place) for place in (places[name], (docname, number)))
+                said = f"{name} is glued here and at {page.where(first - 1)}; give one of them another name"
                 logger.warning(said, location=(docname, second))
             places[name] = (docname, number)
 
 
-def line_of(env: BuildEnvironment, docname: str, number: int) -> int:
-    return code_cells(Path(env.doc2path(docname)))[number].line
+def line_of(env: BuildEnvironment, docname: str, number: int) -> tuple[Page, int]:
+    page = read_page(Path(env.srcdir), docname)
+    return page, code_cells(page)[number].line
 
 
 def setup(app: Sphinx) -> None:
