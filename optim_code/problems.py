@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
+from typing import Any
 
 import torch
 from torch import Tensor
 
 START = (1.0, 1.0)
 """Where every run of the book begins."""
+
+
+def real(value: Any) -> float:
+    """The value as a float; NaN if it is no real number, so that every comparison refuses it."""
+    if isinstance(value, Tensor):
+        value = value.item() if value.numel() == 1 and not value.is_complex() else None
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 class Quadratic:
