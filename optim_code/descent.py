@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import cmath
+import inspect
 import math
 import operator
+import pickle
+import threading
+import warnings
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +16,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .problems import Quadratic, lecture_bowl
+from .problems import Quadratic, lecture_bowl, real
+
+ONE_RUN = threading.RLock()
+"""Held while an optimizer runs: two runs at once would move the same parameter, the book's ``w``."""
 
 
 @dataclass(frozen=True)
@@ -156,12 +163,13 @@ def descend(
     noise: float = 0.0,
     seed: int = 0,
 ) -> Trajectory:
-    r"""Run an optimizer from where its parameter stands, and put the parameter and the state back afterwards.
+    r"""Run an optimizer from where its parameter stands, and put all back afterwards: parameter, state, groups.
 
-    So a run can be repeated: the same call gives the same trajectory.
+    So a run can be repeated: the same call gives the same trajectory. Only what a class keeps elsewhere than in
+    ``state`` outlasts the run; if that is on ``self``, a warning says so.
 
     Args:
-        optimizer: any torch optimizer of one parameter, a vector of shape ``(d,)``.
+        optimizer: any torch optimizer of one parameter, a vector of shape ``(d,)``, whose step needs no closure.
         problem: the landscape; the lecture's bowl if not given.
         nsteps: the number of updates, >= 0.
         noise: the standard deviation :math:`\sigma` of each coordinate of the gradient's noise, >= 0.
@@ -171,65 +179,147 @@ def descend(
         The trajectory, ``nsteps + 1`` points, float64.
 
     Raises:
-        ValueError: if the optimizer has not exactly one vector that fits the problem, or an argument is out of range.
+        TypeError: if the optimizer or the problem is something else.
+        ValueError: if the optimizer has not exactly one vector that fits the problem, its step needs a closure, it
+            begins where the cost is no finite number, or an argument is out of range.
     """
-    problem = lecture_bowl() if problem is None else problem
-    params = [p for group in optimizer.param_groups for p in group["params"]]
-    if len(params) != 1:
-        raise ValueError(f"descend needs an optimizer of one parameter, got {len(params)}")
-    (p,) = params
-    if p.shape != problem.b.shape:
-        raise ValueError(
-            f"the parameter must have shape {tuple(problem.b.shape)} to fit the problem, got {tuple(p.shape)}"
-        )
-    if p.dtype != torch.float64:
-        raise ValueError(f"the parameter must be float64, got {p.dtype}; make it with dtype=torch.float64")
-    if not p.requires_grad:
-        raise ValueError("the parameter must have requires_grad=True, or there is no gradient to follow")
-    try:
-        nsteps = operator.index(nsteps)
-    except TypeError:
-        raise ValueError(f"nsteps must be a whole number >= 0, got {nsteps!r}") from None
-    if nsteps < 0:
-        raise ValueError(f"nsteps must be a whole number >= 0, got {nsteps}")
-    if not 0.0 <= noise < math.inf:
-        raise ValueError(f"noise must be finite and >= 0, got {noise}")
+    # Gradients are needed, whatever mode the caller is in.
+    with ONE_RUN, torch.inference_mode(False), torch.enable_grad():
+        problem = lecture_bowl() if problem is None else problem
+        p = parameter_of(optimizer, problem)
+        if not math.isfinite(problem(p.detach())):
+            where = ", ".join(f"{x:g}" for x in p.tolist())
+            raise ValueError(f"a run must start where the cost is finite, got ({where})")
+        nsteps, seed = whole("nsteps", nsteps, 0, math.inf), whole("seed", seed, -(2**63), 2**64 - 1)
+        noise = level(noise)
+        generator = torch.Generator().manual_seed(seed)
+        name, described = type(optimizer).__name__, describe(optimizer)
+        setting = {**numbers(optimizer), "nsteps": nsteps, "noise": noise, "seed": seed}
 
-    start, grad, state = p.detach().clone(), p.grad, optimizer.state
-    optimizer.state = defaultdict(dict)
-    generator = torch.Generator().manual_seed(seed)
-    points, gradients = [start], []
-    try:
-        for _ in range(nsteps):
-            # One draw a step: a longer run then begins with the draws of a shorter one.
-            xi = noise * torch.randn(p.shape, generator=generator, dtype=torch.float64) if noise else 0.0
-            (p.grad,) = torch.autograd.grad(problem(p, xi), p)
-            gradients.append(p.grad.clone())
-            optimizer.step()
-            points.append(p.detach().clone())
-    finally:
-        p.data.copy_(start)
-        p.grad, optimizer.state = grad, state
+        data, grad, state = p.data, p.grad, optimizer.state
+        start, groups, own = data.clone(), [dict(group) for group in optimizer.param_groups], own_values(optimizer)
+        points, gradients = [start], []
+        optimizer.state = defaultdict(dict)
+        try:
+            for _ in range(nsteps):
+                # One draw a step: a longer run then begins with the draws of a shorter one.
+                xi = noise * torch.randn(start.shape, generator=generator, dtype=torch.float64) if noise else 0.0
+                (p.grad,) = torch.autograd.grad(problem(p, xi), p)
+                gradients.append(p.grad.clone())
+                optimizer.step()
+                points.append(p.detach().clone())
+        except RuntimeError as error:
+            if not type(optimizer).__module__.startswith("torch."):
+                raise
+            raise ValueError(f"{name} cannot make this run: {str(error).partition(chr(10))[0]}") from None
+        finally:
+            p.data = data.copy_(start)
+            p.grad, optimizer.state = grad, state
+            for group, values in zip(optimizer.param_groups, groups, strict=False):
+                group.clear()
+                group.update(values)
+    changed = [attribute for attribute, value in own_values(optimizer).items() if own.get(attribute) != value]
+    if changed:
+        warnings.warn(
+            f"{name} keeps {', '.join(changed)} on self, which outlasts the run, so another run may differ; "
+            "keep it in state, or make a new optimizer for each run",
+            stacklevel=2,
+        )
     path = torch.stack(points)
     return Trajectory(
         points=path,
         losses=problem(path),
         gradients=torch.stack(gradients) if gradients else path[:0],
         problem=problem,
-        optimizer=describe(optimizer),
-        setting={**numbers(optimizer), "nsteps": nsteps, "noise": float(noise), "seed": seed},
+        optimizer=described,
+        setting=setting,
     )
+
+
+def parameter_of(optimizer: torch.optim.Optimizer, problem: Quadratic) -> Tensor:
+    """The one parameter of an optimizer that is to run on a problem.
+
+    Raises:
+        TypeError, ValueError: as `descend` says.
+    """
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        what = f"the class {optimizer.__name__}" if isinstance(optimizer, type) else type(optimizer).__name__
+        raise TypeError(f"descend needs an optimizer, such as SGDOptimizer([w], lr=0.1), got {what}")
+    if not isinstance(problem, Quadratic):
+        raise TypeError(f"problem must be a Quadratic, such as bowl(5), got {type(problem).__name__}")
+    closure = inspect.signature(type(optimizer).step).parameters.get("closure")
+    if closure is not None and closure.default is closure.empty:
+        raise ValueError(f"descend needs an optimizer whose step takes no closure, got {type(optimizer).__name__}")
+    params = [p for group in optimizer.param_groups for p in group["params"]]
+    if len(params) != 1:
+        raise ValueError(f"descend needs an optimizer of one parameter, got {len(params)}")
+    p: Tensor = params[0]
+    if p.shape != problem.b.shape:
+        raise ValueError(
+            f"the parameter must have shape {tuple(problem.b.shape)} to fit the problem, got {tuple(p.shape)}"
+        )
+    if p.dtype != torch.float64:
+        raise ValueError(f"the parameter must be float64, got {p.dtype}; make it with dtype=torch.float64")
+    if p.device != problem.b.device:
+        raise ValueError(f"the parameter must be on {problem.b.device}, where the problem is, got {p.device}")
+    if not p.requires_grad:
+        raise ValueError("the parameter must have requires_grad=True, or there is no gradient to follow")
+    if p.is_inference():
+        raise ValueError("the parameter must be made outside inference_mode, or there is no gradient to follow")
+    return p
+
+
+def whole(name: str, value: Any, low: float, high: float) -> int:
+    """The value as an int between two bounds.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or not low <= number <= high:
+        wanted = f">= {low}" if high == math.inf else "of 64 bits"
+        raise ValueError(f"{name} must be a whole number {wanted}, got {value!r}")
+    return number
+
+
+def level(noise: Any) -> float:
+    """The noise as a float.
+
+    Raises:
+        ValueError: if it is no finite number >= 0.
+    """
+    if not 0.0 <= real(noise) < math.inf:
+        raise ValueError(f"noise must be finite and >= 0, got {noise!r}")
+    return real(noise)
+
+
+def own_values(optimizer: torch.optim.Optimizer) -> dict[str, bytes]:
+    """The numbers, tensors and dictionaries that a class keeps on itself, pickled; a list is taken for a record."""
+    found = {}
+    for name, value in vars(optimizer).items():
+        kept = isinstance(value, (int, float, Tensor, dict)) and not isinstance(value, bool)
+        if kept and name not in ("defaults", "state") and not name.startswith("_optimizer_"):
+            try:
+                found[name] = pickle.dumps(value)
+            except Exception:  # pickle has no one error for what it cannot store
+                continue
+    return found
 
 
 def numbers(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
     """The class of an optimizer, and the hyper-parameters of its first group that are numbers, by name."""
-    group = {k: v for k, v in optimizer.param_groups[0].items() if isinstance(v, (int, float))}
-    return {"optimizer": type(optimizer).__name__} | {k: v for k, v in group.items() if not isinstance(v, bool)}
+    group = optimizer.param_groups[0]
+    group = {k: v.item() if isinstance(v, Tensor) and v.numel() == 1 else v for k, v in group.items()}
+    group = {k: v for k, v in group.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
+    return {"optimizer": type(optimizer).__name__} | group
 
 
 def describe(optimizer: torch.optim.Optimizer) -> str:
     """The optimizer in words, such as ``SGDMomentumOptimizer lr=0.1 momentum=0.5``; epsilon only if it is not 1e-8."""
-    group = optimizer.param_groups[0]
-    values = [f"{name}={group[name]:g}" for name in ("lr", "alpha", "momentum") if group.get(name) is not None]
+    group = numbers(optimizer)
+    values = [f"{name}={group[name]:g}" for name in ("lr", "alpha", "momentum") if name in group]
     values += [f"eps={group['eps']:g}"] if group.get("eps", 1e-8) != 1e-8 else []
     return " ".join([type(optimizer).__name__, *values])

@@ -28,9 +28,9 @@ from matplotlib.ticker import MaxNLocator, MultipleLocator
 from matplotlib.transforms import Bbox
 from torch import Tensor
 
-from .descent import Trajectory, descend
+from .descent import ONE_RUN, Trajectory, descend, parameter_of
 from .fonts import embedded_sparingly
-from .problems import START, Quadratic, start
+from .problems import START, Quadratic, lecture_bowl, real, start
 
 LIGHT = {
     "ink": "#1a1c20",
@@ -108,7 +108,7 @@ VERSIONS = {
 """What a figure is drawn with."""
 
 LEVELS = (0.05, 0.1, 0.5, 1, 2, 3, 4, 5, 6)
-XLIM, YLIM, WIDEST = (-0.6, 1.1), (-1.69, 1.69), 3.0
+XLIM, YLIM, WIDEST, FARTHEST = (-0.6, 1.1), (-1.69, 1.69), 3.0, 1e6
 
 w = start()
 """The parameter that the book's cells optimize, at the start (1, 1)."""
@@ -180,12 +180,11 @@ class Drawing:
         """Write the figure where ``path`` says: SVG if it ends in ``.svg``, PDF if it ends in ``.pdf``.
 
         Raises:
-            ValueError: for another ending.
+            TypeError: if that is no name of a file.
+            ValueError: for another ending, or a folder that does not exist.
             OSError: if the file cannot be written.
         """
-        path = Path(path)
-        if path.suffix not in (".pdf", ".svg"):
-            raise ValueError(f"a figure is saved as .pdf or .svg, got {str(path)!r}")
+        path = _file(path)
         path.write_bytes(self.pdf() if path.suffix == ".pdf" else self.svg().encode())
 
     def _repr_mimebundle_(
@@ -222,21 +221,35 @@ def output(
         noise: the standard deviation of each coordinate of the gradient's noise.
         fname: where to save the figure, as ``.pdf`` or ``.svg``; not saved without it.
         seed: of the noise.
-        start: where the run begins.
-        problem: another landscape than the lecture's bowl, such as a :func:`~optim_code.problems.bowl`.
+        start: where the run begins, two numbers.
+        problem: another landscape in two dimensions than the lecture's bowl, such as a
+            :func:`~optim_code.problems.bowl`.
 
     Returns:
         The figure, which a notebook shows if it is the last line of a cell; the run is its ``trajectory``.
 
     Raises:
-        ValueError: as :func:`~optim_code.descent.descend` and :meth:`Drawing.save` do.
+        TypeError, ValueError: as :func:`~optim_code.descent.descend` and :meth:`Drawing.save` do, before the run;
+            if ``start`` is not a point that can be drawn.
     """
-    params = [p for group in optimizer.param_groups for p in group["params"]]
-    if len(params) == 1 and params[0].shape == (len(start),):
-        params[0].data.copy_(torch.tensor(start, dtype=torch.float64))
-    run = descend(optimizer, problem, nsteps=nsteps, noise=noise, seed=seed)
-    noisy = f" with gradient noise {noise:g}" if noise else ""
-    alt = f"Path of {run.optimizer} over the contours of the bowl{noisy}: from {_where(start)} it {run.summary()}."
+    if fname is not None:
+        _file(fname)
+    problem = lecture_bowl() if problem is None else problem
+    p, begin = parameter_of(optimizer, problem), _point(start)
+    if len(p) != 2:
+        raise ValueError(f"output draws runs in two dimensions, got {len(p)}; use descend for more")
+    # The parameter stays where it is put, until another run.
+    with ONE_RUN:
+        before = p.detach().clone()
+        p.data.copy_(begin)
+        try:
+            run = descend(optimizer, problem, nsteps=nsteps, noise=noise, seed=seed)
+        except ValueError:
+            p.data.copy_(before)
+            raise
+    noisy = f" with gradient noise {run.setting['noise']:g}" if run.setting["noise"] else ""
+    where = _where(run.points[0].tolist())
+    alt = f"Path of {run.optimizer} over the contours of the bowl{noisy}: from {where} it {run.summary()}."
     return draw_paths({run.optimizer: run}, fname=fname, alt=alt)
 
 
@@ -252,9 +265,11 @@ def draw_paths(runs: Mapping[str, Trajectory], fname: str | Path | None = None, 
         The figure.
 
     Raises:
-        ValueError: for more than four runs.
+        ValueError: for more than four runs, or one that is not in two dimensions or begins too far out to be drawn.
     """
     _check_count(runs)
+    for run in runs.values():
+        _point(run.points[0].tolist())
     first = next(iter(runs.values()))
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(4.6, 5.4), layout="constrained")
@@ -447,9 +462,39 @@ def _draw_bowl(axes: Axes, problem: Quadratic, path: Tensor) -> None:
     axes.grid(False)
 
 
+def _file(fname: Any) -> Path:
+    """The file that a figure can be saved as; see `Drawing.save`."""
+    try:
+        path = Path(fname)
+    except TypeError:
+        raise TypeError(f"fname must be the name of a file, got {fname!r}") from None
+    if path.suffix not in (".pdf", ".svg"):
+        raise ValueError(f"a figure is saved as .pdf or .svg, got {str(path)!r}")
+    if not path.parent.is_dir():
+        raise ValueError(f"a figure is saved in a folder that exists, got {str(path)!r}")
+    if path.is_dir():
+        raise ValueError(f"a figure is saved as a file, but {str(path)!r} is a folder")
+    return path
+
+
+def _point(point: Any) -> Tensor:
+    """A point that axes can hold.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    try:
+        found = torch.tensor([real(x) for x in point], dtype=torch.float64)
+    except TypeError:
+        found = torch.empty(0)
+    if found.shape != (2,) or not bool((found.abs() < FARTHEST).all()):
+        raise ValueError(f"a path must start at two numbers between -1e6 and 1e6, got {point!r}")
+    return found
+
+
 def _drawable(points: Tensor) -> Tensor:
     """The points up to the first that no axes could hold, which a diverging run reaches soon."""
-    beyond = torch.nonzero(~(points.abs() < 1e6).all(dim=1))
+    beyond = torch.nonzero(~(points.abs() < FARTHEST).all(dim=1))
     return points[: int(beyond[0])] if len(beyond) else points
 
 

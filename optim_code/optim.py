@@ -7,6 +7,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import increment_version
+
+from .problems import real
 
 # What each hyper-parameter may be. The comparisons are written so that NaN fails them.
 RANGES: dict[str, tuple[str, Callable[[float], bool]]] = {
@@ -15,6 +18,10 @@ RANGES: dict[str, tuple[str, Callable[[float], bool]]] = {
     "momentum": (">= 0 and < 1", lambda x: 0.0 <= x < 1.0),
     "alpha": (">= 0 and < 1", lambda x: 0.0 <= x < 1.0),
 }
+
+# What a group may hold besides hyper-parameters: labels, and what torch's schedulers keep there.
+LABELS = {"params", "param_names", "name"}
+SCHEDULED = {"initial_lr", "max_lr", "min_lr", "swa_lr", "max_momentum", "base_momentum"}
 
 
 class Optim(torch.optim.Optimizer):
@@ -26,22 +33,44 @@ class Optim(torch.optim.Optimizer):
 
     Raises:
         ValueError: if ``lr`` or ``eps`` is negative, infinite or NaN, or ``momentum`` or ``alpha`` lies outside
-            [0, 1).
+            [0, 1); if a group sets what the method does not have, such as ``weight_decay``.
 
-    Everything torch does with an optimizer works: ``zero_grad``, ``state_dict``, parameter groups,
-    learning-rate schedulers. Unlike ``torch.optim``, NaN is refused.
+    What torch does with an optimizer works: ``zero_grad``, ``state_dict``, parameter groups, hooks, learning-rate
+    schedulers, ``torch.compile``. Five things are stricter, each with one line that says so:
+
+    - NaN is refused, and so is a hyper-parameter that the method does not have.
+    - ``lr`` may be a tensor without dimensions; the other hyper-parameters are plain numbers.
+    - ``load_state_dict`` refuses the checkpoint of an optimizer with other hyper-parameters.
+    - A method with an ``eps`` squares the gradient: it takes real parameters with dense gradients, not float16.
+    - A scheduler that also cycles the momentum (``CyclicLR`` and ``OneCycleLR`` do) needs a method that has one;
+      for any other, give it ``cycle_momentum=False``.
     """
 
     def __init__(self, params: Any, defaults: dict[str, Any]) -> None:
         super().__init__(params, defaults)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Add a group of parameters; torch calls this for the first groups too, so here is the one check."""
-        for name, value in {**self.defaults, **param_group}.items():
-            expected, holds = RANGES.get(name, ("", None))
-            if holds is not None and not _satisfies(holds, value):
-                raise ValueError(f"{name} must be {expected}, got {value!r}")
+        """Add a group of parameters; torch calls this for the first groups too.
+
+        Raises:
+            ValueError: for a hyper-parameter that the method does not have, or that is out of its range.
+        """
+        unknown = [name for name in param_group if name not in {*self.defaults, *LABELS, *SCHEDULED}]
+        if unknown:
+            known = ", ".join(self.defaults) or "nothing"
+            raise ValueError(f"{type(self).__name__} has no {unknown[0]}; a group may set {known}")
+        check_values({**self.defaults, **param_group})
         super().add_param_group(param_group)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take over a checkpoint or a pickle; torch calls this when all is read, so a refusal changes nothing."""
+        for mine, theirs in zip(self.__dict__.get("param_groups", ()), state["param_groups"], strict=False):
+            here, there = ({*group} - LABELS - SCHEDULED - {"differentiable"} for group in (mine, theirs))
+            if here != there:
+                has, holds = (", ".join(sorted(map(str, names))) or "nothing" for names in (here, there))
+                raise ValueError(f"{type(self).__name__} has {has}, but the checkpoint is of a method with {holds}")
+            check_values(theirs)
+        super().__setstate__(state)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -52,6 +81,9 @@ class Optim(torch.optim.Optimizer):
 
         Returns:
             What ``closure`` returned, or None without one.
+
+        Raises:
+            TypeError: for a parameter of a type that the method cannot handle.
         """
         loss = None
         if closure is not None:
@@ -60,14 +92,17 @@ class Optim(torch.optim.Optimizer):
         for group in self.param_groups:
             for p in group["params"]:
                 if p.grad is not None:
+                    check_type(self, p, group)
                     self.my_step(p, self.state[p], group)
+                    increment_version(p)  # `p.data` hides a change from autograd
         return loss
 
     def my_step(self, p: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
         """Update one parameter in place: the method that a subclass writes.
 
         Args:
-            p: the parameter; ``p.data`` holds its values, ``p.grad.data`` its gradient, of the same shape.
+            p: the parameter; ``p.data`` holds its values, ``p.grad.data`` its gradient, of the same shape. ``step``
+                runs under ``no_grad``, so ``p`` and ``p.grad`` will do as well.
             state: what the optimizer remembers of this parameter from step to step; empty at the first step.
             group: the hyper-parameters by name, such as ``group["lr"]``; read them at every step, for a
                 scheduler may change them.
@@ -78,8 +113,33 @@ class Optim(torch.optim.Optimizer):
         raise NotImplementedError(f"{type(self).__name__} must define my_step(self, p, state, group)")
 
 
-def _satisfies(holds: Callable[[float], bool], value: Any) -> bool:
-    try:
-        return bool(holds(float(value)))
-    except (TypeError, ValueError):
-        return False
+def check_values(group: dict[str, Any]) -> None:
+    """Check the hyper-parameters of a group.
+
+    Raises:
+        ValueError: for one that is out of its range, or a tensor where a number is wanted.
+    """
+    for name in RANGES.keys() & group.keys():
+        value, (expected, holds) = group[name], RANGES[name]
+        if isinstance(value, Tensor) and (name != "lr" or value.ndim or value.requires_grad):
+            wanted = "a number, or a tensor without dimensions and gradient" if name == "lr" else "a plain number"
+            raise ValueError(f"{name} must be {wanted}, got a tensor of shape {tuple(value.shape)}")
+        if not holds(real(value)):
+            raise ValueError(f"{name} must be {expected}, got {value!r}")
+
+
+def check_type(optimizer: Optim, p: Tensor, group: dict[str, Any]) -> None:
+    """Refuse a parameter whose gradient cannot be squared: in float16 squares overflow from 256 on, and turn to zero
+    below 0.0002; the square of a complex number is not that of its size. Methods that square have an ``eps``.
+
+    Raises:
+        TypeError: for a float16 or complex parameter, or a sparse gradient.
+    """
+    if "eps" in group:
+        kind = "" if p.grad is None or p.grad.layout == torch.strided else "sparse gradients"
+        kind = str(p.dtype) if p.is_complex() or p.dtype == torch.float16 else kind
+        if kind:
+            raise TypeError(
+                f"{type(optimizer).__name__} squares gradients, which fails for {kind}; "
+                "use dense float32, float64 or bfloat16"
+            )

@@ -24,7 +24,7 @@ class SGDOptimizer(Optim):
         super().__init__(params, dict(lr=lr))
 
     def my_step(self, p, state, group):
-        p.data.add_(p.grad.data, alpha=-group["lr"])
+        p.add_(p.grad, alpha=-group["lr"])
 
 
 class SGDMomentumOptimizer(Optim):
@@ -46,9 +46,9 @@ class SGDMomentumOptimizer(Optim):
 
     def my_step(self, p, state, group):
         if not state:
-            state["v"] = torch.zeros_like(p.data)
-        state["v"] = group["momentum"] * state["v"] + p.grad.data
-        p.data.add_(state["v"], alpha=-group["lr"])
+            state["v"] = torch.zeros_like(p)
+        state["v"].mul_(group["momentum"]).add_(p.grad)
+        p.add_(state["v"], alpha=-group["lr"])
 
 
 class RMSPropOptimizer(Optim):
@@ -72,11 +72,12 @@ class RMSPropOptimizer(Optim):
         super().__init__(params, dict(lr=lr, alpha=alpha, eps=eps))
 
     def my_step(self, p, state, group):
-        alpha, g = group["alpha"], p.grad.data
+        alpha, g = group["alpha"], p.grad
         if not state:
-            state["v"] = torch.zeros_like(p.data)
-        state["v"] = alpha * state["v"] + (1 - alpha) * g**2
-        p.data -= group["lr"] * g / (state["v"].sqrt() + group["eps"])
+            state["v"] = torch.zeros_like(p)
+        state["v"].mul_(alpha).addcmul_(g, g, value=1 - alpha)
+        root = state["v"].sqrt().add_(group["eps"])
+        p.addcdiv_(g, root, value=-group["lr"])
 
 
 class AdamOptimizer(Optim):
@@ -106,14 +107,15 @@ class AdamOptimizer(Optim):
         super().__init__(params, defaults)
 
     def my_step(self, p, state, group):
-        alpha, beta, g = group["alpha"], group["momentum"], p.grad.data
+        alpha, beta, g = group["alpha"], group["momentum"], p.grad
         if not state:
             state["t"] = 0
-            state["m"] = torch.zeros_like(p.data)
-            state["v"] = torch.zeros_like(p.data)
+            state["m"] = torch.zeros_like(p)
+            state["v"] = torch.zeros_like(p)
         state["t"] += 1
-        state["m"] = beta * state["m"] + (1 - beta) * g
-        state["v"] = alpha * state["v"] + (1 - alpha) * g**2
+        state["m"].lerp_(g, 1 - beta)
+        state["v"].mul_(alpha).addcmul_(g, g, value=1 - alpha)
         m_hat = state["m"] / (1 - beta ** state["t"])
         v_hat = state["v"] / (1 - alpha ** state["t"])
-        p.data -= group["lr"] * m_hat / (v_hat.sqrt() + group["eps"])
+        root = v_hat.sqrt_().add_(group["eps"])
+        p.addcdiv_(m_hat, root, value=-group["lr"])

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
+from typing import Any
 
 import torch
 from torch import Tensor
 
 START = (1.0, 1.0)
 """Where every run of the book begins."""
+
+
+def real(value: Any) -> float:
+    """The value as a float; NaN if it is no real number, and infinity if it is too large: comparisons refuse both."""
+    if isinstance(value, Tensor):
+        value = value.item() if value.numel() == 1 and not value.is_complex() else None
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
 
 
 class Quadratic:
@@ -24,17 +38,20 @@ class Quadratic:
     Source: the chapter *The bowl*, equation ``def-quadratic``.
     """
 
+    @torch.inference_mode(False)
     def __init__(self, A: Tensor, b: Tensor | None = None) -> None:
-        self.A = torch.as_tensor(A, dtype=torch.float64)
+        self.A = _numbers("A", A)
         if self.A.ndim != 2 or self.A.shape[0] != self.A.shape[1] or not torch.allclose(self.A, self.A.T):
             raise ValueError(f"A must be a symmetric matrix, got {self.A.tolist()}")
+        if len(self.A) == 0:
+            raise ValueError("A must have a row for each dimension, got none")
         self.curvatures = torch.linalg.eigvalsh(self.A)
         # Bowls side by side have a matrix of zeros around its diagonal, and to multiply by it is most of a long run.
         diagonal = self.A.diagonal()
         self._diagonal = diagonal if torch.equal(self.A, torch.diag(diagonal)) else None
         if not self.curvatures[0] > 0:
             raise ValueError(f"A must be positive definite, got eigenvalues {self.curvatures.tolist()}")
-        self.b = torch.zeros(len(self.A), dtype=torch.float64) if b is None else torch.as_tensor(b, dtype=torch.float64)
+        self.b = torch.zeros(len(self.A), dtype=torch.float64) if b is None else _numbers("b", b)
         if self.b.shape != self.A.shape[:1]:
             raise ValueError(f"b must have shape {tuple(self.A.shape[:1])} to fit A, got {tuple(self.b.shape)}")
 
@@ -64,6 +81,17 @@ class Quadratic:
         return float(self.curvatures[-1] / self.curvatures[0])
 
 
+def _numbers(name: str, values: Any) -> Tensor:
+    """The values as a float64 tensor of its own, which no later change of theirs reaches."""
+    try:
+        numbers = torch.as_tensor(values, dtype=torch.float64).detach().clone()
+    except (TypeError, ValueError, RuntimeError):
+        raise ValueError(f"{name} must be a tensor of numbers, got {values!r:.60}") from None
+    if not bool(numbers.isfinite().all()):
+        raise ValueError(f"{name} must have finite numbers only, got {numbers.tolist()}")
+    return numbers
+
+
 def lecture_bowl() -> Quadratic:
     r"""The bowl of the book, :math:`f(w) = \tfrac12 (w_1^2 + 5 w_2^2)`, with curvatures 1 and 5."""
     return Quadratic(torch.diag(torch.tensor([1.0, 5.0], dtype=torch.float64)))
@@ -79,10 +107,10 @@ def bowl(condition_number: float = 5.0, rotation: float = 0.0) -> Quadratic:
     Raises:
         ValueError: if an argument is out of range.
     """
-    if not 1.0 <= condition_number < math.inf:
-        raise ValueError(f"condition_number must be finite and >= 1, got {condition_number}")
-    if not math.isfinite(rotation):
-        raise ValueError(f"rotation must be a finite angle in degrees, got {rotation}")
+    if not 1.0 <= real(condition_number) < math.inf:
+        raise ValueError(f"condition_number must be finite and >= 1, got {condition_number!r}")
+    if not math.isfinite(real(rotation)):
+        raise ValueError(f"rotation must be a finite angle in degrees, got {rotation!r}")
     c, s = math.cos(math.radians(rotation)), math.sin(math.radians(rotation))
     turn = torch.tensor([[c, -s], [s, c]], dtype=torch.float64)
     A = turn @ torch.diag(torch.tensor([1.0, condition_number], dtype=torch.float64)) @ turn.T

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import random
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -269,3 +271,160 @@ def test_bowls_side_by_side_are_the_same_sums_as_any_quadratic():
     points = torch.linspace(-2, 2, 24, dtype=torch.float64).reshape(4, 6)
     plain, turned = Quadratic(A, b), Quadratic(turn @ A @ turn.T, turn @ b)
     assert torch.allclose(plain(points), turned(points @ turn.T), rtol=1e-12)
+
+
+# --- what is refused, in one line, and what holds whatever the caller does
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "said"),
+    [
+        (dict(seed=-(2**70)), ValueError, "seed must be a whole number of 64 bits, got -1180591620717411303424"),
+        (dict(seed=1.5), ValueError, "seed must be a whole number of 64 bits, got 1.5"),
+        (dict(seed="x"), ValueError, "seed must be a whole number of 64 bits, got 'x'"),
+        (dict(seed=None), ValueError, "seed must be a whole number of 64 bits, got None"),
+        (dict(noise="1"), ValueError, "noise must be finite and >= 0, got '1'"),
+        (dict(noise=None), ValueError, "noise must be finite and >= 0, got None"),
+        (dict(noise=1j), ValueError, "noise must be finite and >= 0, got 1j"),
+        (dict(noise=10**400), ValueError, "noise must be finite and >= 0, got 1000"),
+        (dict(nsteps="3"), ValueError, "nsteps must be a whole number >= 0, got '3'"),
+        (dict(nsteps=None), ValueError, "nsteps must be a whole number >= 0, got None"),
+        (dict(problem="bowl"), TypeError, r"problem must be a Quadratic, such as bowl\(5\), got str"),
+        (dict(problem=bowl), TypeError, r"problem must be a Quadratic, such as bowl\(5\), got function"),
+    ],
+)
+def test_a_refused_argument_leaves_parameter_and_state_alone(arguments, error, said):
+    p = start()
+    optimizer = AdamOptimizer([p], lr=0.1, alpha=0.9, momentum=0.9)
+    p.grad = torch.ones(2, dtype=torch.float64)
+    optimizer.step()
+    at, state = p.tolist(), dict(optimizer.state[p])
+    with pytest.raises(error, match=f"^{said}"):
+        descend(optimizer, **arguments)
+    assert p.tolist() == at
+    assert optimizer.state[p] == state
+
+
+def test_what_is_no_optimizer_is_refused():
+    for wrong, what in ((SGDOptimizer, "the class SGDOptimizer"), ("sgd", "str"), (w, "Tensor"), (None, "NoneType")):
+        with pytest.raises(TypeError, match=rf"^descend needs an optimizer, such as SGDOptimizer\(.*\), got {what}$"):
+            descend(wrong)
+
+
+@pytest.mark.parametrize("name", sorted(n for n, c in vars(torch.optim).items() if isinstance(c, type)))
+def test_every_optimizer_of_torchs_runs_twice_alike_or_is_refused_in_one_line(name):
+    if name in ("Optimizer", "Muon"):  # the base class, and one for matrices: torch refuses to make them of a vector
+        with pytest.raises((TypeError, ValueError)):
+            getattr(torch.optim, name)([start()])
+        return
+    optimizer = getattr(torch.optim, name)([start()])
+    if name in ("LBFGS", "SparseAdam"):
+        with pytest.raises(ValueError, match=name) as caught:
+            descend(optimizer)
+        assert "\n" not in str(caught.value)
+        return
+    first, second = (descend(optimizer, nsteps=5, noise=0.1) for _ in range(2))
+    assert torch.equal(first.points, second.points)
+    assert not torch.equal(first.points[0], first.points[-1])
+    assert first.optimizer.startswith(name)
+    assert all(isinstance(value, (str, int, float)) for value in first.setting.values())
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_a_run_has_gradients_whatever_mode_the_caller_is_in(mode):
+    tilted = [[2.0, 1.0], [1.0, 3.0]]
+    usual = descend(SGDOptimizer([w], lr=0.1), Quadratic(tilted))
+    with mode():
+        assert torch.equal(descend(SGDOptimizer([w], lr=0.1), Quadratic(tilted)).points, usual.points)
+        p = start()
+    if mode is torch.inference_mode:
+        with pytest.raises(ValueError, match="outside inference_mode"):
+            descend(SGDOptimizer([p], lr=0.1))
+
+
+@pytest.mark.parametrize("at", [math.nan, math.inf, 1e200, -1e160])
+def test_a_run_that_cannot_begin_is_refused(at):
+    p = torch.tensor([at, 1.0], dtype=torch.float64, requires_grad=True)
+    with pytest.raises(ValueError, match=r"^a run must start where the cost is finite, got ") as caught:
+        descend(SGDOptimizer([p], lr=0.1))
+    assert f"{at:g}" in str(caught.value)
+
+
+class Counts(Optim):
+    """A class that keeps on itself what belongs in ``state``."""
+
+    def __init__(self, params, lr, kind):
+        super().__init__(params, dict(lr=lr))
+        self.kind, self.kept, self.seen = kind, {"number": 0, "tensor": torch.zeros(2).double(), "dict": {}}[kind], []
+
+    def my_step(self, p, state, group):
+        self.seen.append(p.tolist())
+        if self.kind == "number":
+            self.kept += 1
+            p.data -= group["lr"] / self.kept * p.grad.data
+        elif self.kind == "tensor":
+            self.kept.mul_(0.5).add_(p.grad.data)
+            p.data -= group["lr"] * self.kept
+        else:
+            self.kept[p] = 0.5 * self.kept.get(p, 0.0) + p.grad.data
+            p.data -= group["lr"] * self.kept[p]
+
+
+@pytest.mark.parametrize("kind", ["number", "tensor", "dict"])
+def test_what_outlasts_a_run_on_self_is_said(kind):
+    optimizer = Counts([start()], lr=0.1, kind=kind)
+    said = "^Counts keeps kept on self, which outlasts the run, so another run may differ; keep it in state, or "
+    with pytest.warns(UserWarning, match=said) as warned:
+        first = descend(optimizer)
+    assert len(warned) == 1
+    assert warned[0].filename == __file__
+    with pytest.warns(UserWarning, match=said):
+        assert not torch.equal(first.points, descend(optimizer).points)
+
+
+def test_hyper_parameters_and_a_parameter_that_a_step_replaces_are_put_back():
+    class Falls(SGDOptimizer):
+        def my_step(self, p, state, group):
+            p.data = p.data - group["lr"] * p.grad.data
+            group["lr"] *= 0.9
+
+    p = start()
+    place, optimizer = p.data_ptr(), Falls([p], lr=0.1)
+    first = descend(optimizer)
+    assert optimizer.param_groups[0]["lr"] == 0.1
+    assert p.tolist() == [1.0, 1.0]
+    assert p.data_ptr() == place
+    assert torch.equal(first.points, descend(optimizer).points)
+    assert first.setting["lr"] == 0.1
+
+
+def test_runs_in_several_threads_do_not_meet():
+    optimizer = AdamOptimizer([w], lr=0.1, alpha=0.9, momentum=0.9)
+    alone = descend(optimizer, nsteps=300, noise=0.1).points
+    # A step that lets the others go on, in the middle of the run.
+    optimizer.register_step_post_hook(lambda *_: time.sleep(0))
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: descend(optimizer, nsteps=300, noise=0.1).points, range(8)))
+    assert all(torch.equal(points, alone) for points in found)
+    assert w.tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    "A", ["x", None, 3, [], [[]], [[1.0, 2.0], [3.0]], [[math.nan, 0], [0, 1]], [[math.inf]]], ids=str
+)
+def test_what_is_no_matrix_is_refused_in_one_line(A):
+    with pytest.raises(ValueError, match=r"^A must ") as caught:
+        Quadratic(A)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_quadratic_does_not_change_with_the_tensor_that_it_was_made_of():
+    A = torch.eye(2, dtype=torch.float64)
+    problem = Quadratic(A)
+    A[0, 0] = -1
+    assert problem.A.tolist() == [[1.0, 0.0], [0.0, 1.0]]
+    for arguments in (dict(condition_number="5"), dict(condition_number=None), dict(rotation="x"), dict(rotation=1j)):
+        with pytest.raises(
+            ValueError, match=f"{next(iter(arguments))} must be .*, got {next(iter(arguments.values()))!r}"
+        ):
+            bowl(**arguments)

@@ -18,6 +18,7 @@ from matplotlib import font_manager
 from optim_code import AdamOptimizer, SGDOptimizer, fonts, output, w
 from optim_code.descent import descend
 from optim_code.figures import DARK, LIGHT, LINES, Drawing, dark, draw_bars, draw_lines, draw_paths
+from optim_code.problems import Quadratic
 
 
 def test_output_writes_the_pdf_where_fname_says(tmp_path):
@@ -40,6 +41,63 @@ def test_output_puts_the_parameter_at_the_start_first():
     drawing = output(SGDOptimizer([p], lr=0.1), nsteps=3)
     assert drawing.trajectory.points[0].tolist() == [1.0, 1.0]
     assert p.tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    "where",
+    [(1, 2, 3), (1,), (), 3, None, "ab", ("1", "2"), (1j, 0), (float("nan"), 1), (1e200, 1), (-1e6, 0)],
+    ids=str,
+)
+def test_a_start_that_is_no_point_of_the_picture_is_refused_and_moves_nothing(where):
+    p = torch.tensor([0.5, 0.25], dtype=torch.float64, requires_grad=True)
+    with pytest.raises(ValueError, match=r"^a path must start at two numbers between -1e6 and 1e6, got ") as caught:
+        output(SGDOptimizer([p], lr=0.1), start=where)
+    assert repr(where) in str(caught.value)
+    assert p.tolist() == [0.5, 0.25]
+
+
+@pytest.mark.parametrize("kind", [tuple, list, torch.tensor])
+def test_the_alt_text_says_where_the_run_started(kind):
+    drawing = output(SGDOptimizer([w], lr=0.1), start=kind([-0.5, 2]))
+    assert drawing.trajectory.points[0].tolist() == [-0.5, 2.0]
+    assert "from (-0.5, 2) it" in drawing.alt
+    output(SGDOptimizer([w], lr=0.1))
+
+
+def test_what_cannot_be_drawn_is_refused_before_anything_moves():
+    three = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64, requires_grad=True)
+    with pytest.raises(ValueError, match="output draws runs in two dimensions, got 3"):
+        output(SGDOptimizer([three], lr=0.1), problem=Quadratic(torch.eye(3)))
+    with pytest.raises(ValueError, match=r"shape \(2,\) to fit the problem, got \(3,\)"):
+        output(SGDOptimizer([three], lr=0.1), start=(1, 2, 3))
+    with pytest.raises(ValueError, match="seed must be"):
+        output(SGDOptimizer([three.detach()[:2].clone().requires_grad_()], lr=0.1), seed="x")
+    far = torch.tensor([1e20, 1.0], dtype=torch.float64, requires_grad=True)
+    with pytest.raises(ValueError, match="a path must start at two numbers"):
+        draw_paths({"far": descend(SGDOptimizer([far], lr=0.1))})
+    whole = torch.tensor([1, 2])
+    with pytest.raises(ValueError, match="must be float64"):
+        output(SGDOptimizer([whole], lr=0.1))
+    assert whole.tolist() == [1, 2]
+
+
+def test_a_bad_name_of_a_file_is_refused_before_the_run(tmp_path):
+    class Walks(SGDOptimizer):
+        def my_step(self, p, state, group):
+            raise AssertionError("it ran")
+
+    (tmp_path / "folder.pdf").mkdir()
+    for fname, error, said in (
+        ("a.png", ValueError, r"a figure is saved as \.pdf or \.svg, got 'a\.png'"),
+        ("", ValueError, r"a figure is saved as \.pdf or \.svg"),
+        (tmp_path / "none" / "a.pdf", ValueError, "a figure is saved in a folder that exists, got .*none"),
+        (tmp_path / "folder.pdf", ValueError, "a figure is saved as a file, but .* is a folder"),
+        (3, TypeError, "fname must be the name of a file, got 3"),
+        (b"a.pdf", TypeError, "fname must be the name of a file, got b'a.pdf'"),
+    ):
+        with pytest.raises(error, match=said) as caught:
+            output(Walks([w], lr=0.1), fname=fname)
+        assert "\n" not in str(caught.value)
 
 
 def test_the_alt_text_is_computed_from_the_run():

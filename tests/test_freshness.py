@@ -159,7 +159,7 @@ WALKS = "from optim_code import SGDOptimizer, output, w\n\noutput(SGDOptimizer([
         ("trials", "NSTEPS = 50", "NSTEPS = 51", {CHECKS, GETS, CALLS}),
         ("judging", "TOLERANCE = 1e-5", "TOLERANCE = 1e-6", {CHECKS, GETS, CALLS}),
         ("figures", "nsteps: int = 20", "nsteps: int = 21", {WALKS, GETS, CALLS}),
-        ("optimizers", 'p.data.add_(p.grad.data, alpha=-group["lr"])', "pass", {WALKS, CHECKS, GETS, CALLS}),
+        ("optimizers", 'p.add_(p.grad, alpha=-group["lr"])', "pass", {WALKS, CHECKS, GETS, CALLS}),
         ("optimizers", 'state["t"] += 1', 'state["t"] += 2', {WALKS, CHECKS, GETS, CALLS}),
     ],
 )

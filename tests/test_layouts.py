@@ -220,7 +220,7 @@ def test_check_knows_the_updates_of_sections_anywhere(book: Copy) -> None:
     assert sorted(found) == ["update-adam", "update-momentum", "update-rmsprop", "update-sgd"]
 
 
-TRIPLED = ('group["lr"] * g /', '3 * group["lr"] * g /')
+TRIPLED = ("p.addcdiv_(g, root, ", "p.addcdiv_(3 * g, root, ")
 
 
 def test_a_package_beside_the_modules_hides_none_of_them(book: Copy, tmp_path: Path) -> None:

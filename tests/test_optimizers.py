@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
+import pickle
+import weakref
 
 import pytest
 import torch
@@ -269,3 +271,272 @@ def test_a_copy_of_an_optimizer_is_independent(cls):
     q.grad = torch.ones(2, dtype=torch.float64)
     twin.step()
     assert torch.equal(p, before)
+
+
+# --- what torch does, step for step and type for type
+
+
+METHODS = ["sgd", "momentum", "rmsprop", "adam"]
+EXACT = {torch.float32: 2e-6, torch.bfloat16: 2**-6}
+
+
+def seen_by_both(name: str, first: list[Tensor], gradients: list[list[Tensor]]) -> list[list[Tensor]]:
+    """Where the book's class and torch's take the same parameters by the same gradients."""
+    sides = []
+    for make in TWINS[name]:
+        params = [nn.Parameter(p.clone()) for p in first]
+        optimizer = make(params)
+        for step in gradients:
+            for p, g in zip(params, step, strict=True):
+                p.grad = g.clone()
+            optimizer.step()
+        sides.append([p.detach() for p in params])
+    return sides
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("dtype", EXACT)
+def test_in_lower_precision_it_rounds_about_as_torch_does(name, dtype):
+    first, gradients = network_gradients(60)
+    first, gradients = [p.to(dtype) for p in first], [[g.to(dtype) for g in step] for step in gradients]
+    for ours, theirs in zip(*seen_by_both(name, first, gradients), strict=True):
+        assert ours.dtype == dtype
+        assert torch.allclose(ours.double(), theirs.double(), rtol=EXACT[dtype], atol=EXACT[dtype])
+
+
+def test_state_is_made_once_and_then_changed_in_place():
+    for cls in OURS:
+        p = nn.Parameter(torch.ones(3))
+        optimizer = cls([p], **OURS[cls])
+        places = []
+        for _ in range(3):
+            p.grad = torch.ones(3)
+            optimizer.step()
+            places.append({k: v.data_ptr() for k, v in optimizer.state[p].items() if isinstance(v, Tensor)})
+        assert places[0] == places[1] == places[2]
+        assert all(not v.requires_grad for v in optimizer.state[p].values() if isinstance(v, Tensor))
+
+
+class Peak(torch.utils._python_dispatch.TorchDispatchMode):
+    """The most bytes that tensors made meanwhile hold at one time."""
+
+    def __init__(self):
+        super().__init__()
+        self.held, self.peak = weakref.WeakKeyDictionary(), 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        made = func(*args, **(kwargs or {}))
+        if isinstance(made, Tensor) and all(made is not x for x in args):
+            self.held[made.untyped_storage()] = made.untyped_storage().nbytes()
+            self.peak = max(self.peak, sum(self.held.values()))
+        return made
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_step_makes_no_more_copies_at_a_time_than_torchs(name):
+    peaks = []
+    for make in TWINS[name]:
+        p = nn.Parameter(torch.ones(1000))
+        optimizer = make([p])
+        for group in optimizer.param_groups if "foreach" in optimizer.defaults else ():
+            group["foreach"] = False
+        p.grad = torch.ones(1000)
+        optimizer.step()
+        with Peak() as seen:
+            optimizer.step()
+        peaks.append(seen.peak // (4 * 1000))
+    assert peaks[0] <= peaks[1]
+    assert peaks[0] == {"sgd": 0, "momentum": 0, "rmsprop": 1, "adam": 2}[name]
+
+
+@pytest.mark.parametrize("cls", OURS)
+def test_a_graph_from_before_the_step_is_noticed(cls):
+    """Backward through weights that have changed since would give a wrong gradient."""
+
+    class Student(cls):
+        def my_step(self, p, state, group):
+            p.data.mul_(0.5)
+
+    for made in (cls, Student):
+        a, b = (torch.tensor([2.0], requires_grad=True) for _ in range(2))
+        optimizer = made([a, b], **OURS[cls])
+        loss = (a * b).sum()
+        loss.backward(retain_graph=True)
+        optimizer.step()
+        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+            loss.backward()
+
+
+@pytest.mark.parametrize("dtype", [torch.complex64, torch.complex128])
+def test_a_complex_parameter_is_right_or_refused(dtype):
+    torch.manual_seed(3)
+    first, gradients = [torch.randn(4, dtype=dtype)], [[torch.randn(4, dtype=dtype)] for _ in range(20)]
+    for name in ("sgd", "momentum"):
+        (ours,), (theirs,) = seen_by_both(name, first, gradients)
+        assert torch.allclose(ours, theirs, rtol=1e-5)
+    for name in ("rmsprop", "adam"):
+        with pytest.raises(TypeError, match=rf"squares gradients, which fails for {dtype}; use dense float32"):
+            seen_by_both(name, first, gradients)
+
+
+def test_a_half_precision_parameter_is_right_or_refused():
+    first = [torch.ones(3, dtype=torch.float16)]
+    gradients = [[torch.full((3,), g, dtype=torch.float16)] for g in (300.0, *[1.0] * 20)]
+    for name in ("sgd", "momentum"):
+        (ours,), (theirs,) = seen_by_both(name, first, gradients)
+        assert torch.equal(ours, theirs)
+    for name in ("rmsprop", "adam"):
+        with pytest.raises(TypeError, match=r"squares gradients, which fails for torch\.float16; use dense float32"):
+            seen_by_both(name, first, gradients)
+    # One that becomes so after the optimizer was made is refused, too.
+    net = nn.Linear(2, 1)
+    optimizer = RMSPropOptimizer(net.parameters(), lr=0.1, alpha=0.9)
+    net.half()(torch.ones(1, 2, dtype=torch.float16)).sum().backward()
+    with pytest.raises(TypeError, match="float16"):
+        optimizer.step()
+
+
+@pytest.mark.parametrize("cls", OURS)
+def test_sparse_gradients_are_right_or_refused(cls):
+    def run(sparse):
+        torch.manual_seed(0)
+        table = nn.Embedding(6, 2, sparse=sparse)
+        optimizer = cls(table.parameters(), **OURS[cls])
+        for rows in ([0, 1], [1, 5]):
+            optimizer.zero_grad()
+            table(torch.tensor(rows)).sum().backward()
+            optimizer.step()
+        return table.weight.detach()
+
+    if cls in (SGDOptimizer, SGDMomentumOptimizer):
+        assert torch.allclose(run(True), run(False))
+    else:
+        with pytest.raises(TypeError, match="squares gradients, which fails for sparse gradients"):
+            run(True)
+
+
+# --- what would be ignored, or go wrong later
+
+
+@pytest.mark.parametrize("cls", OURS)
+@pytest.mark.parametrize("name", ["lr", "momentum", "alpha", "eps"])
+@pytest.mark.parametrize("value", ["0.1", None, True, 1j, [0.1], 10**400, torch.ones(2), torch.ones(1)], ids=str)
+def test_a_hyper_parameter_that_is_no_number_is_refused(cls, name, value):
+    if name in OURS[cls]:
+        for make in (
+            lambda: cls([start()], **{**OURS[cls], name: value}),
+            lambda: cls([dict(params=[start()], **{name: value})], **OURS[cls]),
+        ):
+            with pytest.raises(ValueError, match=rf"^{name} must be ") as caught:
+                make()
+            assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_learning_rate_may_be_a_tensor_without_dimensions(name):
+    lr = torch.tensor(0.01, dtype=torch.float64)
+    torch.manual_seed(1)
+    gradients = torch.randn(5, 2, dtype=torch.float64)
+    sides = []
+    for group in (dict(lr=lr), dict(lr=0.01)):
+        p = start()
+        optimizer = TWINS[name][0]([dict(params=[p], **group)])
+        scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.5)
+        for g in gradients:
+            p.grad = g.clone()
+            optimizer.step()
+            scheduler.step()
+        sides.append(p.detach())
+    assert torch.allclose(*sides, rtol=1e-12)
+    with pytest.raises(ValueError, match=r"^lr must be a number, or a tensor without dimensions and gradient"):
+        TWINS[name][0]([dict(params=[start()], lr=torch.tensor(0.1, requires_grad=True))])
+
+
+@pytest.mark.parametrize("cls", OURS)
+@pytest.mark.parametrize(
+    "key", ["weight_decay", "maximize", "betas", "nesterov", "momentun", "learning_rate", "foreach"]
+)
+def test_what_a_method_has_not_cannot_be_set_in_a_group(cls, key):
+    said = rf"^{cls.__name__} has no {key}; a group may set {', '.join(OURS[cls])}$"
+    with pytest.raises(ValueError, match=said):
+        cls([dict(params=[start()], **{key: 0.1})], **OURS[cls])
+    optimizer = cls([start()], **OURS[cls])
+    with pytest.raises(ValueError, match=said):
+        optimizer.add_param_group(dict(params=[start()], **{key: 0.1}))
+    assert len(optimizer.param_groups) == 1
+    # Its own, a label, and where a schedule began may be.
+    cls([dict(params=[start()], name="head", initial_lr=0.5, **OURS[cls])], **OURS[cls])
+    cls([("w", start())], **OURS[cls])
+
+
+def optimizers_of_all_kinds() -> list[torch.optim.Optimizer]:
+    mine = [cls([start()], **OURS[cls]) for cls in OURS]
+    return [*mine, *(getattr(torch.optim, name)([start()]) for name in ("SGD", "RMSprop", "Adam", "AdamW", "Adagrad"))]
+
+
+@pytest.mark.parametrize("cls", OURS)
+def test_a_checkpoint_of_another_optimizer_is_refused_and_changes_nothing(cls):
+    for other in optimizers_of_all_kinds():
+        (q,) = other.param_groups[0]["params"]
+        q.grad = torch.ones(2, dtype=torch.float64)
+        other.step()
+        p = start()
+        optimizer = cls([p], **{**OURS[cls], "lr": 0.5})
+        p.grad = torch.ones(2, dtype=torch.float64)
+        optimizer.step()
+        before = copy.deepcopy(optimizer.state_dict())
+        if type(other) is cls:
+            optimizer.load_state_dict(other.state_dict())
+            assert optimizer.param_groups[0]["lr"] == 0.1
+            continue
+        with pytest.raises(
+            ValueError, match=rf"^{cls.__name__} has .*, but the checkpoint is of a method with .*"
+        ) as e:
+            optimizer.load_state_dict(other.state_dict())
+        assert "\n" not in str(e.value)
+        assert str(before) == str(optimizer.state_dict())
+
+
+@pytest.mark.parametrize("cls", OURS)
+def test_a_checkpoint_with_a_bad_number_is_refused_and_one_that_was_scheduled_is_not(cls):
+    p, q = start(), start()
+    optimizer, fresh = cls([p], **OURS[cls]), cls([q], **OURS[cls])
+    saved = optimizer.state_dict()
+    saved["param_groups"][0]["lr"] = math.nan
+    with pytest.raises(ValueError, match="lr must be finite and >= 0, got nan"):
+        fresh.load_state_dict(saved)
+    cycles = "momentum" in OURS[cls]
+    torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.5, total_steps=10, cycle_momentum=cycles)
+    fresh.load_state_dict(optimizer.state_dict())
+    fresh.load_state_dict(copy.deepcopy(fresh).state_dict())
+    fresh.add_param_group(dict(params=[start()]))
+    assert pickle.loads(pickle.dumps(fresh)).state_dict() == fresh.state_dict()
+
+
+CYCLES = {
+    "cyclic": lambda o: torch.optim.lr_scheduler.CyclicLR(o, base_lr=0.01, max_lr=0.1, step_size_up=3),
+    "one cycle": lambda o: torch.optim.lr_scheduler.OneCycleLR(o, max_lr=0.1, total_steps=20),
+}
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("cycle", CYCLES)
+def test_a_cycle_of_the_momentum_moves_a_method_that_has_one_as_it_moves_torchs(name, cycle):
+    torch.manual_seed(1)
+    gradients = torch.randn(20, 2, dtype=torch.float64)
+    if name in ("sgd", "rmsprop"):
+        with pytest.raises(ValueError, match="must support momentum or beta1 with `cycle_momentum`"):
+            CYCLES[cycle](TWINS[name][0]([start()]))
+        assert "cycle_momentum=False" in Optim.__doc__
+        return
+    sides = []
+    for make in TWINS[name]:
+        p = start()
+        optimizer = make([p])
+        scheduler = CYCLES[cycle](optimizer)
+        for g in gradients[:19]:
+            p.grad = g.clone()
+            optimizer.step()
+            scheduler.step()
+        sides.append(p.detach())
+    assert torch.allclose(*sides, rtol=1e-12, atol=1e-12)

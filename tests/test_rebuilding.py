@@ -128,7 +128,7 @@ EDITS = {
     "a docstring": Edit("optim_code/problems.py", '"""', '"""In short: '),
     "a docstring that a page shows": Edit("optim_code/optim.py", "writes the update of one", "says how to update one"),
     "a class that no section runs": Edit(
-        "optim_code/optimizers.py", 'state["v"].sqrt() + group', '0 + state["v"].sqrt() + group', frozenset(EVERYTHING)
+        "optim_code/optimizers.py", 'state["v"].sqrt().add_(', '(0 + state["v"]).sqrt().add_(', frozenset(EVERYTHING)
     ),
     "what a symbol means": Edit("optim_code/equations.py", "the parameters; $w_t$", "all parameters; $w_t$"),
     "the title of the book": Edit("_config.yml", "title: Descent", "title: Ascent"),
