@@ -7,10 +7,8 @@ kit that travels without the sections has a file of equations instead, ``UPDATES
 from __future__ import annotations
 
 import html
-import inspect
 import json
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -122,9 +120,13 @@ def updates() -> dict[str, str]:
 def check(name: str, cls: type[Optim]) -> Verdict:
     """Check a class that you wrote against the update equation of its section.
 
-    It is run beside the equation from several starts, with several settings, shapes and groups, and both see the same
-    gradients. How you write it is your own affair. If it goes another way, the mistake is named where it is a known
-    one.
+    It is run beside the equation from several starts, with several settings, shapes and groups, with decays of 0,
+    with parameters that have no gradient at some steps, and with a closure; both see the same gradients. How you write
+    it is up to you. If its steps differ, the mistake is named where it is a known one.
+
+    On Linux the class runs in a process of its own, and what comes back is read as data. That keeps accidents away from
+    you, but it is no security border: the class still has your rights on files and on the network, and its definition
+    has run in your process already. Check the classes of people whom you don't trust in a container.
 
     Args:
         name: the method, as the label of its equation says it: ``"adam"`` for ``update-adam``.
@@ -140,14 +142,14 @@ def check(name: str, cls: type[Optim]) -> Verdict:
     Source: the equation ``update-…`` of the section.
     """
     latex = _latex(name)
-    if isinstance(cls, Optim):
-        own = type(cls).__name__
-        raise CheckError(f'check takes the class itself, got one made of it: write check("{name}", {own})')
-    if not (isinstance(cls, type) and issubclass(cls, Optim)):
-        what = cls.__name__ if isinstance(cls, type) else f"{cls!r:.60}"
+    # `type(cls)` and not `isinstance`, which asks the class what it is.
+    if issubclass(type(cls), Optim):
+        raise CheckError(f'check takes the class itself, got one made of it: write check("{name}", {_name(type(cls))})')
+    if not (issubclass(type(cls), type) and Optim in type.mro(cls)):
+        what = _name(cls) if issubclass(type(cls), type) else _shown(cls)
         raise CheckError(f"check takes a class made from Optim, got {what}; begin it with: class MyOptimizer(Optim):")
-    if issubclass(cls, Compiled):
-        raise CheckError(f"{cls.__name__} is made from the compiled equation itself; write a class made from Optim")
+    if Compiled in type.mro(cls):
+        raise CheckError(f"{_name(cls)} is made from the compiled equation itself; write a class made from Optim")
 
     # Only here, for SymPy takes a second.
     from . import mistakes, trials
@@ -155,22 +157,36 @@ def check(name: str, cls: type[Optim]) -> Verdict:
     from .judging import judge
     from .rewriting import Version
 
-    rule = UpdateRule.from_latex(latex)
-    takes, lacks, extra = _arguments(cls, rule.hyper, trials.UNASKED)
+    rule, own = UpdateRule.from_latex(latex), _name(cls)
+    told = trials.put_through(cls, rule.hyper)
+    lacks, extra = told.description.lacks(rule.hyper), told.description.extra(rule.hyper)
     if lacks:
-        wanted = ", ".join(("params", *rule.hyper))
-        found = f"The constructor must take {wanted}, by these names. Yours takes {', '.join(takes) or 'nothing'}."
-        return Verdict(name, cls.__name__, False, f"no argument {lacks[0]}", found, "Look at the names in `__init__`.")
+        wanted, takes = ", ".join(("params", *rule.hyper)), ", ".join(told.description.takes) or "nothing"
+        found = f"The constructor must take {wanted}, by these names. Yours takes {takes}."
+        return Verdict(name, own, False, f"no argument {lacks[0]}", found, "Look at the names in `__init__`.")
     if extra:
         found = f"The constructor asks for {extra[0]}, which nobody gives it. All but params go by name: "
         found += f"{', '.join(rule.hyper)}."
         hint = "What is that argument for? If it is yours, what could it be when nobody says?"
-        return Verdict(name, cls.__name__, False, f"one argument too many: {extra[0]}", found, hint)
-    given = [hyper for hyper in rule.hyper if hyper in takes or "**" in takes]
-    pairs, printed, lines = trials.put_through(cls, given)
-    note = f"It prints, {lines} lines in all, beginning with “{printed}”; take that out." if lines else ""
-    verdict = judge(cls, pairs, Version(rule), mistakes.mistakes(rule), lambda: trials.probe(cls, given))
-    return Verdict(name, cls.__name__, **{**verdict, "note": " ".join(filter(None, (verdict.get("note"), note)))})
+        return Verdict(name, own, False, f"one argument too many: {extra[0]}", found, hint)
+    printed, note = told.printed, ""
+    if printed.lines:
+        note = f"It prints, {printed.lines} lines in all, beginning with “{printed.first}”; take that out."
+    given = told.description.given(rule.hyper)
+    verdict = judge(told, Version(rule), mistakes.mistakes(rule), lambda: trials.probe(cls, given))
+    return Verdict(name, own, **{**verdict, "note": " ".join(filter(None, (verdict.get("note"), note)))})
+
+
+def _name(cls: type) -> str:
+    """The name of a class, without running any of its code."""
+    return str(type.__dict__["__name__"].__get__(cls))
+
+
+def _shown(thing: object) -> str:
+    try:
+        return f"{thing!r:.60}"
+    except Exception:
+        return f"something of {_name(type(thing))}"
 
 
 def _latex(name: str) -> str:
@@ -221,21 +237,3 @@ def compiled(name: str) -> type[Optim]:
     from .equations import UpdateRule
 
     return type(f"Compiled{name.capitalize()}", (Compiled,), {"rule": UpdateRule.from_latex(_latex(name))})
-
-
-def _arguments(
-    cls: type[Optim], hyper: Iterable[str], unasked: Iterable[str]
-) -> tuple[list[str], list[str], list[str]]:
-    """What a constructor takes, what it lacks, and what it wants besides; ``**`` stands for any name."""
-    try:
-        parameters = inspect.signature(cls).parameters
-    except (TypeError, ValueError):
-        return ["**"], [], []
-    takes = ["**" if p.kind is p.VAR_KEYWORD else name for name, p in parameters.items()]
-    lacks = [] if "**" in takes else [name for name in hyper if name not in takes and name not in unasked]
-    wants = [
-        name
-        for name, p in parameters.items()
-        if p.default is p.empty and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
-    ]
-    return takes, lacks, [name for name in wants[1:] if name not in hyper]

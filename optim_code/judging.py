@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dis
-import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -12,18 +10,23 @@ from typing import Any
 import numpy as np
 
 from .equations import Vector
-from .optim import Optim
 from .rewriting import Version
-from .trials import Probed, Run, Trial
+from .trials import Description, Probed, Run, Told, Trial
 from .watched import Fault
 
 TOLERANCE = 1e-5
 """How far a class may be from the equation, as a part of the way gone: so much that a buffer in float32 is as right."""
 
-ENDS = {"endless": "it does not end", "died": "it ends Python", "stub": "my_step is not written"}
+ENDS = {
+    "endless": "it does not end", "slow": "it is too slow", "died": "it ends Python",
+    "stub": "my_step is not written", "tampers": "it interferes with the check",
+}  # fmt: skip
 HINTS = {
     "endless": "A step is a handful of operations on whole tensors. Which line waits, or which loop has no end?",
     "died": "A class may raise an error, but not end the program that uses it.",
+    "slow": "A step is a handful of operations on whole tensors. Which line does more work than that?",
+    "tampers": "A class changes its parameter and its `state`, nothing else in the process. Which line reaches further?",
+    "type": "Which of your lines makes a number of less digits, and what becomes of the parameter there?",
     "stub": "Write `my_step`; the equation says what it has to do.",
     "gradient": "Which line works in place on `p.grad`, or on another name for the same tensor? Others still read it.",
     "kept": "What you keep in `state` must still be the same when `p.grad` is overwritten. Whose tensor is it?",
@@ -55,6 +58,7 @@ ERRORS = {
 }  # fmt: skip
 """Which hint an exception has."""
 
+REBOUND = "p rebound instead of updated in place"
 UNUSED = "buffer not used"
 FORGOTTEN = "state never stored"
 ANEW = "buffer begins anew at each step"
@@ -63,8 +67,6 @@ INSIDE = "lr inside the buffer"
 OTHER_RATE = (
     "Where a scheduler changes `lr` it goes another way than the equation: your buffer holds steps of the old `lr`."
 )
-NOTHING = {"RESUME", "NOP", "CACHE", "LOAD_CONST", "RETURN_VALUE", "RETURN_CONST"}
-"""What a function consists of that does nothing."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class Evidence:
     """The runs of a class that goes wrong, beside those of the equation.
 
     Attributes:
-        cls: the class.
+        about: how it is written.
         pairs: the trials, and what it did in them.
         right: the equation.
         walks: the points of the equation in each trial.
@@ -80,7 +82,7 @@ class Evidence:
         probe: changes one thing at a time; asked only if all else doesn't help.
     """
 
-    cls: type[Optim]
+    about: Description
     pairs: list[tuple[Trial, Run]]
     right: Version
     walks: list[Vector]
@@ -109,14 +111,9 @@ Named = tuple[str, str]
 """A mistake's name, and the hint to it."""
 
 
-def judge(
-    cls: type[Optim],
-    pairs: list[tuple[Trial, Run]],
-    right: Version,
-    known: Iterable[Version],
-    probe: Callable[[], Probed],
-) -> dict[str, Any]:
+def judge(told: Told, right: Version, known: Iterable[Version], probe: Callable[[], Probed]) -> dict[str, Any]:
     """What is to be said of the runs of a class: the fields of a verdict."""
+    pairs = told.pairs
     faults = [run.fault for _, run in pairs]
     for fault in faults:
         if fault and fault.kind in ENDS:
@@ -129,11 +126,21 @@ def judge(
             return _says(name, found, hint, run.gradient_changed)
     walks = [points for points in right.walks([trial for trial, _ in pairs]) if points is not None]
     departures = [departure_of(run.points, points) for (_, run), points in zip(pairs, walks, strict=True)]
-    seen = Evidence(cls, pairs, right, walks, departures, probe)
+    counted = replace(right, counts_all=True)
+    for n, (trial, run) in enumerate(pairs):
+        # Where a parameter has no gradient, t may count its steps, or those of all parameters: both are done.
+        if trial.absent and departures[n] and departure_of(run.points, counted.walk(trial, {})) is None:
+            departures[n] = None
+    seen = Evidence(told.description, pairs, right, walks, departures, probe)
     if not seen.failing:
-        largest = max(float(np.abs(run.points - points).max()) for (_, run), points in zip(pairs, walks, strict=True))
+        exact = [(run, points) for (trial, run), points in zip(pairs, walks, strict=True) if not trial.absent]
+        largest = max(float(np.abs(run.points - points).max()) for run, points in exact)
         steps = len(walks[0]) - 1
-        found = f"{len(pairs)} runs of {steps} steps follow the equation; the largest difference is {largest:.1g}."
+        found = (
+            f"{len(pairs)} runs of {steps} steps or less follow the equation; the largest difference is {largest:.1g}"
+        )
+        single = sorted({name for run in seen.runs for name in run.single})
+        found += f", because your buffer `{single[0]}` is float32, of 7 digits." if single and largest > 1e-9 else "."
         return {"passed": True, "found": found}
     if all(pairs[n][0].decay != 1 and not faults[n] for n in seen.failing):
         # The equation's lr is one number: what differs only where it changes, as a heavy ball does, is not wrong.
@@ -141,7 +148,7 @@ def judge(
         named = by_known_mistakes(seen, known)
         if named and named[0] == INSIDE:
             steps = len(walks[0]) - 1
-            found = f"{len(pairs) - len(seen.failing)} runs of {steps} steps follow the equation, as long as lr stays."
+            found = f"{len(pairs) - len(seen.failing)} runs of {steps} steps or less follow the equation, as long as lr stays."
             return {"passed": True, "found": found, "note": OTHER_RATE}
     n = seen.failing[0]
     trial, fault, departure = pairs[n][0], faults[n], departures[n]
@@ -150,10 +157,11 @@ def judge(
         by = f"by {difference:.2g}" if np.isfinite(departure[1]) else "and is no number any more"
         found = f"With {trial}: step {step} is the first that differs from the equation, {by}."
     else:
-        slip = signature_slip(cls) if fault and fault.error == "TypeError" and not fault.where else None
+        slip = signature_slip(told.description) if fault and fault.error == "TypeError" and not fault.where else None
         if slip:
             return _says(*slip)
         found = f"With {trial}: {fault.told if fault else ''}"
+        found = found.replace("Breakpoint: ", "It stops at `breakpoint`: ").replace("Closure: ", "")
     name, hint = name_of(seen, known)
     return _says(name, found, hint, step, difference)
 
@@ -175,9 +183,9 @@ def name_of(seen: Evidence, known: Iterable[Version]) -> Named:
 def by_what_it_touches(seen: Evidence) -> Named | None:
     """A parameter that never moves, a group that does, and a gradient that is kept."""
     if all(len(run.points) > 1 and (np.array(run.points) == run.points[0]).all() for run in seen.runs):
-        empty = {code.opname for code in dis.get_instructions(seen.cls.my_step)} <= NOTHING
-        stub, rebound = (ENDS["stub"], HINTS["stub"]), ("p rebound instead of updated in place", HINTS["unmoved"])
-        return stub if empty else rebound
+        if seen.about.empty:
+            return ENDS["stub"], HINTS["stub"]
+        return (REBOUND if seen.about.rebinds else "the parameter never moves"), HINTS["unmoved"]
     if any(run.group_changed for run in seen.runs):
         return "group changed in the step", HINTS["group"]
     if all(seen.pairs[n][0].reused for n in seen.failing):
@@ -302,12 +310,11 @@ def by_numbers(seen: Evidence) -> Named:
     return "another way", f"{before}{by_hand} the equation moves it by {should}, and your lines by {does}."
 
 
-def signature_slip(cls: type[Optim]) -> tuple[str, str, str] | None:
+def signature_slip(about: Description) -> tuple[str, str, str] | None:
     """A method that doesn't take what it is given: the mistake, the sentence, and the hint."""
     for method, wanted in (("__init__", "self, params"), ("my_step", "self, p, state, group")):
-        function = inspect.getattr_static(cls, method)
-        takes = [*inspect.signature(function).parameters] if inspect.isfunction(function) else ["self"]
-        if takes[:1] == ["self"] and (method == "__init__" or len(takes) == 4 or not inspect.isfunction(function)):
+        takes = about.methods.get(method)
+        if takes is None or (takes[:1] == ["self"] and (method == "__init__" or len(takes) == 4)):
             continue
         lacks = takes[:1] == wanted.split(", ")[1:2] or len(takes) == len(wanted.split(", ")) - 1
         if method == "__init__" and not lacks:

@@ -27,6 +27,7 @@ class Version:
         constructors: hyper-parameters that have the constructor's value, whatever the group says.
         leading: hyper-parameters that every group takes from the first one.
         first: hyper-parameters that stay what they were at the first step.
+        counts_all: whether ``t`` counts the steps at which a parameter has no gradient too.
     """
 
     rule: UpdateRule
@@ -39,6 +40,7 @@ class Version:
     constructors: tuple[str, ...] = ()
     leading: tuple[str, ...] = ()
     first: tuple[str, ...] = ()
+    counts_all: bool = False
 
     def walks(self, trials: Iterable[Trial]) -> Iterator[Vector | None]:
         """The points of each trial, shape ``(steps + 1, d)``; None where parameters cannot share a buffer."""
@@ -56,11 +58,18 @@ class Version:
         fresh = [self.rule.start(trial.start[part]) for part in trial.parts]
         states, points = [dict(state) for state in fresh], np.empty((trial.steps + 1, len(trial.start)))
         points[0] = trial.start
+        begun: set[int] = set()
         for step, gradient in enumerate(trial.gradients):
             hypers = [self.hyper(trial, group, step) for group in range(len(trial.hypers))]
             for i, part in enumerate(trial.parts):
                 state, group = states[i], trial.groups[i]
-                if step == 0:
+                if not trial.has_gradient(i, step):
+                    points[step + 1, part] = state["w"]
+                    if self.counts_all:
+                        states[i] = {**state, "t": state["t"] + 1}
+                    continue
+                if i not in begun:
+                    begun.add(i)
                     state |= {name: make(gradient[part], trial.start[part]) for name, make in self.begin.items()}
                 others = common.setdefault(group if self.scope == "group" else "", {})
                 state |= {name: others[name] for name in self.shared if name in others}

@@ -1,17 +1,23 @@
-"""Putting somebody else's optimizer through recorded gradients.
+"""Put somebody else's optimizer through recorded gradients, and record what it does.
 
-What a class computes is looked at by `optim_code.judging`. Here is only how it is run: several starts, settings and
-shapes, a learning rate that changes, and what is to be seen of the class meanwhile.
+`optim_code.judging` looks at what a class computes. Here is how it is run: several starts, settings and shapes, a
+learning rate that changes, decays of zero, parameters without a gradient, a closure. The class runs in a process of its
+own (`optim_code.watched`), and its record comes back as plain data, which is checked here before anybody uses it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dis
+import inspect
+import itertools
+import math
 import random
 import sys
+import time
 import warnings
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -19,13 +25,17 @@ import numpy as np
 import torch
 
 from .equations import NOTATION, Vector
-from .optim import Optim
-from .watched import PATIENCE, Deadline, Fault, OutOfTime, Printed, first_line, forked, is_stub, line_of
+from .optim import RANGES, Optim
+from .watched import KINDS, Deadline, End, Fault, OutOfTime, Printed, first_line, forked, is_stub, line_of
 
 NSTEPS = 50
 LIMIT = 10.0  # seconds for all trials of one class; a right one takes a few tenths
 UNASKED = {"eps": 1e-8}
 """What a constructor need not take, and the value that the class then has to use."""
+
+
+DECAYS = tuple(name for name, (_, holds) in RANGES.items() if holds(0.0) and not holds(1.0))
+"""The hyper-parameters that are decays: they may be 0, and must be below 1."""
 
 
 # --- what a class is put through -----------------------------------------------------------------------------------
@@ -45,6 +55,9 @@ class Trial:
         reused: whether ``p.grad`` is one tensor for all steps, as ``zero_grad(set_to_none=False)`` leaves it.
         steps: how many.
         small: the scale of every other coordinate's gradient.
+        absent: whether parameters have no gradient at some steps.
+        closure: whether each step gets a closure that computes the gradients, and they are not there before.
+        origin: the seed of the start, where that isn't ``seed``.
     """
 
     what: str
@@ -56,6 +69,9 @@ class Trial:
     reused: bool = False
     steps: int = NSTEPS
     small: float = 1e-4
+    absent: bool = False
+    closure: bool = False
+    origin: int | None = None
 
     @cached_property
     def parts(self) -> list[slice]:
@@ -66,7 +82,8 @@ class Trial:
     @cached_property
     def start(self) -> Vector:
         """Where all parameters begin, as one vector."""
-        return np.random.default_rng(self.seed).uniform(-2, 2, self.parts[-1].stop)
+        seed = self.seed if self.origin is None else self.origin
+        return np.random.default_rng(seed).uniform(-2, 2, self.parts[-1].stop)
 
     @cached_property
     def gradients(self) -> Vector:
@@ -78,6 +95,10 @@ class Trial:
         draws = np.random.default_rng(self.seed + 1).normal(0.5, 1.5, (self.steps, len(self.start)))
         return draws * np.where(np.arange(len(self.start)) % 2, self.small, 1.0)
 
+    def has_gradient(self, parameter: int, step: int) -> bool:
+        """Whether a parameter has a gradient at a step, counted from 0."""
+        return not self.absent or (step + parameter) % 3 != 1
+
     def hyper(self, group: int, step: int) -> dict[str, Any]:
         """The hyper-parameters of a group at a step, counted from 0."""
         values = self.hypers[group]
@@ -86,6 +107,8 @@ class Trial:
     def __str__(self) -> str:
         settings = [", ".join(f"{name}={value:g}" for name, value in hyper.items()) for hyper in self.hypers]
         later = f", and lr times {self.decay:g} after each step" if self.decay != 1 else ""
+        later += ", and no gradient for one of them at some steps" if self.absent else ""
+        later += ", and a closure that computes the gradients" if self.closure else ""
         return f"{self.what}, {' and '.join(settings)}{later}"
 
 
@@ -108,6 +131,13 @@ def trials(hyper: Sequence[str], own: Collection[str]) -> list[Trial]:
         # As the first but for one thing, so that it is this thing that counts if only they go wrong.
         Trial("one parameter of shape (2,)", ((2,),), (0,), (first,), 1, decay=0.93),
         Trial("one parameter of shape (2,), whose p.grad is overwritten", ((2,),), (0,), (first,), 1, reused=True),
+        *(
+            Trial("one parameter of shape (2,)", ((2,),), (0,), ({**second, name: 0.0},), 3, steps=20)
+            for name in hyper
+            if name in DECAYS
+        ),
+        Trial("two parameters of shape (2,)", pair, (0, 0), (fourth,), 7, steps=20, absent=True),
+        Trial("two parameters of shape (2,)", pair, (0, 0), (fourth,), 7, steps=10, closure=True),
         Trial(
             "three parameters of shapes (3, 4), (1,) and (2, 3, 2)", ((3, 4), (1,), (2, 3, 2)), (0,) * 3, (third,), 11
         ),
@@ -138,8 +168,11 @@ class Run:
         groups: the hyper-parameters of each group when the class was made.
         keys: the names of the defaults that its constructor hands on.
         state: what it kept of each parameter at the end: ``tensor`` of the parameter's shape and not
-            all zero, ``number``, ``count``; ``p.grad`` or ``twice`` if a tensor was that, or two were one.
+            all zero, ``number``, ``count``; ``p.grad``, ``p`` or ``twice`` if a tensor was that, or two were one.
         buffers: the tensors that it kept of the first parameter at the end, as vectors.
+        counts: the whole numbers that it kept of the first parameter at the end.
+        single: the names of what it kept in float32.
+        clock: when its last step began, by `time.monotonic`.
     """
 
     points: list[Vector] = field(default_factory=list)
@@ -150,6 +183,9 @@ class Run:
     keys: set[str] = field(default_factory=set)
     state: set[str] = field(default_factory=set)
     buffers: list[Vector] = field(default_factory=list)
+    counts: list[float] = field(default_factory=list)
+    single: list[str] = field(default_factory=list)
+    clock: float = 0.0
 
 
 def drive(cls: type[Optim], trial: Trial, run: Run) -> None:
@@ -166,10 +202,17 @@ def drive(cls: type[Optim], trial: Trial, run: Run) -> None:
             run.groups = [numbers(group) for group in optimizer.param_groups]
             run.keys = {*optimizer.defaults}
             for t, gradient in enumerate(trial.gradients, start=1):
-                for p, part in zip(params, trial.parts, strict=True):
-                    hand_over(torch.tensor(gradient[part]).reshape(p.shape), p, trial.reused)
+                given = [
+                    torch.tensor(gradient[part]).reshape(p.shape) for p, part in zip(params, trial.parts, strict=True)
+                ]
+                for i, p in enumerate(params):
+                    hand_over(given[i] if trial.has_gradient(i, t - 1) and not trial.closure else None, p, trial.reused)
                 before = [*map(numbers, optimizer.param_groups)]
-                optimizer.step()
+                run.clock = time.monotonic()
+                if trial.closure:
+                    optimizer.step(closure_of(params, given))
+                else:
+                    optimizer.step()
                 observe(params, trial, t, run)
                 if run.fault:
                     return
@@ -180,26 +223,45 @@ def drive(cls: type[Optim], trial: Trial, run: Run) -> None:
                     if "lr" in group:  # as in `trials`: it has to be, but it is the class that is asked
                         group["lr"] *= trial.decay
         run.state |= {kind for p in params for kind in kept(state_of(optimizer, p), p)}
-        run.buffers = [
-            value.double().numpy().reshape(-1) for value in tensors(state_of(optimizer, params[0]), params[0])
-        ]
+        first = state_of(optimizer, params[0])
+        run.buffers = [value.double().numpy().reshape(-1) for value in tensors(first, params[0])]
+        run.counts = [*counts(first)]
+        run.single = [name for name, value in first.items() if getattr(value, "dtype", None) == torch.float32
+                      and value.shape == params[0].shape and isinstance(name, str)]  # fmt: skip
     except OutOfTime as error:
-        run.fault = stopped(line_of(error))
+        run.fault = stopped(line_of(error), run)
     except KeyboardInterrupt:
         raise
     except BaseException as error:
         kind = "stub" if is_stub(error) else "raises"
         held = "" if optimizer is None else holdings(optimizer, params[0])
-        run.fault = Fault(kind, f"{type(error).__name__}: {first_line(error)}", line_of(error), held)
+        run.fault = Fault(kind, first_line(error), line_of(error), held)
 
 
-def stopped(where: str) -> Fault:
-    return Fault("endless", f"It was stopped after {LIMIT:g} s", where)
+def stopped(where: str, run: Run | None = None) -> Fault:
+    """The fault of a class that used up its time: it is slow if it came to many steps, else it hangs in one."""
+    said = f"It was stopped after {LIMIT:g} s"
+    if run is None or len(run.points) < 3 or time.monotonic() - run.clock > LIMIT / 2:
+        return Fault("endless", said, where)
+    return Fault("slow", f"{said} of computing, in a trial of {NSTEPS} steps at step {len(run.points)}", where)
 
 
-def hand_over(gradient: torch.Tensor, p: torch.Tensor, reused: bool) -> None:
-    """Set ``p.grad``: to a tensor of its own, or by overwriting the one that is there."""
-    if reused and p.grad is not None and p.grad.shape == gradient.shape:
+def closure_of(params: list[torch.Tensor], gradients: list[torch.Tensor]) -> Callable[[], torch.Tensor]:
+    """A closure as a training loop writes it, for a loss that has these gradients."""
+
+    def closure() -> torch.Tensor:
+        for p in params:
+            p.grad = None
+        loss = torch.stack([(p * g).sum() for p, g in zip(params, gradients, strict=True)]).sum()
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss
+
+    return closure
+
+
+def hand_over(gradient: torch.Tensor | None, p: torch.Tensor, reused: bool) -> None:
+    """Set ``p.grad``: to a tensor of its own, or to None, or by overwriting the one that is there."""
+    if gradient is not None and reused and p.grad is not None and p.grad.shape == gradient.shape:
         p.grad.copy_(gradient)
     else:
         p.grad = gradient
@@ -233,12 +295,22 @@ def grouped(params: list[torch.Tensor], trial: Trial) -> list[Any]:
 def observe(params: list[torch.Tensor], trial: Trial, t: int, run: Run) -> None:
     """Write down where step ``t`` has led, and whether it left the gradients alone."""
     points = trial.start.copy()
-    for p, part, shape in zip(params, trial.parts, trial.shapes, strict=True):
+    for i, (p, part, shape) in enumerate(zip(params, trial.parts, trial.shapes, strict=True)):
+        if p.dtype != torch.float64:
+            kind = str(p.dtype).removeprefix("torch.")
+            run.fault = Fault("type", f"step {t} makes a parameter of float64 one of {kind}")
+            return
         if tuple(p.shape) != shape:
             run.fault = Fault("shape", f"step {t} gives a parameter of shape {shape} the shape {tuple(p.shape)}")
             return
-        points[part] = p.detach().to(torch.float64).numpy().reshape(-1)
-        same = p.grad is not None and np.array_equal(p.grad.numpy().reshape(-1), trial.gradients[t - 1][part])
+        points[part] = p.detach().numpy().reshape(-1)
+        if trial.closure and p.grad is None:
+            run.fault = Fault("raises", f"Closure: step {t} does not call its closure, which computes the gradients")
+            return
+        if p.grad is None or not trial.has_gradient(i, t - 1):
+            same = (p.grad is None) != trial.has_gradient(i, t - 1)
+        else:
+            same = np.array_equal(p.grad.detach().numpy().reshape(-1), trial.gradients[t - 1][part])
         if not same and run.gradient_changed is None:
             run.gradient_changed = t
     run.points.append(points)
@@ -261,6 +333,13 @@ def kept(state: Mapping[Any, Any], p: torch.Tensor) -> set[str]:
     return kinds
 
 
+def counts(state: Mapping[Any, Any]) -> Iterator[float]:
+    """The whole numbers in the state of a parameter, which may be counters."""
+    for value in state.values():
+        if isinstance(value, int | float) or (isinstance(value, torch.Tensor) and value.ndim == 0):
+            yield from [float(value)] if float(value).is_integer() else []
+
+
 def tensors(state: Mapping[Any, Any], p: torch.Tensor) -> list[torch.Tensor]:
     """The tensors of a parameter's shape in its state."""
     found = [value.detach() for value in state.values() if isinstance(value, torch.Tensor) and value.shape == p.shape]
@@ -271,64 +350,295 @@ def shared(state: Mapping[Any, Any], p: torch.Tensor) -> set[str]:
     """Whether a tensor in the state of a parameter is the gradient itself, or two of them are one."""
     places = [value.data_ptr() for value in tensors(state, p)]
     kinds = {"twice"} if len(set(places)) < len(places) else set()
+    kinds |= {"p"} if p.data_ptr() in places else set()
     return kinds | ({"p.grad"} if p.grad is not None and p.grad.data_ptr() in places else set())
+
+
+# --- how a class is written ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Description:
+    """How a class is written, as far as it counts.
+
+    Attributes:
+        takes: the names of the arguments of its constructor; ``**`` stands for any.
+        asks: those of them, without the first, that have no default.
+        methods: the names of the arguments of its ``__init__`` and ``my_step``, where they are plain functions.
+        empty: whether its ``my_step`` does nothing.
+        rebinds: whether its ``my_step`` gives the name ``p`` to something else, or changes a tensor of its own.
+    """
+
+    takes: list[str]
+    asks: list[str]
+    methods: dict[str, list[str]]
+    empty: bool
+    rebinds: bool
+
+    def given(self, hyper: Sequence[str]) -> list[str]:
+        """The hyper-parameters that the constructor can be given."""
+        return [name for name in hyper if name in self.takes or "**" in self.takes]
+
+    def lacks(self, hyper: Sequence[str]) -> list[str]:
+        return [name for name in hyper if name not in self.given(hyper) and name not in UNASKED]
+
+    def extra(self, hyper: Sequence[str]) -> list[str]:
+        return [name for name in self.asks if name not in hyper]
+
+
+NOTHING = {"RESUME", "NOP", "CACHE", "LOAD_CONST", "RETURN_VALUE", "RETURN_CONST"}
+"""What a function consists of that does nothing."""
+
+
+def describe(cls: type[Optim]) -> Description:
+    """How a class is written. Reading it may run code of the class, so it is done where that code is run."""
+    takes, asks, methods = ["**"], [], {}
+    with contextlib.suppress(TypeError, ValueError):
+        parameters = inspect.signature(cls).parameters
+        takes = ["**" if p.kind is p.VAR_KEYWORD else name for name, p in parameters.items()]
+        free = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+        asks = [name for name, p in parameters.items() if p.default is p.empty and p.kind not in free][1:]
+    for method in ("__init__", "my_step"):
+        function = inspect.getattr_static(cls, method)
+        with contextlib.suppress(TypeError, ValueError):
+            if inspect.isfunction(function):
+                methods[method] = [*inspect.signature(function).parameters]
+    try:
+        codes = [*dis.get_instructions(cls.my_step)]
+    except TypeError:
+        codes = []
+    empty = bool(codes) and {code.opname for code in codes} <= NOTHING
+    stored = [(one, two) for one, two in itertools.pairwise(codes) if two.opname == "STORE_FAST"]
+    rebinds = any(two.argval == "p" or (one.opname == "BINARY_OP" and one.argrepr.endswith("=")) for one, two in stored)
+    return Description(takes, asks, methods, empty, rebinds)
 
 
 # --- all runs ------------------------------------------------------------------------------------------------------
 
-Told = tuple[list[tuple[Trial, Run]], str, int]
+
+@dataclass
+class Told:
+    """What is known of a class after its trials.
+
+    Attributes:
+        description: how it is written.
+        pairs: the trials and their runs, of which the last may have been broken off.
+        printed: what it printed.
+    """
+
+    description: Description
+    pairs: list[tuple[Trial, Run]]
+    printed: Printed
 
 
 def put_through(cls: type[Optim], hyper: Sequence[str]) -> Told:
-    """Run a class through all trials, within `LIMIT` seconds.
+    """Run a class through all trials, within `LIMIT` seconds of computing.
 
     Args:
         cls: the class.
-        hyper: the hyper-parameters that its constructor is given.
-
-    Returns:
-        The trials and their runs, of which the last may have been broken off; the first line that the class printed;
-        how many lines it did.
+        hyper: the hyper-parameters of the equation. A class that can't be made with them is not run.
     """
-    # In the groups that it keeps lr has to be lr, for a scheduler knows no other name.
-    first = trials(hyper, hyper)[0]
-    return run_all(cls, first, lambda run: trials(hyper, {"lr", *(run.keys or hyper)})[1:])
+
+    def plan(about: Description) -> Plan:
+        if about.lacks(hyper) or about.extra(hyper):
+            return [], lambda _: []
+        given = about.given(hyper)
+        # In the groups that it keeps lr has to be lr, because a scheduler knows no other name.
+        return trials(given, given)[:1], lambda run: trials(given, {"lr", *(run.keys or given)})[1:]
+
+    return run_all(cls, plan)
 
 
-def run_all(cls: type[Optim], first: Trial, rest: Callable[[Run], Iterable[Trial]]) -> Told:
-    """As `put_through`: a first trial, and those that are to follow when its run is there."""
+Plan = tuple[list[Trial], Callable[[Run], list[Trial]]]
+"""A first trial, or none; and those that follow when its run is there."""
 
-    def task(end: Callable[[Told], None] | None = None) -> Told:
-        pairs = [(first, Run())]
-        printed = Printed()
+
+def run_all(cls: type[Optim], plan: Callable[[Description], Plan]) -> Told:
+    """Run a class through the trials of a plan, in a process of its own where there can be one."""
+
+    def task(end: End) -> Any:
+        told: dict[str, Any] = {"about": None, "runs": []}
+        runs: list[Run] = []
+
+        def tell() -> dict[str, Any]:
+            return {**told, "runs": [plain(run) for run in runs]}
 
         def give_up(where: str) -> None:
-            pairs[-1][1].fault = stopped(where)
-            if end is not None:
-                end((pairs, printed.first, printed.lines))
+            if runs:
+                runs[-1].fault = stopped(where, runs[-1])
+            end(tell())
 
         try:
-            with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed), Deadline(LIMIT, give_up):
-                drive(cls, *pairs[0])
-                for trial in rest(pairs[0][1]):
-                    fault = pairs[-1][1].fault
-                    if fault and fault.kind in ("endless", "stub"):
+            with Deadline(LIMIT, give_up):
+                about = describe(cls)
+                told["about"] = asdict(about)
+                first, rest = plan(about)
+                for trial in first:
+                    runs.append(Run())
+                    drive(cls, trial, runs[-1])
+                for trial in rest(runs[0]) if runs else []:
+                    if runs[-1].fault and runs[-1].fault.kind in LAST:
                         break
-                    pairs.append((trial, Run()))
-                    drive(cls, *pairs[-1])
+                    runs.append(Run())
+                    drive(cls, trial, runs[-1])
         except OutOfTime as error:  # thrown between two runs
-            pairs[-1][1].fault = pairs[-1][1].fault or stopped(line_of(error))
-        return pairs, printed.first, printed.lines
+            if runs:
+                runs[-1].fault = runs[-1].fault or stopped(line_of(error), runs[-1])
+        return tell()
 
     # Torch imports a good deal at the first optimizer: that is not the class's time.
     Optim([torch.zeros(1)], {})
-    if sys.platform != "linux":
-        return task()
-    done = forked(task, LIMIT + 4 * PATIENCE)
-    if not isinstance(done, Fault):
-        return done
-    fault = stopped("") if done.kind == "endless" else done
-    return [(first, Run(fault=fault))], "", 0
+    if sys.platform == "linux":
+        data, printed = forked(task, LIMIT)
+    else:
+        data, printed = beside(task)
+    try:
+        if isinstance(data, Fault):
+            raise Forged
+        return read(data, plan, printed)
+    except Forged:
+        fault = data if isinstance(data, Fault) else Fault("tampers", "What came back is no record of its steps")
+        fault = stopped("") if fault.kind == "endless" else fault
+        about = Description(["**"], [], {}, False, False)
+        first, _ = plan(about)
+        return Told(about, [(first[0], Run([first[0].start], fault))], printed)
+
+
+LAST = ("endless", "slow", "stub")
+"""The faults after which there is no further trial."""
+
+
+def beside(task: Callable[[End], Any]) -> tuple[Any, Printed]:
+    """Do a task in this process. Its result is made plain all the same, so that both ways give the same."""
+    printed = Printed()
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+        return task(lambda _: None), printed
+
+
+# --- a record as plain data ----------------------------------------------------------------------------------------
+
+
+class Forged(ValueError):
+    """What came back is no record of the trials."""
+
+
+def plain(run: Run) -> dict[str, Any]:
+    """A run as numbers, texts, lists and dictionaries. The start is left out, because the caller knows it."""
+    return {
+        "points": [point.tolist() for point in run.points[1:]],
+        "fault": None if run.fault is None else [run.fault.kind, run.fault.text, run.fault.where, run.fault.held],
+        "gradient_changed": run.gradient_changed,
+        "group_changed": run.group_changed,
+        "groups": run.groups,
+        "keys": [key for key in run.keys if isinstance(key, str)],
+        "state": [*run.state],
+        "buffers": [buffer.tolist() for buffer in run.buffers],
+        "counts": run.counts,
+        "single": run.single,
+    }
+
+
+def read(data: Any, plan: Callable[[Description], Plan], printed: Printed) -> Told:
+    """What a class did, from the data that came back; nothing in it is believed.
+
+    Raises:
+        Forged: if it isn't what the trials of the plan give.
+    """
+    about, runs = (part(data, name) for name in ("about", "runs"))
+    methods = part(about, "methods")
+    description = Description(
+        texts(part(about, "takes")),
+        texts(part(about, "asks")),
+        {method: texts(methods[method]) for method in ("__init__", "my_step") if method in expect(methods, dict)},
+        expect(part(about, "empty"), bool),
+        expect(part(about, "rebinds"), bool),
+    )
+    first, rest = plan(description)
+    told = Told(description, [], printed)
+    records = expect(runs, list)
+    planned = [*first]
+    for n, record in enumerate(records):
+        if n >= len(planned):
+            raise Forged("there are more runs than trials")
+        told.pairs.append((planned[n], read_run(record, planned[n])))
+        if n == 0:
+            planned += rest(told.pairs[0][1])
+    last = told.pairs[-1][1].fault if told.pairs else None
+    if len(told.pairs) < len(planned) and not (last and last.kind in LAST):
+        raise Forged("there are fewer runs than trials")
+    return told
+
+
+def read_run(record: Any, trial: Trial) -> Run:
+    """One run of a record."""
+    size = len(trial.start)
+    points = [vector(point, size) for point in expect(part(record, "points"), list)]
+    told = part(record, "fault")
+    fault = None
+    if told is not None:
+        kind, text, where, held = (line(one) for one in several(told, 4))
+        if kind not in KINDS:
+            raise Forged("an unknown fault")
+        fault = Fault(kind, text, where, held)
+    if len(points) > trial.steps or (fault is None and len(points) < trial.steps):
+        raise Forged("the wrong number of steps")
+    gradient, group = (part(record, name) for name in ("gradient_changed", "group_changed"))
+    if not all(step is None or (type(step) is int and 1 <= step <= trial.steps) for step in (gradient, group)):
+        raise Forged("no number of a step")
+    groups = [
+        {line(name): number(value) for name, value in expect(group, dict).items()}
+        for group in expect(part(record, "groups"), list)
+    ]
+    numel = math.prod(trial.shapes[0])
+    return Run(
+        [trial.start, *points],
+        fault,
+        gradient,
+        group,
+        groups,
+        {*texts(part(record, "keys"))},
+        {*texts(part(record, "state"))},
+        [vector(buffer, numel) for buffer in expect(part(record, "buffers"), list)],
+        [number(count) for count in expect(part(record, "counts"), list)],
+        texts(part(record, "single")),
+    )
+
+
+def part(data: Any, name: str) -> Any:
+    if name not in expect(data, dict):
+        raise Forged(f"{name} is missing")
+    return data[name]
+
+
+def expect(data: Any, kind: type) -> Any:
+    if type(data) is not kind:
+        raise Forged(f"no {kind.__name__}")
+    return data
+
+
+def several(data: Any, count: int) -> list[Any]:
+    if len(expect(data, list)) != count:
+        raise Forged(f"not {count}")
+    return list(data)
+
+
+def number(data: Any) -> float:
+    if type(data) not in (int, float) or (type(data) is int and abs(data) > 1 << 62):
+        raise Forged("no number")
+    return float(data)
+
+
+def vector(data: Any, size: int) -> Vector:
+    return np.array([number(one) for one in several(data, size)], dtype=np.float64)
+
+
+def line(data: Any) -> str:
+    """A text for one line of a verdict: nothing in it moves a terminal's cursor, and it is short."""
+    return "".join(c if c.isprintable() else " " for c in expect(data, str))[:600]
+
+
+def texts(data: Any) -> list[str]:
+    return [line(one) for one in expect(data, list)]
 
 
 @dataclass
@@ -352,7 +662,7 @@ def probe(cls: type[Optim], hyper: Sequence[str]) -> Probed:
     first = Trial("", ((2,),), (0,), (values,), 1, steps=10)
     changed = [replace(first, hypers=({**values, name: other[name]},)) for name in hyper]
     shaped = [replace(first, shapes=(shape,)) for shape in ((1,), (2,), (3, 4), (2, 3, 2))]
-    pairs, _, _ = run_all(cls, first, lambda _: [*changed, replace(first, small=1.0), *shaped])
+    pairs = run_all(cls, lambda _: ([first], lambda _: [*changed, replace(first, small=1.0), *shaped])).pairs
     runs = [run for _, run in pairs]
     points = [np.array(run.points) for run in runs]
     came = [not run.fault and np.isfinite(at).all() for run, at in zip(runs, points, strict=True)]

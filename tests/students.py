@@ -88,9 +88,15 @@ RIGHT = {
 
             @torch.no_grad()
             def step(self, closure=None):
+                loss = None
+                if closure is not None:
+                    with torch.enable_grad():
+                        loss = closure()
                 for group in self.param_groups:
                     for p in group["params"]:
-                        p.copy_(p - group["lr"] * p.grad)
+                        if p.grad is not None:
+                            p.copy_(p - group["lr"] * p.grad)
+                return loss
     """),
     "sgd that looks back at its gradient": answer("sgd", "", """
         state["before"], state["now"] = state.get("now"), p.grad

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import re
 import shutil
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 import traceback
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -368,6 +371,151 @@ def test_where_nothing_can_be_forked_a_loop_ends_too_and_a_right_answer_passes(
 )
 def test_a_class_that_ends_the_program_ends_only_itself(body: str, mistake: str) -> None:
     assert verdict(answer("sgd", "", body)).mistake == mistake
+
+
+HALF = 'p.data -= 0.5 * group["lr"] * p.grad'
+FORGED = """
+    import os, pickle, json
+    class Evil:
+        def __reduce__(self):
+            return (os.system, ("touch TRACE",))
+    run = {name: [] for name in ("points", "groups", "keys", "state", "buffers", "counts", "single")}
+    run |= {"fault": None, "gradient_changed": None, "group_changed": None}
+    about = {"takes": ["params", "lr"], "asks": [], "methods": {}, "empty": False, "rebinds": False}
+    texts = [pickle.dumps(Evil()), b"[]", b"{}", json.dumps({"about": about, "runs": [run]}).encode(), b"[" * 100000]
+    for number in range(3, 200):
+        for text in TEXTS:
+            try:
+                os.write(number, text)
+            except OSError:
+                pass
+"""
+"""Writes what could be taken for a record to every file that there is."""
+
+TAMPERING = {
+    "prints": f"print(1)\nimport os\nos.write(1, b'passed')\nos.write(2, b'passed')\n{HALF}",
+    "writes a pickle to all files": f"{FORGED.replace('TEXTS', 'texts[:1]')}\n    os._exit(0)",
+    "writes JSON to all files": f"{FORGED.replace('TEXTS', 'texts[1:4]')}\n    os._exit(0)",
+    "writes deep JSON to all files": f"{FORGED.replace('TEXTS', 'texts[4:]')}\n    os._exit(0)",
+    "writes to all files and goes on": f"{FORGED.replace('TEXTS', 'texts')}\n{textwrap.indent(HALF, '    ')}",
+    "closes all files": f"import os\nos.closerange(0, 200)\n{HALF}",
+    "forks and stays": f"import os, time\nif os.fork() == 0:\n    open('TRACE.pid', 'a').write(f'{{os.getpid()}} ')\n"
+                       f"    time.sleep(1000)\n{HALF}",
+    "forks into a session of its own": "import os, time\nif os.fork() == 0:\n    os.setsid()\n"
+                       "    open('TRACE.pid', 'a').write(f'{os.getpid()} ')\n    if os.fork():\n        os._exit(0)\n"
+                       f"    open('TRACE.pid', 'a').write(f'{{os.getpid()}} ')\n    time.sleep(1000)\n{HALF}",
+    "starts a program": "import subprocess\nstarted = subprocess.Popen(['sleep', '1000'], start_new_session=True)\n"
+                        f"open('TRACE.pid', 'a').write(f'{{started.pid}} ')\n{HALF}",
+    "patches torch": f"torch.equal = torch.allclose = lambda *_: True\ntorch.Tensor.__eq__ = lambda *_: True\n{HALF}",
+    "patches pickle": f"import pickle\npickle.dump = pickle.dumps = pickle.loads = lambda *_: True\n{HALF}",
+    "patches json": "import json\njson.dumps = lambda *_: '[]'\njson.JSONEncoder.encode = lambda *_: '{}'\n"
+                    f"{HALF}",
+    "patches the check": "import optim_code.trials as trials, optim_code.judging as judging\n"
+                         "judging.departure_of = lambda *_: None\ntrials.plain = lambda run: {}\n" + HALF,
+    "patches numpy": f"import numpy\nnumpy.isfinite = numpy.abs = lambda *_: 0\n{HALF}",
+    "keeps a thread": "import threading, time\n"
+                      f"threading.Thread(target=time.sleep, args=[1000]).start()\n{HALF}",
+    "catches SIGTERM": "import signal\nfor number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):\n"
+                       f"    signal.signal(number, signal.SIG_IGN)\n{HALF}",
+    "returns odd things": "state['odd'] = type('Odd', (), {'__reduce__': lambda self: (open, ('TRACE', 'w'))})()\n"
+                          f"self.defaults[state['odd']] = 1\n{HALF}",
+    "kills its parent": "import os, signal\nos.kill(os.getppid(), signal.SIGKILL)",
+    "stops itself": "import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)",
+    "raises something odd": "class Odd(Exception):\n    def __str__(self):\n        raise SystemExit\n"
+                            "    def __reduce__(self):\n        return (open, ('TRACE', 'w'))\nraise Odd",
+}  # fmt: skip
+
+
+def is_alive(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has processes that can be forked and guarded")
+@pytest.mark.parametrize("name", TAMPERING)
+def test_a_class_that_tampers_does_not_pass_and_leaves_nothing(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    if name in ("stops itself", "closes all files"):
+        monkeypatch.setattr(trials, "LIMIT", 1.0)
+    trace, files = tmp_path / "trace", {*os.listdir("/proc/self/fd")}
+    patched = (torch.equal, torch.Tensor.__eq__, json.dumps, trials.plain, judging.departure_of, pickle.loads)
+    found = verdict(answer("sgd", "", TAMPERING[name].replace("TRACE", str(trace))))
+    assert not found.passed
+    assert found.mistake
+    assert not trace.exists()
+    started = tmp_path / "trace.pid"
+    assert [pid for pid in started.read_text().split() if is_alive(int(pid))] == [] if started.exists() else True
+    assert (torch.equal, torch.Tensor.__eq__, json.dumps, trials.plain, judging.departure_of, pickle.loads) == patched
+    assert {*os.listdir("/proc/self/fd")} == files
+    assert threading.active_count() == 1 or not any("sleep" in t.name for t in threading.enumerate())
+    assert capfd.readouterr() == ("", "")
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+def test_reading_a_class_runs_none_of_its_code_here() -> None:
+    ran: list[str] = []
+
+    class Meta(type):
+        @property
+        def __signature__(cls) -> None:
+            ran.append("signature")
+
+        @property
+        def __class__(cls) -> type:
+            ran.append("class")
+            return int
+
+        @property
+        def __name__(cls) -> str:
+            ran.append("name")
+            return "Odd"
+
+    class Step:
+        def __get__(self, *_: object) -> None:
+            ran.append("get")
+
+    Odd = Meta("Odd", (optim_code.Optim,), {"my_step": Step()})
+    found = check("sgd", Odd)
+    assert not found.passed
+    assert found.cls == "Odd"
+    assert ran == []
+
+
+GOOD = trials.plain(trials.Run([np.zeros(2)] * 51))
+ABOUT = {"takes": ["params", "lr"], "asks": [], "methods": {}, "empty": False, "rebinds": False}
+RECORDS = {
+    "nothing": None, "a number": 1, "a text": "passed", "a list": [], "empty": {}, "no runs": {"about": ABOUT},
+    "runs that are none": {"about": ABOUT, "runs": [None]}, "too few runs": {"about": ABOUT, "runs": [GOOD]},
+    "too many runs": {"about": ABOUT, "runs": [GOOD] * 99}, "no about": {"about": None, "runs": [GOOD]},
+    "odd methods": {"about": {**ABOUT, "methods": []}, "runs": []},
+    "names that are none": {"about": {**ABOUT, "takes": [1]}, "runs": []},
+    **{f"{key} as {odd!r:.20}": {"about": ABOUT, "runs": [{**GOOD, key: odd}]}
+       for key in GOOD for odd in (1, "x", [[1, 2, 3]], {"a": 1}, [1 << 900], [None], [["raises", "a", "b", "c"], 1])
+       if (key, odd) != ("gradient_changed", 1) and (key, odd) != ("group_changed", 1)},
+    "a step too many": {"about": ABOUT, "runs": [{**GOOD, "points": [[0.0, 0.0]] * 51}]},
+    "an unknown fault": {"about": ABOUT, "runs": [{**GOOD, "fault": ["passes", "", "", ""]}]},
+    "a step out of range": {"about": ABOUT, "runs": [{**GOOD, "gradient_changed": 51}]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_a_record_that_is_none_is_a_verdict(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(trials, "forked", lambda *_: (json.loads(json.dumps(RECORDS[name])), watched.Printed()))
+    found = check("sgd", RIGHT["sgd in place"].cls())
+    assert not found.passed
+    assert found.mistake == "it interferes with the check"
+
+
+def test_what_a_class_says_moves_no_cursor() -> None:
+    found = verdict(answer("sgd", "", 'raise ValueError("\\x1b[2J\\x07\\u202epassed" + "x" * 9999)'))
+    assert found.mistake == "ValueError"
+    assert all(c.isprintable() for c in str(found).replace("\n", ""))
+    assert len(str(found)) < 1000
 
 
 def test_what_a_class_does_elsewhere_stays_there() -> None:

@@ -48,6 +48,16 @@ book's own (`source .venv/bin/activate`):
     nbgrader autograde {NAME}              # marks submitted/STUDENT/{NAME}
     nbgrader formgrader                    # the answers that are marked by hand: jupyter lab, then Nbgrader
     nbgrader generate_feedback {NAME}      # feedback/STUDENT/{NAME}
+
+`autograde` runs what students wrote, with your rights. `check` runs a class in a process of its own and doesn't believe
+what it says, so that an accident stays there; it is no security border, and the other cells run in the notebook itself.
+So mark in a container that has a copy of this folder and nothing else of yours, and no network. With Docker, and an
+image `grader` that has nbgrader and the packages of the book's `requirements.txt`:
+
+    docker run --rm --network none --memory 4g --pids-limit 512 --user "$(id -u)" \\
+        --volume "$PWD":/course --workdir /course --env HOME=/tmp grader nbgrader autograde {NAME}
+
+Such a container can write to this folder alone: keep the copy that you give it apart from your list of marks.
 """
 ASSERT = """
 display(verdict)
