@@ -25,7 +25,7 @@ HINTS = {
     "endless": "A step is a handful of operations on whole tensors. Which line waits, or which loop has no end?",
     "died": "A class may raise an error, but not end the program that uses it.",
     "slow": "A step is a handful of operations on whole tensors. Which line does more work than that?",
-    "tampers": "A class changes its parameter and its `state`, nothing else in the process. Which line reaches further?",
+    "tampers": "A class changes its parameter and its `state`, and nothing else. Which line reaches further?",
     "type": "Which of your lines makes a number of less digits, and what becomes of the parameter there?",
     "stub": "Write `my_step`; the equation says what it has to do.",
     "gradient": "Which line works in place on `p.grad`, or on another name for the same tensor? Others still read it.",
@@ -148,7 +148,8 @@ def judge(told: Told, right: Version, known: Iterable[Version], probe: Callable[
         named = by_known_mistakes(seen, known)
         if named and named[0] == INSIDE:
             steps = len(walks[0]) - 1
-            found = f"{len(pairs) - len(seen.failing)} runs of {steps} steps or less follow the equation, as long as lr stays."
+            runs = f"{len(pairs) - len(seen.failing)} runs of {steps} steps or less"
+            found = f"{runs} follow the equation, as long as lr stays."
             return {"passed": True, "found": found, "note": OTHER_RATE}
     n = seen.failing[0]
     trial, fault, departure = pairs[n][0], faults[n], departures[n]

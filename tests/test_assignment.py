@@ -16,8 +16,7 @@ import nbformat
 import pytest
 
 from book._ext import warm_kernels
-from book._ext.assignment import POINTS, names_of
-from book._ext.faults import Fault
+from book._ext.assignment import POINTS
 from book._ext.freshness import settle_environment
 from book._ext.leaks import Secrets, leaks
 from conftest import BUILD, PAGES, ROOT
@@ -231,16 +230,6 @@ def test_an_exercise_of_any_label_with_or_without_a_solution_has_an_answer_cell(
     assert len({cell.id for cell in source.cells}) == len(source.cells)
     released = [cell.source for cell in release.cells if "nbgrader" in cell.metadata]
     assert released == ["*Your answer:*"] * (len(LABELS) + 2)
-
-
-def test_sections_whose_notebooks_would_have_one_name_are_one_line() -> None:
-    assert names_of(["book/a", "book/b"]) == {"a": "book/a", "b": "book/b"}
-    assert names_of(["a/x", "b/x", "y"]) == {"a-x": "a/x", "b-x": "b/x", "y": "y"}
-    with pytest.raises(Fault, match=r"^a/b-x\.md:1: .*a-b-x"):
-        names_of(["a/b-x", "a-b/x", "x", "c/b-x"])
-
-
-# --- bad input -----------------------------------------------------------------------------------------------------
 
 
 def fault(done: subprocess.CompletedProcess[str]) -> str:
