@@ -19,7 +19,7 @@ from torch import Tensor
 from .problems import Quadratic, lecture_bowl, real
 
 ONE_RUN = threading.RLock()
-"""Held while an optimizer runs: two runs at once would move the same parameter, the book's ``w``."""
+"""A run holds this lock, as two runs at once would move the same parameter, the book's ``w``."""
 
 
 @dataclass(frozen=True)

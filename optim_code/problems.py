@@ -38,22 +38,23 @@ class Quadratic:
     Source: the chapter *The bowl*, equation ``def-quadratic``.
     """
 
-    @torch.inference_mode(False)
     def __init__(self, A: Tensor, b: Tensor | None = None) -> None:
-        self.A = _numbers("A", A)
-        if self.A.ndim != 2 or self.A.shape[0] != self.A.shape[1] or not torch.allclose(self.A, self.A.T):
-            raise ValueError(f"A must be a symmetric matrix, got {self.A.tolist()}")
-        if len(self.A) == 0:
-            raise ValueError("A must have a row for each dimension, got none")
-        self.curvatures = torch.linalg.eigvalsh(self.A)
-        # Bowls side by side have a matrix of zeros around its diagonal, and to multiply by it is most of a long run.
-        diagonal = self.A.diagonal()
-        self._diagonal = diagonal if torch.equal(self.A, torch.diag(diagonal)) else None
-        if not self.curvatures[0] > 0:
-            raise ValueError(f"A must be positive definite, got eigenvalues {self.curvatures.tolist()}")
-        self.b = torch.zeros(len(self.A), dtype=torch.float64) if b is None else _numbers("b", b)
-        if self.b.shape != self.A.shape[:1]:
-            raise ValueError(f"b must have shape {tuple(self.A.shape[:1])} to fit A, got {tuple(self.b.shape)}")
+        # A bowl that is made in inference_mode is as good as any other.
+        with torch.inference_mode(False):
+            self.A = _numbers("A", A)
+            if self.A.ndim != 2 or self.A.shape[0] != self.A.shape[1] or not torch.allclose(self.A, self.A.T):
+                raise ValueError(f"A must be a symmetric matrix, got {self.A.tolist()}")
+            if len(self.A) == 0:
+                raise ValueError("A must have a row for each dimension, got none")
+            self.curvatures = torch.linalg.eigvalsh(self.A)
+            # Bowls side by side have zeros around their diagonal; to multiply by them is most of a long run.
+            diagonal = self.A.diagonal()
+            self._diagonal = diagonal if torch.equal(self.A, torch.diag(diagonal)) else None
+            if not self.curvatures[0] > 0:
+                raise ValueError(f"A must be positive definite, got eigenvalues {self.curvatures.tolist()}")
+            self.b = torch.zeros(len(self.A), dtype=torch.float64) if b is None else _numbers("b", b)
+            if self.b.shape != self.A.shape[:1]:
+                raise ValueError(f"b must have shape {tuple(self.A.shape[:1])} to fit A, got {tuple(self.b.shape)}")
 
     def __call__(self, w: Tensor, xi: Tensor | float = 0.0) -> Tensor:
         r"""The cost at ``w``, with the noise ``xi`` injected into ``b``.
