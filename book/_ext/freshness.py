@@ -155,7 +155,7 @@ class Code:
         """A hash of all modules, without comments and docstrings."""
         return self.digest_of(self.modules)
 
-    @cached_property
+    @property
     def data(self) -> str:
         """What lies beside the code and the sections, for cells to read."""
         files = [
@@ -168,7 +168,7 @@ class Code:
         ]
         return hash_of((path.relative_to(self.root).as_posix(), path) for path in files)
 
-    @cached_property
+    @property
     def kernel(self) -> str:
         """What sets up the kernels, and puts their outputs into one form."""
         return digest(*(self.root / "book" / "_ext" / f"{name}.py" for name in ("kernel_setup", "output_forms")))
