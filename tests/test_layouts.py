@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from book._ext.editions import class_files
 from book._ext.freshness import Code
+from book._ext.playground import look
 from conftest import ROOT
 from optim_code.sections import contents, read_page, read_pages
 from small_book import NOTEBOOK, TOC, Copy, complaints, copy_book, run
@@ -78,6 +80,15 @@ def test_a_section_depends_on_the_same_code_wherever_the_modules_lie(tmp_path: P
     assert flat["problems"] == {*CELLS} - {"reads", "computes"}
     assert flat["optimizers"] == {*CELLS}
     assert affected(tmp_path / "deep", "core/__init__.py") == {*CELLS}
+
+
+def test_what_students_do_not_get_and_what_playgrounds_look_like_is_found_wherever_it_lies(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "optim_code", tmp_path / "optim_code")
+    before, colours = class_files(tmp_path), look(tmp_path)
+    assert before == [tmp_path / "optim_code" / "optimizers.py"]
+    moved(tmp_path)
+    assert class_files(tmp_path) == [*before, tmp_path / "optim_code" / "core" / "deep" / "m_optimizers.py"]
+    assert look(tmp_path) == colours
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ only those that stand in a solution go with it. What is taken out is found by `o
 
 from __future__ import annotations
 
+import ast
 import difflib
 import posixpath
 import re
@@ -269,6 +270,18 @@ def like_edition(key: str) -> bool:
     """Whether a key is ``edition``, or somebody's attempt at it."""
     key = key.strip().casefold()
     return "edition" in key or difflib.SequenceMatcher(None, key, "edition").ratio() > ALIKE
+
+
+def class_files(root: Path) -> list[Path]:
+    """The files that students do not get: `CLASSES`, and each module that has an optimizer, wherever it lies."""
+    found = [root / CLASSES]
+    for path in sorted((root / "optim_code").rglob("*.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            methods = {method.name for method in node.body if isinstance(method, ast.FunctionDef)} if isinstance(
+                node, ast.ClassDef) else set()  # fmt: skip
+            if "my_step" in methods and getattr(node, "name", "").endswith("Optimizer") and path not in found:
+                found.append(path)
+    return [path for path in found if path.is_file()]
 
 
 def contents_of(contents: Any, root: Path) -> Any:

@@ -39,6 +39,8 @@ INSPECTING |= {"methodcaller", "find_spec", "exec_module", "run_path", "run_modu
 IMPORTING = {"import_module", "__import__", "exec", "eval", "spec_from_file_location"}
 NOT_READ = {"_ext", "_static", "_templates"}
 LISTING = "{equation-coverage}"
+SHOWS_CODE = ("{auto", ".. auto", "{notation}")
+"""What of a page shows docstrings or tables of `optim_code`, wherever in it they stand."""
 NOT_DATA = {".md", ".bib", ".pyc", ".sty"}
 NOT_DATA_AT_THE_TOP = {*NOT_DATA, ".yml", ".toml", ".txt", ""}
 _code_cache: dict[Path, Code] = {}
@@ -355,7 +357,7 @@ def shown(env: BuildEnvironment, page: Page) -> str:
     files = [root / name for name in sorted(env.dependencies.get(docname, ())) if "_build" not in Path(name).parts]
     keys: dict[str, str] = env.descent_keys  # type: ignore[attr-defined]
     parts = [page.text, keys[docname], digest(*files)]
-    if "{auto" in page.text or ".. auto" in page.text:
+    if any(mark in page.text for mark in SHOWS_CODE):
         parts.append(env.descent_code.every_byte)  # type: ignore[attr-defined]
     if LISTING in page.text:
         parts.append(env.descent_equations)  # type: ignore[attr-defined]

@@ -32,7 +32,7 @@ from sphinx_exercise.nodes import solution_end_node, solution_node, solution_sta
 
 from optim_code.sections import contents, name_of, pages_of, read_text
 
-from .editions import CLASSES, contents_of
+from .editions import class_files, contents_of
 from .faults import Fault
 
 IN_A_ROW = 6
@@ -148,9 +148,9 @@ class Secrets:
             shown, allowed = read_doctrees(teacher, sources)
             found.add(shown, "\n".join([known, allowed, *(text for source in sources.open for text in source.run)]))
         code = {name: tokens for name, tokens in found.code.items() if len(tokens.found) >= FEWEST}
-        if (root / CLASSES).is_file():
-            for name, (line, tokens) in steps((root / CLASSES).read_text(encoding="utf-8")).items():
-                code[name], found.where[name] = tokens, f"{CLASSES}:{line}"
+        for path in class_files(root):
+            for name, (line, tokens) in steps(path.read_text(encoding="utf-8")).items():
+                code[name], found.where[name] = tokens, f"{path.relative_to(root).as_posix()}:{line}"
         return cls(dict(found.solutions), code, found.where)
 
     def add(self, secrets: Iterable[Secret], allowed: str) -> None:
@@ -340,7 +340,7 @@ def files_of(root: Path, docname: str) -> Iterator[Path]:
 
 def modules(root: Path) -> list[Path]:
     """The code that students get."""
-    return sorted(path for path in (root / "optim_code").rglob("*.py") if path != root / CLASSES)
+    return sorted({*(root / "optim_code").rglob("*.py")} - {*class_files(root)})
 
 
 # --- in what Sphinx has read ---------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from book._ext.equations import await_verdicts, toc_order
 from book._ext.figure_files import figure_number
+from book._ext.freshness import PACKAGE, source_files
 
 logger = logging.getLogger(__name__)
 
@@ -143,7 +144,9 @@ def is_number(text: str) -> bool:
 def look(root: Path) -> dict[str, Any]:
     """The colours, contours and window of the book's figures, read as they stand, for importing takes seconds."""
     found: dict[str, ast.expr] = {}
-    for statement in ast.parse((root / "optim_code" / "figures.py").read_text(encoding="utf-8")).body:
+    # They stand in one module, whatever that is called.
+    paths = (path for path in source_files(root / PACKAGE) if path.suffix == ".py")
+    for statement in (node for path in paths for node in ast.parse(path.read_text(encoding="utf-8")).body):
         if isinstance(statement, ast.Assign):
             targets, values = statement.targets[0], statement.value
             pairs = zip(targets.elts, values.elts, strict=True) if isinstance(targets, ast.Tuple) and isinstance(

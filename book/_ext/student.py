@@ -19,7 +19,7 @@ from typing import Any
 
 from optim_code import sections
 
-from .editions import CLASSES
+from .editions import class_files
 from .faults import ROOT, Fault
 from .freshness import source_files
 from .keeping import WORK, current_pdfs, left_out, publish
@@ -84,8 +84,10 @@ def lay_out_module(folder: Path) -> None:
 
     from .equations import read_section
 
+    # A kit has no sections, and so not what reads them.
+    withheld = {*class_files(ROOT), Path(sections.__file__)}
     for source in source_files(ROOT / "optim_code"):
-        if source not in (ROOT / CLASSES, Path(sections.__file__)):
+        if source not in withheld:
             target = folder / source.relative_to(ROOT / "optim_code")
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)
