@@ -90,11 +90,11 @@ class Optim(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            for p in group["params"]:
-                if p.grad is not None:
-                    check_type(self, p, group)
-                    self.my_step(p, self.state[p], group)
-                    increment_version(p)  # `p.data` hides a change from autograd
+            params = [p for p in group["params"] if p.grad is not None]
+            check_types(self, params, group)
+            for p in params:
+                self.my_step(p, self.state[p], group)
+            increment_version(params)  # `p.data` hides a change from autograd
         return loss
 
     def my_step(self, p: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
@@ -128,14 +128,16 @@ def check_values(group: dict[str, Any]) -> None:
             raise ValueError(f"{name} must be {expected}, got {value!r}")
 
 
-def check_type(optimizer: Optim, p: Tensor, group: dict[str, Any]) -> None:
-    """Refuse a parameter whose gradient cannot be squared: in float16 squares overflow from 256 on, and turn to zero
-    below 0.0002; the square of a complex number is not that of its size. Methods that square have an ``eps``.
+def check_types(optimizer: Optim, params: list[Tensor], group: dict[str, Any]) -> None:
+    """Refuse parameters whose gradients cannot be squared, in a method that squares: it has an ``eps``.
+
+    In float16 squares overflow from 256 on, and turn to zero below 0.0002; the square of a complex number is not that
+    of its size.
 
     Raises:
         TypeError: for a float16 or complex parameter, or a sparse gradient.
     """
-    if "eps" in group:
+    for p in params if "eps" in group else ():
         kind = "" if p.grad is None or p.grad.layout == torch.strided else "sparse gradients"
         kind = str(p.dtype) if p.is_complex() or p.dtype == torch.float16 else kind
         if kind:

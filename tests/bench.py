@@ -25,6 +25,7 @@ from playwright.sync_api import sync_playwright
 
 from book._ext.equations import KINDS, read_section
 from optim_code.sections import read_pages
+from tests import optimizer_cost
 
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "_build" / "bench"
@@ -379,8 +380,11 @@ def main() -> None:
         print(f"| {what} | {took:.1f} ms | | | {MILLISECONDS[what]} ms |")
     for what, number in sizes().items():
         print(f"| {what} | {number} | | | |")
+    rows, steps = optimizer_cost.table()
+    print("\n" + "\n".join(rows))
     report = {"runs": RUNS, "cores": os.cpu_count(), "seconds": seconds, "medians": medians, "ratios": found}
     report["playground, ms"] = milliseconds
+    report["steps, to torch's"] = steps
     (OUT / "bench.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 
