@@ -273,18 +273,19 @@ SOLUTION = "All squares are 1, so $\\hat v = 1$. The mean tends to an alternatin
 ADAM = """
 class Mine(Optim):
     def my_step(self, param, memory, options):
-        a, b, grad = options["alpha"], options["momentum"], param.grad.data
+        a, b, grad = options["alpha"], options["momentum"], param.grad
         if not memory:
             memory["n"] = 0
-            memory["first"] = torch.zeros_like(param.data)
-            memory["second"] = torch.zeros_like(param.data)
+            memory["first"] = torch.zeros_like(param)
+            memory["second"] = torch.zeros_like(param)
         memory["n"] += 1
-        memory["first"] = b * memory["first"] + (1 - b) * grad  # the mean
-        memory["second"] = a * memory["second"] + (1 - a) * grad**2
+        memory["first"].lerp_(grad, 1 - b)  # the mean
+        memory["second"].mul_(a).addcmul_(grad, grad, value=1 - a)
 
         x = memory["first"] / (1 - b ** memory["n"])
         y = memory["second"] / (1 - a ** memory["n"])
-        param.data -= options["lr"] * x / (y.sqrt() + options["eps"])
+        z = y.sqrt_().add_(options["eps"])
+        param.addcdiv_(x, z, value=-options["lr"])
 """
 
 

@@ -77,7 +77,7 @@ def test_a_section_depends_on_the_same_code_wherever_the_modules_lie(tmp_path: P
     deep = {name: affected(tmp_path / "deep", f"core/deep/m_{name}.py") for name in MODULES}
     assert deep == flat
     assert flat["mistakes"] == {"checks", "gets", "takes all"}
-    assert flat["problems"] == {*CELLS} - {"reads", "computes"}
+    assert flat["fonts"] == {"walks", "gets", "takes all"}
     assert flat["optimizers"] == {*CELLS}
     assert affected(tmp_path / "deep", "core/__init__.py") == {*CELLS}
 
