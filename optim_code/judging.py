@@ -61,7 +61,7 @@ HINTS = {
     "typed": "Your numbers have fewer digits from there on. Which of your lines makes them, and does it say a type?",
     "still": "Some parameters move and others stay. Which of your lines chooses among them?",
     "looks": "The same gradients move it differently from another start. Where do your lines use the parameter itself?",
-    "alone": "Every coordinate's step is too long by the same factor, and the factor changes. What changes in your lines?",
+    "alone": "Every coordinate's step is too long by the same factor, and the factor changes. What does it?",
     "itself": "Compare two steps that have the same settings. What in your lines changes from one to the next?",
     "deaf": "It may have any value, and your steps stay the same. Where should it come in?",
     "notime": "In the equation the correction fades as the steps are counted. What in your lines counts them?",
@@ -348,9 +348,11 @@ def by_a_number(seen: Evidence) -> Named | None:
     if not np.isfinite(ours).all():
         return None
     for family in mistakes.families(seen.right.rule):
-        value = _best(
-            lambda c, family=family: _distance(family.version(c).walk(short, {}), ours), family.low, family.high
-        )
+
+        def off(c: float, family: mistakes.Family = family) -> float:
+            return _distance(family.version(c).walk(short, {}), ours)
+
+        value = _best(off, family.low, family.high)
         for one in (float(f"{value:.2g}"), float(f"{value:.3g}"), value):
             if _fits(family.version(one), seen, trials):
                 return family.name, family.hint
@@ -383,8 +385,8 @@ def by_what_changes(seen: Evidence) -> Named | None:
     plain = [n for n in whole if len(seen.pairs[n][0].shapes) == 1 and seen.pairs[n][0].steps == len(walks[0]) - 1]
     if plain and not np.isfinite(own[plain[0]]).all():
         return None
-    factors = [_factors(own[n], walks[n]) for n in plain]
-    if factors and all(factor is not None for factor in factors):
+    factors = [factor for n in plain if (factor := _factors(own[n], walks[n])) is not None]
+    if factors and len(factors) == len(plain):
         alike = all(np.allclose(factor, factors[0], rtol=1e-4) for factor in factors)
         varies = any(np.ptp(factor) > 1e-4 * np.abs(factor).max() for factor in factors)
         if varies:

@@ -27,7 +27,7 @@ HINTS = {
     "eps inside the root": "Look at the denominator in the equation: is `eps` there when the root is taken?",
     "eps forgotten": "What does the equation divide by? Compare it with yours, term by term.",
     "eps added before the correction": "Which comes first in the equation: the correction of the mean, or `eps`?",
-    "bias correction forgotten": "Means that start at zero are too small at first. Where does the equation correct that?",
+    "bias correction forgotten": "Means that start at zero are too small at first. Where is that corrected?",
     "hat forgotten on one of two": "Which symbols of the last line have a hat in the equation, and which in your step?",
     "corrected mean stored": "The recursion goes on with the plain mean. What do you carry to the next step?",
     "one minus, then the power": "Read the correction again: is the power taken before or after the subtraction?",
@@ -168,9 +168,11 @@ def families(rule: UpdateRule) -> Iterator[Family]:
         fixed = (
             "The constructor is given a value, and with another one you go the same way. Where do your lines use it?"
         )
-        yield Family(
-            f"{name} is a fixed number", fixed, 1e-12, high, lambda c, name=name: Version(rule, constants={name: c})
-        )
+
+        def constant(value: float, name: str = name) -> Version:
+            return Version(rule, constants={name: value})
+
+        yield Family(f"{name} is a fixed number", fixed, 1e-12, high, constant)
     c, w, g = symbol("c"), symbol("w"), symbol("g")
     decayed = {name: right.xreplace({g: g + c * w}) for name, right in rule.lines}
     step = dict(rule.lines)["w_new"]

@@ -804,7 +804,8 @@ NAMED = {
         state['v'] = v
         p.data -= group['lr'] * v
     """),
-    "momentum: bias-corrected EMA": answer('momentum', "extra one minus decay, and bias correction that the equation hasn't", """
+    "momentum: bias-corrected EMA": answer('momentum',
+        "extra one minus decay, and bias correction that the equation hasn't", """
         t = state['t'] = state.get('t', 0) + 1
         b = group['momentum']
         v = state.get('v', 0) * b + (1-b) * p.grad
@@ -934,7 +935,8 @@ NAMED = {
         state['v'] = v
         p.data -= group['lr'] * p.grad / (v.sqrt() + group['eps'])
     """),
-    "rmsprop: swapped + eps in root (pair)": answer('rmsprop', 'eps inside the root, and decay and one minus decay swapped', """
+    "rmsprop: swapped + eps in root (pair)": answer('rmsprop',
+        'eps inside the root, and decay and one minus decay swapped', """
         a = group['alpha']
         v = (1-a) * state.get('v', 0) + a * p.grad**2
         state['v'] = v
@@ -1080,7 +1082,8 @@ NAMED = {
         v = state['v'] = a * state.get('v', 0) + (1-a) * g*g
         p.data -= lr * (m/(1-b**t)) / ((v/(1-a**t)).sqrt() + eps)
     """),
-    "adam: correction without t and without 1-b (counterless)": answer('adam', 'the correction does not depend on t, and one minus decay forgotten', """
+    "adam: correction without t and without 1-b (counterless)": answer('adam',
+        'the correction does not depend on t, and one minus decay forgotten', """
         a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
         t = state['t'] = state.get('t', 0) + 1
         m = state['m'] = b * state.get('m', 0) + g
