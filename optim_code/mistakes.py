@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import sympy
 
 from .equations import UpdateRule, Vector
-from .rewriting import Version
+from .rewriting import Version, extended
+from .trials import DECAYS
 
 HINTS = {
     "step uphill": "The gradient points to where the cost grows. Which way do you go?",
@@ -24,7 +27,7 @@ HINTS = {
     "eps inside the root": "Look at the denominator in the equation: is `eps` there when the root is taken?",
     "eps forgotten": "What does the equation divide by? Compare it with yours, term by term.",
     "eps added before the correction": "Which comes first in the equation: the correction of the mean, or `eps`?",
-    "bias correction forgotten": "Means that start at zero are too small at first. Where does the equation mend that?",
+    "bias correction forgotten": "Means that start at zero are too small at first. Where is that corrected?",
     "hat forgotten on one of two": "Which symbols of the last line have a hat in the equation, and which in your step?",
     "corrected mean stored": "The recursion goes on with the plain mean. What do you carry to the next step?",
     "one minus, then the power": "Read the correction again: is the power taken before or after the subtraction?",
@@ -61,7 +64,30 @@ HINTS = {
     "state shared between parameters": "Each parameter has a `state` of its own. Where do you keep what you remember?",
     "hyper-parameters not read from the group": "Two groups may have different values. Where do you read yours?",
 }
+TOO = "the gradient is weighed by"
+HINTS |= {
+    "weighed too": "In the equation, how far does the decay reach? Is the gradient within its parentheses?",
+    "centred mean square": "How many buffers has the equation? Is anything taken from the mean of the squares?",
+    "AMSGrad's largest mean": "Can the denominator of the equation become smaller again? Can yours?",
+    "AdaBelief's mean": "The square of what does the equation take: of the gradient, or of a difference?",
+    "AdaMax's largest gradient": "Is the denominator of the equation a mean, or the largest of several?",
+    "NAdam's look ahead": "How often does the gradient of this step come into the equation's last line?",
+    "Adadelta's step": "How many buffers has the equation? Which number sets how long its step is?",
+    "the sign of the buffer": "Is a long velocity treated like a short one in the equation?",
+    "the gradient of the step before": "Which gradient does the equation use at step t, and which do your lines?",
+    "gradients are added up": "How long does one gradient matter in the equation, and how long in your lines?",
+    "the gradient is clipped": "Does the equation treat a steep slope differently? Which of your lines does?",
+    "p set to the step": "What becomes of the old parameter in the equation, and what in your last line?",
+    "dampening": "With what weight does the new gradient enter the buffer, at the first step and later?",
+    "weight decay in the gradient": "Where does w stand on the right-hand side of the equation? Where in your lines?",
+    "weight decay beside the step": "Where does w stand on the right-hand side of the equation? Where in your lines?",
+}
 LETTERS = "Go through the symbols of the equation: does each stand where yours stands?"
+
+
+Lines = dict[str, sympy.Expr]
+Wrong = Iterator[tuple[str, Lines]]
+"""Names of mistakes, each with the lines of the rule as they are then."""
 
 
 def mistakes(rule: UpdateRule) -> Iterator[Version]:
@@ -71,14 +97,174 @@ def mistakes(rule: UpdateRule) -> Iterator[Version]:
     for name, lines in itertools.chain.from_iterable(find(rule) for find in in_lines):
         changed = any(right[one] != line for one, line in lines.items())
         if changed and not any(line.has(sympy.zoo, sympy.nan) for line in lines.values()):
-            yield Version(rule.rewritten(lines), name, HINTS.get(name, LETTERS))
+            hint = HINTS["weighed too"] if name.startswith(TOO) else HINTS.get(name, LETTERS)
+            yield Version(rule.rewritten(lines), name, hint)
     yield from in_the_state(rule)
     yield from in_the_hyper_parameters(rule)
+    yield from other_methods(rule)
 
 
-Lines = dict[str, sympy.Expr]
-Wrong = Iterator[tuple[str, Lines]]
-"""Names of mistakes, each with the lines of the rule as they are then."""
+COMMON = (
+    "step uphill", "lr forgotten", "eps inside the root", "eps forgotten", "eps added before the correction",
+    "bias correction forgotten", "hat forgotten on one of two", "corrected mean stored", "one minus, then the power",
+    "counter off by one", "counter never advances", "decay and one minus decay swapped", "decay forgotten",
+    "extra one minus decay", "one minus decay forgotten", "square forgotten", "root forgotten", "Nesterov's step",
+    "bias correction that the equation hasn't",
+)  # fmt: skip
+"""Mistakes that come in pairs often enough to be looked for."""
+
+
+def pairs(rule: UpdateRule) -> Iterator[Version]:
+    """Two common mistakes at once, and one of them in a buffer that begins with the first gradient."""
+    done = set()
+    for one, lines in common(rule):
+        changed = rule.rewritten(lines)
+        for maker in (lambda g, w: g, lambda g, w: g * g):
+            copied = "first gradient copied instead of zeros"
+            begin = dict.fromkeys(buffers(rule), maker)
+            yield Version(changed, f"{one}, and {copied}", f"{HINTS[one]} {HINTS[copied]}", begin=begin)
+        for two, more in common(changed):
+            both = changed.rewritten(more)
+            if one != two and both.lines not in done:
+                done.add(both.lines)
+                yield Version(both, f"{one}, and {two}", f"{HINTS[one]} {HINTS[two]}")
+
+
+def common(rule: UpdateRule) -> Iterator[tuple[str, Lines]]:
+    """The common mistakes in the lines of a rule, each of them once everywhere that it can be."""
+    right, seen = dict(rule.lines), set()
+    for find in (in_the_step, in_the_hats, in_the_buffers, in_the_way):
+        for name, lines in find(rule):
+            key = name, sum(name.count(word) for word in ("one of two", "counter")) and str(lines)
+            fine = not any(line.has(sympy.zoo, sympy.nan) for line in lines.values())
+            if name in COMMON and key not in seen and fine and any(right[one] != other for one, other in lines.items()):
+                seen.add(key)
+                yield name, lines
+
+
+@dataclass(frozen=True)
+class Family:
+    """A mistake with a number in it that nobody knows: how the rule goes for each value of it.
+
+    Attributes:
+        name: the mistake.
+        hint: a question that leads to it.
+        low: the smallest value that is tried.
+        high: the largest.
+        version: the rule with a value.
+    """
+
+    name: str
+    hint: str
+    low: float
+    high: float
+    version: Callable[[float], Version]
+
+
+def families(rule: UpdateRule) -> Iterator[Family]:
+    """Mistakes with an unknown number: a hyper-parameter that is fixed, weight decay, dampening, clipping."""
+    for name in rule.hyper:
+        high = 1.0 if name in DECAYS else 10.0
+        fixed = (
+            "The constructor is given a value, and with another one you go the same way. Where do your lines use it?"
+        )
+
+        def constant(value: float, name: str = name) -> Version:
+            return Version(rule, constants={name: value})
+
+        yield Family(f"{name} is a fixed number", fixed, 1e-12, high, constant)
+    c, w, g = symbol("c"), symbol("w"), symbol("g")
+    decayed = {name: right.xreplace({g: g + c * w}) for name, right in rule.lines}
+    step = dict(rule.lines)["w_new"]
+    own: list[tuple[str, Lines, Callable[[Vector, Vector], Vector] | None]] = [
+        ("weight decay in the gradient", decayed, None),
+        ("weight decay beside the step", {"w_new": step - symbol("lr") * c * w}, None),
+        ("weight decay beside the step", {"w_new": step - c * w}, None),
+        ("weight decay beside the step", {"w_new": step * (1 - symbol("lr") * c)}, None),
+        ("weight decay beside the step", {"w_new": step * (1 - c)}, None),
+        ("the gradient is clipped", replaced(rule, {g: (abs(g + c) - abs(g - c)) / 2}), None),
+    ]
+    for old in buffers(rule):
+        line = dict(rule.lines)[f"{old}_new"]
+        past = line.coeff(symbol(old)) * symbol(old)
+        if not (line - past - g).free_symbols:
+            own.append(("dampening", {f"{old}_new": past + c * g}, lambda g, w: g))
+    for name, lines, begin in own:
+        changed = extended(rule, lines, hyper=("c",))
+
+        def version(value: float, changed: UpdateRule = changed, begin: Any = begin) -> Version:
+            # Torch's dampening takes the first gradient whole.
+            return Version(changed, constants={"c": value}, firsts=dict.fromkeys(buffers(rule), begin) if begin else {})
+
+        yield Family(name, HINTS[name], 1e-8, 10.0, version)
+
+
+def other_methods(rule: UpdateRule) -> Iterator[Version]:
+    """Methods that have a name of their own, as far as they are near to the rule."""
+    lines, g, w, lr, t = dict(rule.lines), symbol("g"), symbol("w"), symbol("lr"), symbol("t")
+    eps, u, u_new = symbol("eps"), symbol("u"), symbol("u_new")
+    step = lines["w_new"]
+    hats = {str(mean): name for name, right in rule.lines for mean in right.free_symbols if not name.endswith("_new")
+            and str(mean).endswith("_new")}  # fmt: skip
+
+    def named(name: str, lines: Lines, extra: dict[str, tuple[str, sympy.Expr]] | None = None) -> Version:
+        return Version(extended(rule, lines, extra), name, HINTS[name])
+
+    for old in buffers(rule):
+        new, line = symbol(f"{old}_new"), lines[f"{old}_new"]
+        used = symbol(hats.get(str(new), str(new)))
+        own = f"{old}_new"
+        decays = sorted(line.coeff(symbol(old)).free_symbols, key=str)
+        present = sympy.expand(line - line.coeff(symbol(old)) * symbol(old))
+        if present.has(g**2):
+            for name in {hats.get(own, own), own}:
+                largest = larger(u, symbol(name))
+                there = {key: right.xreplace({symbol(name): u_new}) for key, right in rule.lines if key != own}
+                yield named("AMSGrad's largest mean", there, {"u": (name, largest)})
+            for decay in decays:
+                mean = {"u": (own, decay * u + (1 - decay) * g)}
+                centred = {key: right.xreplace({new: new - u_new**2}) for key, right in rule.lines if key != own}
+                yield named("centred mean square", centred, mean)
+                for size in (abs(g), abs(g) + eps):
+                    for bottom in (new + eps, new):
+                        root = {sympy.sqrt(used): new} if bottom != new else {sympy.sqrt(used) + eps: new}
+                        changed = {own: larger(decay * symbol(old), size), "w_new": step.xreplace(root)}
+                        yield named("AdaMax's largest gradient", changed)
+                for other in (mean_of for mean_of in buffers(rule) if mean_of != old):
+                    for before in (symbol(f"{other}_new"), symbol(other)):
+                        for more in (sympy.Integer(0), eps):
+                            yield named("AdaBelief's mean", {own: line.xreplace({g**2: (g - before) ** 2}) + more})
+                if eps in step.free_symbols and len(buffers(rule)) == 1:
+                    root = sympy.sqrt(u + eps) / sympy.sqrt(new + eps)
+                    other_root = (sympy.sqrt(u) + eps) / (sympy.sqrt(new) + eps)
+                    for ratio in (root, other_root):
+                        kept = {"u": (own, decay * u + (1 - decay) * (g * ratio) ** 2)}
+                        yield named("Adadelta's step", {"w_new": w - lr * g * ratio}, kept)
+                        yield named("Adadelta's step", {"w_new": w - g * ratio}, kept)
+        elif present.has(g):
+            for decay in decays if used != new else ():
+                now = (1 - decay) * g / (1 - decay**t)
+                for ahead in (decay * used, decay * new / (1 - decay ** (t + 1))):
+                    yield named("NAdam's look ahead", {"w_new": step.xreplace({used: ahead + now})})
+            yield named("the sign of the buffer", {"w_new": w - lr * sympy.sign(new)})
+            if used == new:
+                nesterov = rule.rewritten({"w_new": step.xreplace({new: line.xreplace({symbol(old): new})})})
+                past = line.coeff(symbol(old)) * symbol(old)
+                inside = {own: past + lr * (line - past), "w_new": nesterov.lines[-1][1]}
+                ahead = past.xreplace({symbol(old): new}) + lr * (line - past)
+                yield Version(
+                    rule.rewritten({**inside, "w_new": w - ahead}), "Nesterov's step", HINTS["Nesterov's step"]
+                )
+    yield named("the gradient of the step before", replaced(rule, {g: u}), {"u": ("w_new", g)})
+    yield named("gradients are added up", replaced(rule, {g: u_new}), {"u": ("", u + g)})
+    yield named("p set to the step", {"w_new": step - w})
+    yield named("p set to the step", {"w_new": w - step})
+    every = {symbol(f"{old}_new"): symbol(old) for old in buffers(rule)}
+    if len(every) > 1:
+        name = "buffer used before its update"
+        early = {key: right.xreplace(every) for key, right in rule.lines if not key.endswith("_new") or key == "w_new"}
+        yield named(name, early)
+        yield named(name, {key: right.xreplace({t: larger(t - 1, sympy.Integer(1))}) for key, right in early.items()})
 
 
 def in_the_step(rule: UpdateRule) -> Wrong:
@@ -154,6 +340,7 @@ def in_the_buffers(rule: UpdateRule) -> Wrong:
                 ("decay forgotten", symbol(old) + (share if weighed else present)),
                 ("one minus decay forgotten", past + share) if weighed else
                 ("extra one minus decay", past + weight * present),
+                (f"the gradient is weighed by {decay} too", past + decay * present),
             ):  # fmt: skip
                 changed.setdefault(name, {})[f"{old}_new"] = other
     for name, others in changed.items():

@@ -328,8 +328,8 @@ def kept(state: Mapping[Any, Any], p: torch.Tensor) -> set[str]:
     for value in state.values():
         if isinstance(value, torch.Tensor) and value.shape == p.shape:
             kinds |= {"tensor"} if value.any() else set()
-        elif isinstance(value, float) or (isinstance(value, torch.Tensor) and value.numel() == 1):
-            kinds.add("count" if float(value).is_integer() else "number")
+        elif isinstance(value, float):
+            kinds.add("count" if value.is_integer() else "number")
     return kinds
 
 
@@ -646,31 +646,32 @@ class Probed:
     """What a wrong class does if one thing is changed.
 
     Attributes:
-        deaf: the hyper-parameters that can be changed without its going another way.
+        deaf: the hyper-parameters that can be changed without any change of its steps.
         mixes: whether the gradient of one coordinate moves another one.
+        looks_at_w: whether its steps depend on where it starts.
         shapes: for each shape of a parameter whether the class comes through.
     """
 
     deaf: list[str]
     mixes: bool
+    looks_at_w: bool
     shapes: dict[tuple[int, ...], bool]
 
 
 def probe(cls: type[Optim], hyper: Sequence[str]) -> Probed:
     """Change one thing at a time in a short run of a class."""
     values, other, *_ = settings(hyper)
-    first = Trial("", ((2,),), (0,), (values,), 1, steps=10)
+    first = Trial("", ((2,),), (0,), (values,), 1, steps=30)
     changed = [replace(first, hypers=({**values, name: other[name]},)) for name in hyper]
     shaped = [replace(first, shapes=(shape,)) for shape in ((1,), (2,), (3, 4), (2, 3, 2))]
-    pairs = run_all(cls, lambda _: ([first], lambda _: [*changed, replace(first, small=1.0), *shaped])).pairs
-    runs = [run for _, run in pairs]
-    points = [np.array(run.points) for run in runs]
-    came = [not run.fault and np.isfinite(at).all() for run, at in zip(runs, points, strict=True)]
-    if not came[0]:
-        points = points[:1]
-    same = [np.array_equal(at, points[0]) for at in points]
-    deaf = [name for name, moved in zip(hyper, same[1:], strict=False) if moved]
-    mixed = points[len(hyper) + 1 : len(hyper) + 2]
-    mixes = any(at.shape == points[0].shape and not np.array_equal(at[:, 0], points[0][:, 0]) for at in mixed)
-    shapes = {trial.shapes[0]: not run.fault for trial, run in pairs[len(hyper) + 2 :]}
-    return Probed(deaf, mixes, shapes)
+    changed += [replace(first, small=1.0), replace(first, origin=99)]
+    pairs = run_all(cls, lambda _: ([first], lambda _: [*changed, *shaped])).pairs
+    steps = [np.diff(np.array(run.points), axis=0) for _, run in pairs]
+    shapes = {trial.shapes[0]: not run.fault for trial, run in pairs[len(changed) + 1 :]}
+    if pairs[0][1].fault or not np.isfinite(steps[0]).all() or len(pairs) <= len(changed):
+        return Probed([], False, False, shapes)
+    deaf = [name for name, own in zip(hyper, steps[1:], strict=False) if np.array_equal(own, steps[0])]
+    mixed, moved = steps[len(hyper) + 1], steps[len(hyper) + 2]
+    mixes = mixed.shape == steps[0].shape and not np.array_equal(mixed[:, 0], steps[0][:, 0])
+    looks = moved.shape == steps[0].shape and not np.allclose(moved, steps[0], rtol=1e-6, atol=1e-13)
+    return Probed(deaf, mixes, looks, shapes)

@@ -549,7 +549,7 @@ WRONG = {
         'state["v"].mul(group["alpha"]).add(p.grad**2)')),
     "momentum scaling what it keeps": slip("momentum", "buffer overwritten on the way to the step", MOMENTUM, (
         'group["lr"] * state["v"]', 'state["v"].mul_(group["lr"])')),
-    "momentum multiplying both": answer("momentum", PLACE, """
+    "momentum multiplying both": answer("momentum", "the gradient is weighed by momentum too", """
         state["v"] = group["momentum"] * (state.get("v", 0) + p.grad)
         p.data -= group["lr"] * state["v"]
     """),
@@ -608,3 +608,656 @@ WRONG = {
                 p.data -= group["lr"] * state["v"]
     """),
 }  # fmt: skip
+
+
+# --- by family ------------------------------------------------------------------------------------------------------
+
+RIGHT |= {
+    "sgd, plain": answer('sgd', '', """
+        p.data -= group['lr'] * p.grad.data
+    """),
+    "sgd, no_grad sub_": answer('sgd', '', """
+        with torch.no_grad():
+            p.sub_(group['lr'] * p.grad)
+    """),
+    "sgd, p.data = new": answer('sgd', '', """
+        p.data = p.data - group['lr'] * p.grad.data
+    """),
+    "momentum, setdefault": answer('momentum', '', """
+        v = state.setdefault('v', torch.zeros_like(p))
+        v.mul_(group['momentum']).add_(p.grad)
+        p.data.add_(v, alpha=-group['lr'])
+    """),
+    "momentum, first clone": answer('momentum', '', """
+        if 'b' not in state:
+            state['b'] = p.grad.clone()
+        else:
+            state['b'] = group['momentum'] * state['b'] + p.grad
+        p.data -= group['lr'] * state['b']
+    """),
+    "momentum, by displacement w-w_old": answer('momentum', '', """
+        old = state.get('old', p.data.clone())
+        last = state.get('lr', group['lr'])
+        v = (old - p.data) / last
+        v = group['momentum'] * v + p.grad
+        state['old'] = p.data.clone()
+        state['lr'] = group['lr']
+        p.data -= group['lr'] * v
+    """),
+    "rmsprop, addcmul": answer('rmsprop', '', """
+        v = state.setdefault('v', torch.zeros_like(p.data))
+        v.mul_(group['alpha']).addcmul_(p.grad, p.grad, value=1 - group['alpha'])
+        p.data.addcdiv_(p.grad, v.sqrt().add_(group['eps']), value=-group['lr'])
+    """),
+    "rmsprop, lerp": answer('rmsprop', '', """
+        v = state.setdefault('v', torch.zeros_like(p.data))
+        v.lerp_(p.grad.square(), 1 - group['alpha'])
+        p.data -= group['lr'] * p.grad / (torch.sqrt(v) + group['eps'])
+    """),
+    "adam, efficient": answer('adam', '', """
+        a, b = group['alpha'], group['momentum']
+        m = state.setdefault('m', torch.zeros_like(p.data))
+        v = state.setdefault('v', torch.zeros_like(p.data))
+        t = state['t'] = state.get('t', 0) + 1
+        m.mul_(b).add_(p.grad, alpha=1-b)
+        v.mul_(a).addcmul_(p.grad, p.grad, value=1-a)
+        den = (v.sqrt() / (1 - a**t)**0.5).add_(group['eps'])
+        p.data.addcdiv_(m, den, value=-group['lr'] / (1 - b**t))
+    """),
+    "adam, tensor counter": answer('adam', '', """
+        g = p.grad.data
+        if len(state) == 0:
+            state['step'] = torch.tensor(0.)
+            state['exp_avg'] = torch.zeros_like(g)
+            state['exp_avg_sq'] = torch.zeros_like(g)
+        state['step'] += 1
+        t = state['step'].item()
+        state['exp_avg'] += (1 - group['momentum']) * (g - state['exp_avg'])
+        state['exp_avg_sq'] += (1 - group['alpha']) * (g * g - state['exp_avg_sq'])
+        mh = state['exp_avg'] / (1 - group['momentum'] ** t)
+        vh = state['exp_avg_sq'] / (1 - group['alpha'] ** t)
+        p.data = p.data - group['lr'] * mh / (vh ** 0.5 + group['eps'])
+    """),
+    "adam, running products": answer('adam', '', """
+        if not state:
+            state.update(m=torch.zeros_like(p.data), v=torch.zeros_like(p.data), pb=1., pa=1.)
+        state['pb'] *= group['momentum']
+        state['pa'] *= group['alpha']
+        state['m'] = group['momentum']*state['m'] + (1-group['momentum'])*p.grad
+        state['v'] = group['alpha']*state['v'] + (1-group['alpha'])*p.grad**2
+        p.data -= group['lr']*(state['m']/(1-state['pb']))/((state['v']/(1-state['pa'])).sqrt()+group['eps'])
+    """),
+    "momentum, dict on self": answer('momentum', '', """
+        if not hasattr(self, 'bufs'):
+            self.bufs = {}
+        v = self.bufs.get(p, 0) * group['momentum'] + p.grad
+        self.bufs[p] = v
+        p.data -= group['lr'] * v
+    """),
+    "momentum cut to float32 at each step": answer('momentum', '', """
+        if 'v' not in state:
+            state['v'] = torch.zeros(p.shape)
+        state['v'] = (group['momentum'] * state['v'] + p.grad).float()
+        p.data -= group['lr'] * state['v']
+    """),
+}  # fmt: skip
+
+NAMED = {
+    "sgd: ascent (sign)": answer('sgd', 'step uphill', """
+        p.data += group['lr'] * p.grad.data
+    """),
+    "sgd: weight decay coupled": answer('sgd', 'weight decay in the gradient', """
+        p.data -= group['lr'] * (p.grad.data + 0.01 * p.data)
+    """),
+    "sgd: lr decays by itself": answer('sgd', 'lr changes by itself', """
+        t = state['t'] = state.get('t', 0) + 1
+        p.data -= group['lr'] / t * p.grad.data
+    """),
+    "sgd: lr decays by itself (sqrt)": answer('sgd', 'lr changes by itself', """
+        t = state['t'] = state.get('t', 0) + 1
+        p.data -= group['lr'] / t**0.5 * p.grad.data
+    """),
+    "sgd: writes group lr (decays lr)": answer('sgd', 'group changed in the step', """
+        p.data -= group['lr'] * p.grad.data
+        group['lr'] *= 0.99
+    """),
+    "sgd: lr ignored": answer('sgd', 'lr is a fixed number', """
+        p.data -= 0.01 * p.grad.data
+    """),
+    "sgd: never moves (local p)": answer('sgd', 'p rebound instead of updated in place', """
+        p = p - group['lr'] * p.grad
+    """),
+    "sgd: never moves (local data)": answer('sgd', 'p rebound instead of updated in place', """
+        w = p.data.clone()
+        w -= group['lr'] * p.grad.data
+    """),
+    "sgd: sign of gradient (signSGD)": answer('sgd', 'the sign of the gradient', """
+        p.data -= group['lr'] * p.grad.sign()
+    """),
+    "sgd: normalised gradient": answer('sgd', 'coordinates are mixed', """
+        p.data -= group['lr'] * p.grad / p.grad.norm()
+    """),
+    "sgd: clipped gradient": answer('sgd', 'the gradient is clipped', """
+        p.data -= group['lr'] * p.grad.clamp(-1, 1)
+    """),
+    "sgd: lr squared": answer('sgd', 'lr used twice', """
+        p.data -= group['lr']**2 * p.grad
+    """),
+    "sgd: step does twice": answer('sgd', 'steps of the wrong length', """
+        p.data -= group['lr'] * p.grad
+        p.data -= group['lr'] * p.grad
+    """),
+    "sgd: missing lr": answer('sgd', 'lr forgotten', """
+        p.data -= p.grad
+    """),
+    "sgd: gradient accumulates (adds all)": answer('sgd', 'gradients are added up', """
+        state['g'] = state.get('g', 0) + p.grad
+        p.data -= group['lr'] * state['g']
+    """),
+    "sgd: previous gradient": answer('sgd', 'the gradient of the step before', """
+        old = state.get('g', torch.zeros_like(p.grad))
+        state['g'] = p.grad.clone()
+        p.data -= group['lr'] * old
+    """),
+    "momentum: nesterov (torch)": answer('momentum', "Nesterov's step", """
+        v = state.get('v', 0) * group['momentum'] + p.grad
+        state['v'] = v
+        p.data -= group['lr'] * (p.grad + group['momentum'] * v)
+    """),
+    "momentum: nesterov (lookahead diff form)": answer('momentum', "Nesterov's step", """
+        old = state.get('v', torch.zeros_like(p.data))
+        new = group['momentum'] * old - group['lr'] * p.grad
+        state['v'] = new
+        p.data += -group['momentum'] * old + (1 + group['momentum']) * new
+    """),
+    "momentum: dampening (EMA)": answer('momentum', 'extra one minus decay', """
+        v = state.get('v', 0) * group['momentum'] + (1-group['momentum']) * p.grad
+        state['v'] = v
+        p.data -= group['lr'] * v
+    """),
+    "momentum: uses old v": answer('momentum', 'buffer used before its update', """
+        v = state.get('v', torch.zeros_like(p.data))
+        p.data -= group['lr'] * v
+        state['v'] = v * group['momentum'] + p.grad
+    """),
+    "momentum: buffer shared over parameters": answer('momentum', 'coordinates are mixed', """
+        self.v = getattr(self, 'v', 0) * group['momentum'] + p.grad.sum()
+        p.data -= group['lr'] * self.v
+    """),
+    "momentum: buffer reset": answer('momentum', 'buffer begins anew at each step', """
+        state['v'] = torch.zeros_like(p.data)
+        state['v'] = group['momentum'] * state['v'] + p.grad
+        p.data -= group['lr'] * state['v']
+    """),
+    "momentum: momentum fixed 0.9": answer('momentum', 'momentum is a fixed number', """
+        v = state.get('v', 0) * 0.9 + p.grad
+        state['v'] = v
+        p.data -= group['lr'] * v
+    """),
+    "momentum: sign of v": answer('momentum', 'the sign of the buffer', """
+        v = state.get('v', 0) * group['momentum'] + p.grad
+        state['v'] = v
+        p.data -= group['lr'] * v.sign()
+    """),
+    "momentum: 1-b on old": answer('momentum', 'decay and one minus decay swapped', """
+        v = state.get('v', 0) * (1-group['momentum']) + p.grad
+        state['v'] = v
+        p.data -= group['lr'] * v
+    """),
+    "momentum: bias-corrected EMA": answer('momentum',
+        "extra one minus decay, and bias correction that the equation hasn't", """
+        t = state['t'] = state.get('t', 0) + 1
+        b = group['momentum']
+        v = state.get('v', 0) * b + (1-b) * p.grad
+        state['v'] = v
+        p.data -= group['lr'] * v / (1 - b**t)
+    """),
+    "momentum: weight decay decoupled": answer('momentum', 'weight decay beside the step', """
+        v = state.get('v', 0) * group['momentum'] + p.grad
+        state['v'] = v
+        p.data -= group['lr'] * (v + 0.01 * p.data)
+    """),
+    "momentum: weight decay + EMA (pair)": answer('momentum', 'the step depends on w', """
+        v = state.get('v', 0) * group['momentum'] + (1-group['momentum'])*p.grad
+        state['v'] = v
+        p.data -= group['lr'] * (v + 0.01 * p.data)
+    """),
+    "momentum: sign wrong in v (minus g)": answer('momentum', 'step uphill', """
+        v = state.get('v', 0) * group['momentum'] - p.grad
+        state['v'] = v
+        p.data -= group['lr'] * v
+    """),
+    "momentum: alias of p.data as buffer": answer('momentum', 'buffer begins at the parameter', """
+        if 'v' not in state:
+            state['v'] = p.data
+        state['v'] = group['momentum'] * state['v'] + p.grad
+        p.data -= group['lr'] * state['v']
+    """),
+    "momentum: buffer starts at w": answer('momentum', 'buffer begins at the parameter', """
+        if 'v' not in state:
+            state['v'] = p.data.clone()
+        state['v'] = group['momentum'] * state['v'] + p.grad
+        p.data -= group['lr'] * state['v']
+    """),
+    "momentum: alias of grad": answer('momentum', 'p.grad kept, not copied', """
+        if 'v' not in state:
+            state['v'] = p.grad
+        else:
+            state['v'].mul_(group['momentum']).add_(p.grad)
+        p.data -= group['lr'] * state['v']
+    """),
+    "momentum: decays only for momentum>0 wrong at 0": answer('momentum', 'goes wrong where momentum is 0', """
+        b = group['momentum'] or 0.9
+        v = state.get('v', 0) * b + p.grad
+        state['v'] = v
+        p.data -= group['lr'] * v
+    """),
+    "momentum: decays momentum itself": answer('momentum', 'momentum changes by itself', """
+        t = state['t'] = state.get('t', 0) + 1
+        v = state.get('v', 0) * group['momentum']**t + p.grad
+        state['v'] = v
+        p.data -= group['lr'] * v
+    """),
+    "momentum: momentum times grad too (extra beta)": answer('momentum', 'the gradient is weighed by momentum too', """
+        v = group['momentum'] * (state.get('v', 0) + p.grad)
+        state['v'] = v
+        p.data -= group['lr'] * v
+    """),
+    "rmsprop: eps in root": answer('rmsprop', 'eps inside the root', """
+        a = group['alpha']
+        v = a * state.get('v', 0) + (1-a) * p.grad**2
+        state['v'] = v
+        p.data -= group['lr'] * p.grad / (v + group['eps']).sqrt()
+    """),
+    "rmsprop: no root": answer('rmsprop', 'root forgotten', """
+        a = group['alpha']
+        v = a * state.get('v', 0) + (1-a) * p.grad**2
+        state['v'] = v
+        p.data -= group['lr'] * p.grad / (v + group['eps'])
+    """),
+    "rmsprop: centred": answer('rmsprop', 'centred mean square', """
+        a = group['alpha']
+        m = a * state.get('m', 0) + (1-a) * p.grad
+        state['m'] = m
+        a = group['alpha']
+        v = a * state.get('v', 0) + (1-a) * p.grad**2
+        state['v'] = v
+        p.data -= group['lr'] * p.grad / ((v - m*m).clamp(min=0).sqrt() + group['eps'])
+    """),
+    "rmsprop: adagrad": answer('rmsprop', 'decay forgotten', """
+        v = state.get('v', 0) + p.grad**2
+        state['v'] = v
+        p.data -= group['lr'] * p.grad / (v.sqrt() + group['eps'])
+    """),
+    "rmsprop: bias correction": answer('rmsprop', "bias correction that the equation hasn't", """
+        t = state['t'] = state.get('t', 0) + 1
+        a = group['alpha']
+        v = a * state.get('v', 0) + (1-a) * p.grad**2
+        state['v'] = v
+        p.data -= group['lr'] * p.grad / ((v/(1-a**t)).sqrt() + group['eps'])
+    """),
+    "rmsprop: adadelta": answer('rmsprop', "Adadelta's step", """
+        a = group['alpha']
+        v = a * state.get('v', 0) + (1-a) * p.grad**2
+        state['v'] = v
+        d = state.get('d', torch.zeros_like(p))
+        dx = p.grad * (d + group['eps']).sqrt() / (v + group['eps']).sqrt()
+        state['d'] = a * d + (1-a) * dx**2
+        p.data -= group['lr'] * dx
+    """),
+    "rmsprop: v starts at one": answer('rmsprop', 'buffer begins at one', """
+        a = group['alpha']
+        v = a * state.get('v', torch.ones_like(p)) + (1-a) * p.grad**2
+        state['v'] = v
+        p.data -= group['lr'] * p.grad / (v.sqrt() + group['eps'])
+    """),
+    "rmsprop: v starts at g^2": answer('rmsprop', 'first gradient copied instead of zeros', """
+        a = group['alpha']
+        v = a * state.get('v', p.grad**2) + (1-a) * p.grad**2
+        state['v'] = v
+        p.data -= group['lr'] * p.grad / (v.sqrt() + group['eps'])
+    """),
+    "rmsprop: no square": answer('rmsprop', 'square forgotten', """
+        a = group['alpha']
+        v = a * state.get('v', 0) + (1-a) * p.grad.abs()
+        state['v'] = v
+        p.data -= group['lr'] * p.grad / (v.sqrt() + group['eps'])
+    """),
+    "rmsprop: eps missing": answer('rmsprop', 'eps forgotten', """
+        a = group['alpha']
+        v = a * state.get('v', 0) + (1-a) * p.grad**2
+        state['v'] = v
+        p.data -= group['lr'] * p.grad / v.sqrt()
+    """),
+    "rmsprop: rates swapped": answer('rmsprop', 'decay and one minus decay swapped', """
+        a = group['alpha']
+        v = (1-a) * state.get('v', 0) + a * p.grad**2
+        state['v'] = v
+        p.data -= group['lr'] * p.grad / (v.sqrt() + group['eps'])
+    """),
+    "rmsprop: swapped + eps in root (pair)": answer('rmsprop',
+        'eps inside the root, and decay and one minus decay swapped', """
+        a = group['alpha']
+        v = (1-a) * state.get('v', 0) + a * p.grad**2
+        state['v'] = v
+        p.data -= group['lr'] * p.grad / (v + group['eps']).sqrt()
+    """),
+    "rmsprop: mean over coordinates": answer('rmsprop', 'coordinates are mixed', """
+        a = group['alpha']
+        v = a * state.get('v', 0) + (1-a) * (p.grad**2).mean()
+        state['v'] = v
+        p.data -= group['lr'] * p.grad / (v.sqrt() + group['eps'])
+    """),
+    "adam: efficient form wrong eps": answer('adam', 'eps added before the correction', """
+        a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
+        t = state['t'] = state.get('t', 0) + 1
+        m = state['m'] = b * state.get('m', 0) + (1-b) * g
+        v = state['v'] = a * state.get('v', 0) + (1-a) * g*g
+        p.data -= lr * (1-a**t)**0.5/(1-b**t) * m / (v.sqrt() + eps)
+    """),
+    "adam: adamw": answer('adam', 'weight decay beside the step', """
+        a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
+        t = state['t'] = state.get('t', 0) + 1
+        m = state['m'] = b * state.get('m', 0) + (1-b) * g
+        v = state['v'] = a * state.get('v', 0) + (1-a) * g*g
+        p.data *= 1 - lr*0.01
+        p.data -= lr * (m/(1-b**t)) / ((v/(1-a**t)).sqrt() + eps)
+    """),
+    "adam: L2": answer('adam', 'weight decay in the gradient', """
+        a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
+        g = g + 0.01 * p.data
+        t = state['t'] = state.get('t', 0) + 1
+        m = state['m'] = b * state.get('m', 0) + (1-b) * g
+        v = state['v'] = a * state.get('v', 0) + (1-a) * g*g
+        p.data -= lr * (m/(1-b**t)) / ((v/(1-a**t)).sqrt() + eps)
+    """),
+    "adam: amsgrad": answer('adam', "AMSGrad's largest mean", """
+        a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
+        t = state['t'] = state.get('t', 0) + 1
+        m = state['m'] = b * state.get('m', 0) + (1-b) * g
+        v = state['v'] = a * state.get('v', 0) + (1-a) * g*g
+        vm = state['vm'] = torch.maximum(state.get('vm', v), v)
+        p.data -= lr * (m/(1-b**t)) / ((vm/(1-a**t)).sqrt() + eps)
+    """),
+    "adam: amsgrad on corrected": answer('adam', "AMSGrad's largest mean", """
+        a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
+        t = state['t'] = state.get('t', 0) + 1
+        m = state['m'] = b * state.get('m', 0) + (1-b) * g
+        v = state['v'] = a * state.get('v', 0) + (1-a) * g*g
+        vh = v/(1-a**t)
+        vm = state['vm'] = torch.maximum(state.get('vm', vh), vh)
+        p.data -= lr * (m/(1-b**t)) / (vm.sqrt() + eps)
+    """),
+    "adam: nadam (Dozat simple)": answer('adam', "NAdam's look ahead", """
+        a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
+        t = state['t'] = state.get('t', 0) + 1
+        m = state['m'] = b * state.get('m', 0) + (1-b) * g
+        v = state['v'] = a * state.get('v', 0) + (1-a) * g*g
+        mh = b*m/(1-b**(t+1)) + (1-b)*g/(1-b**t)
+        p.data -= lr * mh / ((v/(1-a**t)).sqrt() + eps)
+    """),
+    "adam: nadam (b*mhat form)": answer('adam', "NAdam's look ahead", """
+        a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
+        t = state['t'] = state.get('t', 0) + 1
+        m = state['m'] = b * state.get('m', 0) + (1-b) * g
+        v = state['v'] = a * state.get('v', 0) + (1-a) * g*g
+        mh = b*m/(1-b**t) + (1-b)*g/(1-b**t)
+        p.data -= lr * mh / ((v/(1-a**t)).sqrt() + eps)
+    """),
+    "adam: adabelief": answer('adam', "AdaBelief's mean", """
+        a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
+        t = state['t'] = state.get('t', 0) + 1
+        m = state['m'] = b * state.get('m', 0) + (1-b) * g
+        v = state['v'] = a * state.get('v', 0) + (1-a) * (g-m)**2
+        p.data -= lr * (m/(1-b**t)) / ((v/(1-a**t)).sqrt() + eps)
+    """),
+    "adam: adabelief with eps": answer('adam', "AdaBelief's mean", """
+        a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
+        t = state['t'] = state.get('t', 0) + 1
+        m = state['m'] = b * state.get('m', 0) + (1-b) * g
+        v = state['v'] = a * state.get('v', 0) + (1-a) * (g-m)**2 + eps
+        p.data -= lr * (m/(1-b**t)) / ((v/(1-a**t)).sqrt() + eps)
+    """),
+    "adam: adamax": answer('adam', "AdaMax's largest gradient", """
+        a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
+        t = state['t'] = state.get('t', 0) + 1
+        m = state['m'] = b * state.get('m', 0) + (1-b) * g
+        v = state['v'] = torch.maximum(a * state.get('v', torch.zeros_like(g)), g.abs())
+        p.data -= lr / (1-b**t) * m / (v + eps)
+    """),
+    "adam: no bias correction": answer('adam', 'bias correction forgotten', """
+        a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
+        t = state['t'] = state.get('t', 0) + 1
+        m = state['m'] = b * state.get('m', 0) + (1-b) * g
+        v = state['v'] = a * state.get('v', 0) + (1-a) * g*g
+        p.data -= lr * m / (v.sqrt() + eps)
+    """),
+    "adam: only m corrected": answer('adam', 'hat forgotten on one of two', """
+        a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
+        t = state['t'] = state.get('t', 0) + 1
+        m = state['m'] = b * state.get('m', 0) + (1-b) * g
+        v = state['v'] = a * state.get('v', 0) + (1-a) * g*g
+        p.data -= lr * (m/(1-b**t)) / (v.sqrt() + eps)
+    """),
+    "adam: only v corrected": answer('adam', 'hat forgotten on one of two', """
+        a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
+        t = state['t'] = state.get('t', 0) + 1
+        m = state['m'] = b * state.get('m', 0) + (1-b) * g
+        v = state['v'] = a * state.get('v', 0) + (1-a) * g*g
+        p.data -= lr * m / ((v/(1-a**t)).sqrt() + eps)
+    """),
+    "adam: eps in root": answer('adam', 'eps inside the root', """
+        a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
+        t = state['t'] = state.get('t', 0) + 1
+        m = state['m'] = b * state.get('m', 0) + (1-b) * g
+        v = state['v'] = a * state.get('v', 0) + (1-a) * g*g
+        p.data -= lr * (m/(1-b**t)) / ((v/(1-a**t)) + eps).sqrt()
+    """),
+    "adam: counter never advances": answer('adam', 'the correction does not depend on t', """
+        a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
+        t = 1
+        m = state['m'] = b * state.get('m', 0) + (1-b) * g
+        v = state['v'] = a * state.get('v', 0) + (1-a) * g*g
+        p.data -= lr * (m/(1-b**t)) / ((v/(1-a**t)).sqrt() + eps)
+    """),
+    "adam: counter starts at 0 -> nan": answer('adam', 'counter off by one', """
+        a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
+        t = state.get('t', 0)
+        m = state['m'] = b * state.get('m', 0) + (1-b) * g
+        v = state['v'] = a * state.get('v', 0) + (1-a) * g*g
+        p.data -= lr * (m/(1-b**t)) / ((v/(1-a**t)).sqrt() + eps)
+        state['t'] = t + 1
+    """),
+    "adam: counter one ahead": answer('adam', 'counter off by one', """
+        a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
+        t = state['t'] = state.get('t', 1) + 1
+        m = state['m'] = b * state.get('m', 0) + (1-b) * g
+        v = state['v'] = a * state.get('v', 0) + (1-a) * g*g
+        p.data -= lr * (m/(1-b**t)) / ((v/(1-a**t)).sqrt() + eps)
+    """),
+    "adam: counter shared over params": answer('adam', 'state shared between parameters', """
+        a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
+        t = self.t = getattr(self, 't', 0) + 1
+        m = state['m'] = b * state.get('m', 0) + (1-b) * g
+        v = state['v'] = a * state.get('v', 0) + (1-a) * g*g
+        p.data -= lr * (m/(1-b**t)) / ((v/(1-a**t)).sqrt() + eps)
+    """),
+    "adam: correction without t and without 1-b (counterless)": answer('adam',
+        'the correction does not depend on t, and one minus decay forgotten', """
+        a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
+        t = state['t'] = state.get('t', 0) + 1
+        m = state['m'] = b * state.get('m', 0) + g
+        v = state['v'] = a * state.get('v', 0) + g*g
+        p.data -= lr * (m/(1-b)) / ((v/(1-a)).sqrt() + eps)
+    """),
+    "adam: correction without power": answer('adam', 'the correction does not depend on t', """
+        a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
+        t = state['t'] = state.get('t', 0) + 1
+        m = state['m'] = b * state.get('m', 0) + (1-b) * g
+        v = state['v'] = a * state.get('v', 0) + (1-a) * g*g
+        p.data -= lr * (m/(1-b)) / ((v/(1-a)).sqrt() + eps)
+    """),
+    "adam: stores corrected m and v": answer('adam', 'corrected mean stored', """
+        a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
+        t = state['t'] = state.get('t', 0) + 1
+        m = state['m'] = b * state.get('m', 0) + (1-b) * g
+        v = state['v'] = a * state.get('v', 0) + (1-a) * g*g
+        m = state['m'] = m/(1-b**t)
+        v = state['v'] = v/(1-a**t)
+        p.data -= lr * m / (v.sqrt() + eps)
+    """),
+    "adam: alpha and beta exchanged": answer('adam', 'momentum and alpha swapped', """
+        a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
+        t = state['t'] = state.get('t', 0) + 1
+        m = state['m'] = a * state.get('m', 0) + (1-a) * g
+        v = state['v'] = b * state.get('v', 0) + (1-b) * g*g
+        p.data -= lr * (m/(1-a**t)) / ((v/(1-b**t)).sqrt() + eps)
+    """),
+    "adam: corrections exchanged": answer('adam', 'momentum and alpha swapped', """
+        a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
+        t = state['t'] = state.get('t', 0) + 1
+        m = state['m'] = b * state.get('m', 0) + (1-b) * g
+        v = state['v'] = a * state.get('v', 0) + (1-a) * g*g
+        p.data -= lr * (m/(1-a**t)) / ((v/(1-b**t)).sqrt() + eps)
+    """),
+    "adam: factors missing (1-b)": answer('adam', 'one minus decay forgotten', """
+        a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
+        t = state['t'] = state.get('t', 0) + 1
+        m = state['m'] = b * state.get('m', 0) + g
+        v = state['v'] = a * state.get('v', 0) + g*g
+        p.data -= lr * (m/(1-b**t)) / ((v/(1-a**t)).sqrt() + eps)
+    """),
+    "adam: v from m": answer('adam', 'm in the place of g', """
+        a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
+        t = state['t'] = state.get('t', 0) + 1
+        m = state['m'] = b * state.get('m', 0) + (1-b) * g
+        v = state['v'] = a * state.get('v', 0) + (1-a) * m*m
+        p.data -= lr * (m/(1-b**t)) / ((v/(1-a**t)).sqrt() + eps)
+    """),
+    "adam: m^2 hat in root; no root + eps (pair)": answer('adam', 'hat forgotten on one of two, and root forgotten', """
+        a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
+        t = state['t'] = state.get('t', 0) + 1
+        m = state['m'] = b * state.get('m', 0) + (1-b) * g
+        v = state['v'] = a * state.get('v', 0) + (1-a) * g*g
+        p.data -= lr * m / ((v/(1-a**t)) + eps)
+    """),
+    "adam: no correction + eps in root (pair)": answer('adam', 'eps inside the root, and bias correction forgotten', """
+        a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
+        t = state['t'] = state.get('t', 0) + 1
+        m = state['m'] = b * state.get('m', 0) + (1-b) * g
+        v = state['v'] = a * state.get('v', 0) + (1-a) * g*g
+        p.data -= lr * m / (v + eps).sqrt()
+    """),
+    "adam: uses g for m in step": answer('adam', 'buffer not used', """
+        a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
+        t = state['t'] = state.get('t', 0) + 1
+        m = state['m'] = b * state.get('m', 0) + (1-b) * g
+        v = state['v'] = a * state.get('v', 0) + (1-a) * g*g
+        p.data -= lr * g / ((v/(1-a**t)).sqrt() + eps)
+    """),
+    "adam: in-place on p with grad (missing data)": answer('adam', 'p set to the step', """
+        a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
+        t = state['t'] = state.get('t', 0) + 1
+        m = state['m'] = b * state.get('m', 0) + (1-b) * g
+        v = state['v'] = a * state.get('v', 0) + (1-a) * g*g
+        p.data = lr * (m/(1-b**t)) / ((v/(1-a**t)).sqrt() + eps)
+    """),
+    "adam: decoupled decay without lr": answer('adam', 'weight decay beside the step', """
+        a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
+        t = state['t'] = state.get('t', 0) + 1
+        m = state['m'] = b * state.get('m', 0) + (1-b) * g
+        v = state['v'] = a * state.get('v', 0) + (1-a) * g*g
+        p.data -= lr * (m/(1-b**t)) / ((v/(1-a**t)).sqrt() + eps)
+        p.data -= 0.001 * p.data
+    """),
+    "adam: sign(m)": answer('adam', 'the sign of the buffer', """
+        a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
+        t = state['t'] = state.get('t', 0) + 1
+        m = state['m'] = b * state.get('m', 0) + (1-b) * g
+        v = state['v'] = a * state.get('v', 0) + (1-a) * g*g
+        p.data -= lr * m.sign()
+    """),
+    "adam: eps fixed 1e-3": answer('adam', 'eps is a fixed number', """
+        a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
+        t = state['t'] = state.get('t', 0) + 1
+        m = state['m'] = b * state.get('m', 0) + (1-b) * g
+        v = state['v'] = a * state.get('v', 0) + (1-a) * g*g
+        p.data -= lr * (m/(1-b**t)) / ((v/(1-a**t)).sqrt() + 1e-3)
+    """),
+    "adam: parenthesis: root over numerator": answer('adam', 'parentheses in the wrong place', """
+        a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
+        t = state['t'] = state.get('t', 0) + 1
+        m = state['m'] = b * state.get('m', 0) + (1-b) * g
+        v = state['v'] = a * state.get('v', 0) + (1-a) * g*g
+        p.data -= lr * (m/(1-b**t)) / (v/(1-a**t)).sqrt() + eps
+    """),
+    "adam: warm-up of lr": answer('adam', 'lr changes by itself', """
+        a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
+        t = state['t'] = state.get('t', 0) + 1
+        m = state['m'] = b * state.get('m', 0) + (1-b) * g
+        v = state['v'] = a * state.get('v', 0) + (1-a) * g*g
+        lr = lr * min(1, t/10)
+        p.data -= lr * (m/(1-b**t)) / ((v/(1-a**t)).sqrt() + eps)
+    """),
+}  # fmt: skip
+"""Wrong answers whose names have near rivals: each has to get its own."""
+WRONG |= NAMED
+
+FAULTY = {
+    "sgd: in place on a leaf": answer('sgd', 'p changed without no_grad', """
+        class Mine(Optim):
+            def __init__(self, params, lr):
+                super().__init__(params, dict(lr=lr))
+            def step(self, closure=None):
+                for group in self.param_groups:
+                    for p in group['params']:
+                        if p.grad is not None:
+                            self.my_step(p, self.state[p], group)
+            def my_step(self, p, state, group):
+                p -= group['lr'] * p.grad
+    """),
+    "sgd: float32": answer('sgd', 'p becomes float32', """
+        p.data = p.data.float() - group['lr'] * p.grad.float()
+    """),
+    "sgd: breakpoint": answer('sgd', 'a breakpoint is left in', """
+        breakpoint()
+        p.data -= group['lr'] * p.grad
+    """),
+    "sgd: needs grad for None (overrides step)": answer('sgd', 'fails where p has no gradient', """
+        class Mine(Optim):
+            def __init__(self, params, lr):
+                super().__init__(params, dict(lr=lr))
+            def step(self, closure=None):
+                for group in self.param_groups:
+                    for p in group['params']:
+                        self.my_step(p, self.state[p], group)
+            def my_step(self, p, state, group):
+                p.data -= group['lr'] * p.grad.data
+    """),
+    "sgd: closure not called": answer('sgd', 'step takes no closure', """
+        class Mine(Optim):
+            def __init__(self, params, lr):
+                super().__init__(params, dict(lr=lr))
+            def step(self):
+                for group in self.param_groups:
+                    for p in group['params']:
+                        if p.grad is not None:
+                            self.my_step(p, self.state[p], group)
+            def my_step(self, p, state, group):
+                p.data -= group['lr'] * p.grad.data
+    """),
+    "sgd: exchanged arguments": answer('sgd', 'arguments of my_step exchanged', """
+        class Mine(Optim):
+            def __init__(self, params, lr):
+                super().__init__(params, dict(lr=lr))
+            def my_step(self, p, group, state):
+                p.data -= group['lr'] * p.grad.data
+    """),
+    "rmsprop: fails at alpha=0 (eps fine, divides by alpha)": answer('rmsprop', 'goes wrong where alpha is 0', """
+        a = group['alpha']
+        v = a * (state.get('v', 0) + (1-a)/a * p.grad**2)
+        state['v'] = v
+        p.data -= group['lr'] * p.grad / (v.sqrt() + group['eps'])
+    """),
+}  # fmt: skip
+"""Wrong answers that break off."""

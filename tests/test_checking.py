@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import pickle
 import re
@@ -27,7 +28,7 @@ from optim_code import check, checking, judging, mistakes, rewriting, trials, wa
 from optim_code.checking import CheckError, Verdict
 from optim_code.equations import UpdateRule, class_for
 from optim_code.sections import read_page
-from students import CONSTANT_RATE, MOMENTUM, RIGHT, WRONG, Answer, answer, slip
+from students import CONSTANT_RATE, FAULTY, MOMENTUM, NAMED, RIGHT, WRONG, Answer, answer, slip
 
 RATE = 'p.data -= group["lr"] * p.grad.data'
 
@@ -73,6 +74,73 @@ def test_nine_wrong_answers_of_ten_hear_what_is_wrong(marked: dict[str, Verdict]
     assert len(RIGHT) >= 20
     assert len(WRONG) >= 60
     assert len(misnamed) <= 0.1 * len(WRONG), misnamed
+
+
+def test_a_name_that_has_near_rivals_is_given_to_its_own_answers_only(marked: dict[str, Verdict]) -> None:
+    assert {name: marked[name].mistake for name in NAMED} == {name: given.mistake for name, given in NAMED.items()}
+
+
+@pytest.mark.parametrize("name", FAULTY)
+def test_an_answer_that_breaks_off_hears_why(name: str) -> None:
+    found = verdict(FAULTY[name])
+    assert not found.passed
+    assert found.mistake == FAULTY[name].mistake, str(found)
+    assert found.hint
+
+
+@pytest.mark.parametrize(
+    ("counted", "name"),
+    [
+        ("t = state['t'] = 1", "counter never advances"),
+        ("t = 1", "the correction does not depend on t"),
+        ("t = 0\nb_share = a_share = 1", "one minus decay forgotten, and bias correction forgotten"),
+    ],
+)
+def test_a_correction_that_stays_is_told_by_what_is_kept(counted: str, name: str) -> None:
+    body = f"""
+a, b, g, b_share, a_share = group["alpha"], group["momentum"], p.grad, 1 - group["momentum"], 1 - group["alpha"]
+{counted}
+m = state["m"] = b * state.get("m", 0) + b_share * g
+v = state["v"] = a * state.get("v", 0) + a_share * g * g
+if t:
+    m, v = m / (1 - b**t), v / (1 - a**t)
+p.data -= group["lr"] * m / (v.sqrt() + group["eps"])
+"""
+    assert verdict(answer("adam", "", body)).mistake == name
+
+
+def test_an_alias_of_p_is_no_buffer_that_begins_anew() -> None:
+    body = 'v = state.setdefault("v", p.data)\nv.mul_(group["momentum"]).add_(p.grad)\np.data.sub_(group["lr"] * v)'
+    assert verdict(answer("momentum", "", body)).mistake == "p.data kept, not copied"
+
+
+def test_a_parameter_that_stays_is_told_from_all_that_stay() -> None:
+    first = "if p is self.param_groups[0]['params'][0]:\n    p.data -= group['lr'] * p.grad"
+    assert verdict(answer("sgd", "", first)).mistake == "some parameters never move"
+    assert verdict(answer("sgd", "", "p.data.sub(group['lr'] * p.grad)")).mistake == "the parameter never moves"
+    assert verdict(answer("sgd", "", "p = p.data - group['lr'] * p.grad")).mistake == WRONG["sgd rebinding p"].mistake
+
+
+def test_a_class_that_is_slow_is_told_from_one_that_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trials, "LIMIT", 1.0)
+    body = f"import time\nend = time.process_time() + 0.06\nwhile time.process_time() < end:\n    pass\n{RATE}"
+    assert verdict(answer("sgd", "", body)).mistake == "it is too slow"
+
+
+def test_a_float32_buffer_is_named_where_the_difference_is_told() -> None:
+    found = verdict(RIGHT["momentum with a float32 buffer"])
+    assert found.found.endswith(", because your buffer `v` is float32, of 7 digits.")
+
+
+def test_two_numbers_that_differ_are_not_printed_alike() -> None:
+    body = 'p.data -= (1 + 1e-3 * torch.sin(p.grad)) * group["lr"] * p.grad'
+    hint = verdict(answer("sgd", "", body)).hint
+    should, does = re.findall(r"by (-?\d[\d.e-]*\d)", hint)
+    assert should != does
+
+
+def test_an_exception_without_words_has_no_empty_ones() -> None:
+    assert "SystemExit, in my_step" in verdict(answer("sgd", "", "raise SystemExit")).found
 
 
 def test_a_verdict_on_a_wrong_answer_says_where_and_gives_a_hint(marked: dict[str, Verdict]) -> None:
@@ -230,15 +298,15 @@ def test_an_empty_my_step_is_told_that_it_is_empty(body: str) -> None:
     assert verdict(answer("sgd", "", body)).mistake == "my_step is not written"
 
 
-def test_another_way_is_told_with_the_numbers_of_a_coordinate() -> None:
-    body = 'p.data -= group["lr"] * (p.grad + 0.3 * p.data)'
+def test_a_step_without_a_name_is_told_with_the_numbers_of_a_coordinate() -> None:
+    body = 'p.data -= group["lr"] * (p.grad + 0.3 * torch.sin(9 * p.grad))'
     found = verdict(answer("sgd", "", body))
     trial = trials.trials(["lr"], ["lr"])[0]
-    assert (found.mistake, found.step) == ("another way", 1)
+    assert (found.mistake, found.step) == ("the first step is not the equation's", 1)
     gradient, right, wrong = map(float, re.findall(r"(?<!step )-?\d[\d.e-]*\d", found.hint))
     assert gradient == pytest.approx(trial.gradients[0][1], rel=0.01)
     assert right == pytest.approx(-trial.hypers[0]["lr"] * gradient, rel=0.02)
-    assert wrong == pytest.approx(right - 0.3 * trial.hypers[0]["lr"] * trial.start[1], rel=0.02)
+    assert wrong == pytest.approx(right - 0.3 * trial.hypers[0]["lr"] * math.sin(9 * gradient), rel=0.02)
 
 
 def test_a_constructor_with_names_of_its_own_is_told_which_are_wanted() -> None:
