@@ -295,7 +295,7 @@ def kernels() -> Iterator[None]:
     os.environ.update(before)
 
 
-def fault(folder: Path, text: str) -> str:
+def fault(folder: Path, text: str, builder: str = "html") -> str:
     """The line that a build says of a section with a fault; the cells really run."""
     path = folder / "section.md"
     path.write_text(NOTEBOOK + text, encoding="utf-8")
@@ -306,7 +306,7 @@ def fault(folder: Path, text: str) -> str:
         normalise(notebook)
         glued: dict[str, int] = {}
         for number, one in enumerate(one for one in notebook.cells if one.cell_type == "code"):
-            said = fault_of(one, "html") or fault_of_names(one, glued, number)
+            said = fault_of(one, builder) or fault_of_names(one, glued, number)
             if said:
                 raise OutputFault(number, said)
     except Exception as error:
@@ -369,7 +369,7 @@ FAILS = {
     "interrupt": ("a = 1\nraise KeyboardInterrupt", 2, "KeyboardInterrupt in `raise KeyboardInterrupt`"),
     "magic": ("a = 1\n%nosuch 3", 2, "UsageError: Line magic function `%nosuch` not found. in `%nosuch 3`"),
     "cell magic": ("%%nosuch\n1", 1, "UsageError: Cell magic `%%nosuch` not found. in `%%nosuch`"),
-    "command": ("a = 1\n!exit 3", 2, "RuntimeError: !exit 3 failed with exit status 3 in `!exit 3`"),
+    "command": ("a = 1\n!exit 3", 2, "RuntimeError: !exit 3 failed with exit status 3 in `!exit 3`; fix it"),
     "exec": ("a = 1\nexec('b = = a')", 2, "SyntaxError: invalid syntax in `exec('b = = a')`"),
     "unprintable": (
         "class Odd(Exception):\n    def __str__(self): raise OSError('no text')\nraise Odd()", 2, "OSError: no text in"
@@ -435,6 +435,16 @@ def test_what_cannot_be_shown_is_named_with_its_cell(kernels: None, tmp_path: Pa
     first = (NOTEBOOK + text).split("\n").index(code.split("\n")[0]) + 1
     assert found.startswith(f"section.md:{first}: cell 1: {said}"), found
     assert "\n" not in found
+
+
+def test_a_figure_that_only_a_browser_can_draw_is_named_where_it_is_to_be_printed(
+    kernels: None, tmp_path: Path
+) -> None:
+    text = "# A\n" + cell(
+        "from IPython.display import SVG\nSVG('<svg xmlns=\"http://www.w3.org/2000/svg\"></svg>')", *NAMED
+    )
+    assert fault(tmp_path, text, "html") == ""
+    assert "cell 1: shows a figure that print cannot; draw it with matplotlib" in fault(tmp_path, text, "latex")
 
 
 @pytest.mark.parametrize("tag", ["remove-cell", "remove-output"])
@@ -511,9 +521,8 @@ def test_a_figure_that_is_not_shown_is_one_line_though_the_text_refers_to_it(sma
     small.write("book/two.md", TWO)
     small.write("book/one.md", f"{ONE}\nSee {{numref}}`fig-none`.\n{figure('a = 1', 'none')}")
     line = (small.root / "book/one.md").read_text(encoding="utf-8").splitlines().index("a = 1") + 1
-    for _ in range(2):
-        said = small.fault()
-        assert said.startswith(f"descent: book/one.md:{line}: cell 2: its options describe the figure fig-none, ")
+    said = small.fault()
+    assert said.startswith(f"descent: book/one.md:{line}: cell 2: its options describe the figure fig-none, ")
     done = by_hand(small)
     assert done.returncode != 0
     assert f"book/one.md:{line}: cell 2: its options describe the figure fig-none" in done.stderr

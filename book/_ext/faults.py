@@ -127,10 +127,10 @@ def raising_line(lines: list[str], name: str, message: str, trace: str) -> int:
 
 
 def origin(page: Page, cells: list[Cell], trace: str) -> str:
-    """Where an exception was raised, if that was in an earlier cell or in a module of the book; or nothing."""
+    """Where an exception was raised, if that was in an earlier cell or in optim_code; or nothing."""
     *_, last = re.split(r"\n(?:During handling of|The above exception was) .* exception.*:\n", trace)
     frames = [*re.finditer(r"^(?:Cell In\[(\d+)\], line|File (\S+?):)\s?(\d+)", last, re.M)]
-    own = [f for f in frames if f[1] or (f[2].startswith(f"{ROOT}{os.sep}") and "site-packages" not in f[2])]
+    own = [f for f in frames if f[1] or f[2].startswith(f"{ROOT / 'optim_code'}{os.sep}")]
     if len(own) < 2 or own[-1][1] == own[0][1]:
         return ""
     if own[-1][2]:
