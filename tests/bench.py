@@ -25,7 +25,8 @@ from playwright.sync_api import sync_playwright
 
 from book._ext.equations import KINDS, read_section
 from optim_code.sections import read_pages
-from tests import optimizer_cost
+
+from . import optimizer_cost
 
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "_build" / "bench"

@@ -159,7 +159,7 @@ class Plain:
         self.depth = 0
         self.in_table = False
         front = FRONT.match(text)
-        top = (yaml.safe_load(front[1]) if front else None) or {}
+        top = (yaml.safe_load(front["yaml"]) if front else None) or {}
         config = merge_file_level(self.env.myst_config, top, lambda *_: None)  # type: ignore[attr-defined]
         self.substitutions = config.substitutions
         self.parser = create_md_parser(config, RendererHTML).disable("text_join")
