@@ -102,7 +102,10 @@ def test_each_warning_of_sphinx_says_what_to_do(copy: Copy) -> None:
     lay(copy, pages)
     *lines, last = complaints(copy.build())
     assert by_mistake(lines, names) == by_mistake(expected, names)
-    assert last == f"descent: {len(expected)} warnings, named above; the book is built only without"
+    assert (
+        last
+        == f"descent: {len(expected)} warnings, named above; there is no new book, and the last one stays as it was"
+    )
 
 
 def test_every_line_says_what_is_wrong_and_what_to_do() -> None:
