@@ -11,6 +11,8 @@ from pathlib import Path
 
 from conftest import PAGES, ROOT, run_build
 
+NO_BOOK = "named above; there is no new book, and the last one stays as it was"
+"""How a build with warnings ends."""
 TOC = "format: jb-book\nroot: book/one\nchapters:\n  - file: book/updates\n  - file: book/two\n"
 NOTEBOOK = "---\nfile_format: mystnb\nkernelspec:\n  name: python3\n---\n\n"
 ONE = f"""{NOTEBOOK}

@@ -20,7 +20,7 @@ from book._ext.faults import Fault
 from book._ext.findings import near
 from book._ext.source_check import check_bibliography, check_page_names
 from conftest import ROOT
-from small_book import NOTEBOOK, ONE, TOC, Copy, complaints, copy_book, run
+from small_book import NO_BOOK, NOTEBOOK, ONE, TOC, Copy, complaints, copy_book, run
 
 HERE = Path(__file__).parent
 DOT = base64.b64decode(
@@ -102,10 +102,7 @@ def test_each_warning_of_sphinx_says_what_to_do(copy: Copy) -> None:
     lay(copy, pages)
     *lines, last = complaints(copy.build())
     assert by_mistake(lines, names) == by_mistake(expected, names)
-    assert (
-        last
-        == f"descent: {len(expected)} warnings, named above; there is no new book, and the last one stays as it was"
-    )
+    assert last == f"descent: {len(expected)} warnings, {NO_BOOK}"
 
 
 def test_every_line_says_what_is_wrong_and_what_to_do() -> None:

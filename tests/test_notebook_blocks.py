@@ -17,7 +17,7 @@ import pytest
 from markdown_it import MarkdownIt
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 
-from small_book import NOTEBOOK, Copy, copy_book
+from small_book import NO_BOOK, NOTEBOOK, Copy, copy_book
 
 DOT = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg==")
 DRAWING = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><circle r="4"/></svg>\n'
@@ -284,10 +284,7 @@ def test_what_no_notebook_can_show_is_said_of_the_line_where_it_stands(tmp_path:
     copy.write("book/one.md", text)
     lines = {int(word): n for n, line in enumerate(text.split("\n"), start=1) for word in re.findall(r"\bw(\d+)", line)}
     *said, last = copy.faults()
-    assert (
-        last
-        == f"descent: {len(expected)} warnings, named above; there is no new book, and the last one stays as it was"
-    )
+    assert last == f"descent: {len(expected)} warnings, {NO_BOOK}"
     heads = [f"book/one.md:{lines[n]}: WARNING: {message}" for n, message in enumerate(expected)]
     assert [line[: len(head)] for line, head in zip(said, heads, strict=True)] == heads
     assert all(line.endswith("; write it otherwise") for line in said)

@@ -22,7 +22,7 @@ from book._ext.offline import other_host
 from book._ext.output_forms import normalise, overwritten
 from book._ext.outputs import fault_of, fault_of_names
 from conftest import ROOT
-from small_book import NOTEBOOK, ONE, TWO, Copy, copy_book
+from small_book import NO_BOOK, NOTEBOOK, ONE, TWO, Copy, copy_book
 from small_book import run as run_command
 
 PYPLOT = "import matplotlib.pyplot as plt\n"
@@ -508,10 +508,7 @@ def test_each_fault_of_a_page_is_named_with_its_line_on_every_try(small: Copy) -
     lines = (small.root / "book/two.md").read_text(encoding="utf-8").splitlines()
     for _ in range(2):
         *said, last = small.faults()
-        assert (
-            last
-            == f"descent: {len(wrong)} warnings, named above; there is no new book, and the last one stays as it was"
-        )
+        assert last == f"descent: {len(wrong)} warnings, {NO_BOOK}"
         for text, what in wrong.items():
             first = next(i for i in range(len(lines)) if lines[i : i + text.count("\n") + 1] == text.split("\n"))
             # A cell that is glued is named by its code, what is shown by its fence.
