@@ -407,6 +407,7 @@ def write_small_book(root: Path, *chapters: str) -> None:
     # A module without optimizers, for which the book would have to print an update equation.
     (root / "optim_code").mkdir(exist_ok=True)
     (root / "optim_code" / "optimizers.py").write_text("", encoding="utf-8")
+    shutil.copy(ROOT / "optim_code" / "sections.py", root / "optim_code")
     for name in ("book/_ext", "book/_static"):
         shutil.copytree(ROOT / name, root / name, dirs_exist_ok=True)
     for name in ("_config.yml", "requirements.txt", "apt.txt"):
