@@ -306,7 +306,9 @@ def test_what_was_checked_is_not_checked_again_until_it_changes(tree):
     assert ran == ["identity-x"]
     ran.clear()
     module = tree / "optim_code" / "optimizers.py"
-    module.write_text(module.read_text().replace('p.data.add_(state["v"]', 'p.data.add_(1 * state["v"]'))
+    text = module.read_text()
+    assert 'p.add_(state["v"]' in text
+    module.write_text(text.replace('p.add_(state["v"]', 'p.add_(1 * state["v"]'))
     complaints(tree)
     # All code counts, a comment does not.
     assert len(ran) == 5
