@@ -283,10 +283,10 @@ def test_a_difference_says_how_much_at_which_step_and_against_what(tree):
 
 def test_when_class_and_equation_share_a_mistake_torch_still_objects(tree):
     module = tree / "optim_code" / "optimizers.py"
-    right = "(1 - alpha) * g**2\n        p.data -= group"
+    right = 'value=1 - alpha)\n        root = state["v"].sqrt()'
     text = module.read_text()
     assert right in text
-    wrong = text.replace(right, right.replace("(1 - alpha)", "(1 + alpha)"))
+    wrong = text.replace(right, right.replace("1 - alpha", "1 + alpha"))
     namespace: dict[str, object] = {"__name__": "optim_code.optimizers"}
     exec(compile(wrong.replace("from .optim", "from optim_code.optim"), "optimizers.py", "exec"), namespace)
     latex = (
