@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # a build that finds nothing changed does not import Sphinx
     from sphinx.application import Sphinx
+
+CODE = Path(__file__).parents[2] / "optim_code"
+# All that follows imports it, so that this is the last place to say in a line that it is gone.
+for needed in ("sections.py",) if CODE.is_dir() else ("optimizers.py",):
+    if not (CODE / needed).is_file():
+        sys.exit(f"descent: optim_code/{needed}: No such file or directory; put it back")
 
 IDEAS = (
     "sources",
