@@ -151,7 +151,7 @@ def running_cell(cells: list[Cell], error: BaseException) -> Cell:
 
 def page_at(path: Path) -> Page:
     """The section that a file holds, with all that it includes."""
-    root = ROOT if path.is_relative_to(ROOT) else path.parent
+    root = next((folder for folder in path.parents if (folder / "_toc.yml").is_file()), path.parent)
     return read_page(root, path.relative_to(root).with_suffix("").as_posix())
 
 
