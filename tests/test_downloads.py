@@ -25,7 +25,7 @@ from book._ext.figure_downloads import DARK_GROUND
 from book._ext.figure_files import read_label
 from conftest import BUILD, PAGES
 from optim_code.descent import descend
-from optim_code.figures import DARK, Drawing
+from optim_code.figures import DARK, Drawing, w
 from optim_code.problems import bowl
 from test_browser import THEMES, WIDTHS, visit
 from test_figures import contrast
@@ -261,6 +261,7 @@ def test_what_stands_below_a_figure_draws_it_and_its_numbers(
             programs = [entry.program]
             programs += [f"from optim_code import *\n{entry.line}"] if entry.name in NINE else []
             for program in programs:
+                w.data.fill_(1.0)  # as in a fresh process; other tests move it
                 exec(program, {"__name__": "figure"})
                 made = drawn.pop()
                 assert made.fname == f"{entry.name}.pdf"
