@@ -17,6 +17,9 @@ def main() -> None:
     try:
         server, kernel, status = ask(path, arguments)
     except (OSError, ValueError):
+        # With its folder gone, it has ended with the build; without that, it could not start, and nothing is lost.
+        if not os.path.isdir(os.path.dirname(path)):
+            sys.exit(1)
         os.execv(sys.executable, [sys.executable, *arguments])
     for caught in (_signal.SIGINT, _signal.SIGTERM):
         _signal.signal(caught, lambda caught, _: os.kill(kernel, caught))
