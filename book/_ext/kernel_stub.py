@@ -17,8 +17,9 @@ def main() -> None:
     try:
         server, kernel, status = ask(path, arguments)
     except (OSError, ValueError):
-        # With its folder gone, it has ended with the build; without that, it could not start, and nothing is lost.
-        if not os.path.isdir(os.path.dirname(path)):
+        # It has ended with the build, and its folder has gone or is going; otherwise it could not start.
+        folder = os.path.dirname(path)
+        if not os.path.isdir(folder) or os.path.exists(os.path.join(folder, "ended")):
             sys.exit(1)
         os.execv(sys.executable, [sys.executable, *arguments])
     for caught in (_signal.SIGINT, _signal.SIGTERM):

@@ -7,6 +7,7 @@ with that build; the live preview has one of its own, for all its builds.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
@@ -102,6 +103,9 @@ class WarmKernels:
     def end(self) -> None:
         if not self.alive():
             say_once("the kernel server ended before the build did; kernels started one by one from then on")
+        # A stub that still waits is to end, too, and not to do without the server.
+        with contextlib.suppress(OSError):
+            (self.folder / "ended").touch()
         self.server.terminate()
         self.server.wait()
         if self.before is None:
