@@ -501,7 +501,6 @@ def is_alive(process: int) -> bool:
         return False
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has processes that can be forked and guarded")
 @pytest.mark.parametrize("name", TAMPERING)
 def test_a_class_that_tampers_does_not_pass_and_leaves_nothing(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]

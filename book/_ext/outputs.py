@@ -101,7 +101,7 @@ def is_only_glued(output: dict[str, Any]) -> bool:
 
 
 def text_of(text: Any) -> str:
-    """A text as a notebook's file has it, be it line by line."""
+    """A text as a notebook's file has it: one string, or a list of its lines."""
     return "".join(text) if isinstance(text, list) else str(text)
 
 
