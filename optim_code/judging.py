@@ -80,7 +80,7 @@ UNUSED = "buffer not used"
 FORGOTTEN = "state never stored"
 STILL = "counter never advances"
 NO_COUNTER = "the correction does not depend on t"
-ANEW = "buffer begins anew at each step"
+ANEW = "buffer starts again at each step"
 KEPT = "p.grad kept, not copied"
 INSIDE = "lr inside the buffer"
 OTHER_RATE = (
@@ -261,7 +261,7 @@ def by_known_mistakes(seen: Evidence, known: Iterable[Version]) -> Named | None:
         return first.name.replace(STILL, NO_COUNTER), first.hint.replace(mistakes.HINTS[STILL], HINTS["notime"])
     if first.name not in (UNUSED, FORGOTTEN):
         return first.name, first.hint
-    # Who keeps nothing, who begins anew, and who keeps a buffer and doesn't use it, may walk the same way.
+    # Who keeps nothing, who starts again, and who keeps a buffer and doesn't use it, may walk the same way.
     ways = {version.name: version.hint for version in (first, *fitting)}
     right = _buffers(seen.right, trials[0])
     if FORGOTTEN in ways and not seen.kept("tensor"):

@@ -287,7 +287,7 @@ REBOUND = "p rebound instead of updated in place"
 CHANGED = "p.grad changed in place"
 SHARED = "state shared between parameters"
 FORGOTTEN = "state never stored"
-ANEW = "buffer begins anew at each step"
+ANEW = "buffer starts again at each step"
 PLACE = "parentheses in the wrong place"
 COPIED = "first gradient copied instead of zeros"
 FLOAT = "python float state"
@@ -784,7 +784,7 @@ NAMED = {
         self.v = getattr(self, 'v', 0) * group['momentum'] + p.grad.sum()
         p.data -= group['lr'] * self.v
     """),
-    "momentum: buffer reset": answer('momentum', 'buffer begins anew at each step', """
+    "momentum: buffer reset": answer('momentum', 'buffer starts again at each step', """
         state['v'] = torch.zeros_like(p.data)
         state['v'] = group['momentum'] * state['v'] + p.grad
         p.data -= group['lr'] * state['v']
