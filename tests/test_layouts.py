@@ -272,13 +272,15 @@ def test_included_text_stands_where_the_include_stood(tmp_path: Path) -> None:
     (tmp_path / "part.txt").write_text("first\n\n````{note}\n```{include} inner.txt\n```\n````\nlast\n")
     (tmp_path / "inner.txt").write_text("```{hint}\n$$\na\n$$ (def-a)\n```\n")
     (tmp_path / "page.md").write_text(
-        "# Page\n\n> - ```{admonition} Title\n>   ```{include} part.txt\n>   ```\n>   ```\n"
+        "# Page\n\n> - ````{admonition} Title\n>   ```{include} part.txt\n>   ```\n>   ````\n"
     )
     page = read_page(tmp_path, "page")
     (equation,) = [block for block in page.blocks if block.kind == "equation"]
     assert equation.argument == "def-a"
     assert equation.parents == ("admonition", "note", "hint")
     assert page.where(equation.first) == "inner.txt:2"
+    # A fence around another one is the longer, and ends where it did.
+    assert all(block.closed for block in page.blocks)
     assert [page.where(n) for n, line in enumerate(page.lines) if "last" in line] == ["part.txt:7"]
     assert [path.name for path in page.included] == ["part.txt", "inner.txt"]
     assert list(read_pages(tmp_path)) == ["page", "more/a", "more/b"]
