@@ -6,28 +6,28 @@ PY     := $(VENV)/bin/python
 .PHONY: html pdf handout slides student assignment serve equations test bench clean
 
 html: $(VENV)/installed
-	@$(PY) -m book._ext.build html
+	@$(PY) -m book._ext.cli.build html
 
 pdf: $(VENV)/installed
-	@$(PY) -m book._ext.build pdf
+	@$(PY) -m book._ext.cli.build pdf
 
 handout: $(VENV)/installed
-	@$(PY) -m book._ext.build handout "$(SECTION)"
+	@$(PY) -m book._ext.cli.build handout "$(SECTION)"
 
 slides: $(VENV)/installed
-	@$(PY) -m book._ext.build slides
+	@$(PY) -m book._ext.cli.build slides
 
 student: $(VENV)/installed
-	@$(PY) -m book._ext.build student
+	@$(PY) -m book._ext.cli.build student
 
 assignment: $(VENV)/installed
-	@$(PY) -m book._ext.build assignment "$(SECTION)"
+	@$(PY) -m book._ext.cli.build assignment "$(SECTION)"
 
 serve: $(VENV)/installed
-	@$(PY) -m book._ext.serve $(if $(PORT),--port $(PORT))
+	@$(PY) -m book._ext.cli.serve $(if $(PORT),--port $(PORT))
 
 equations: $(VENV)/installed
-	@$(PY) -m book._ext.equations
+	@$(PY) -m book._ext.page.equations
 
 test: $(VENV)/installed
 	@$(PY) -m pytest

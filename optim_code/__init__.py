@@ -8,12 +8,12 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .checking import check
     from .figures import output, w
+    from .marking.checking import check
     from .optim import Optim
     from .optimizers import AdamOptimizer, RMSPropOptimizer, SGDMomentumOptimizer, SGDOptimizer
 
-HOME = {"Optim": "optim", "check": "checking", "output": "figures", "w": "figures", "": "optimizers"}
+HOME = {"Optim": "optim", "check": "marking.checking", "output": "figures", "w": "figures", "": "optimizers"}
 """The module of each name; that of all others is the last. The build reads this table, too."""
 OPTIMIZERS = f"{__name__}.{HOME['']}"
 

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .problems import Quadratic, lecture_bowl, real
+from optim_code.problems import Quadratic, lecture_bowl, real
 
 ONE_RUN = threading.RLock()
 """A run holds this lock, as two runs at once would move the same parameter, the book's ``w``."""

@@ -28,9 +28,9 @@ from matplotlib.ticker import MaxNLocator, MultipleLocator
 from matplotlib.transforms import Bbox
 from torch import Tensor
 
-from .descent import ONE_RUN, Trajectory, descend, parameter_of
-from .fonts import embedded_sparingly
-from .problems import START, Quadratic, lecture_bowl, real, start
+from optim_code.descent import ONE_RUN, Trajectory, descend, parameter_of
+from optim_code.fonts import embedded_sparingly
+from optim_code.problems import START, Quadratic, lecture_bowl, real, start
 
 LIGHT = {
     "ink": "#1a1c20",

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import increment_version
 
-from .problems import real
+from optim_code.problems import real
 
 # What each hyper-parameter may be. The comparisons are written so that NaN fails them.
 RANGES: dict[str, tuple[str, Callable[[float], bool]]] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from .optim import Optim
+from optim_code.optim import Optim
 
 
 class SGDOptimizer(Optim):

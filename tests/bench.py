@@ -23,10 +23,9 @@ from pathlib import Path
 import psutil
 from playwright.sync_api import sync_playwright
 
-from book._ext.equations import KINDS, read_section
-from optim_code.sections import read_pages
-
-from . import optimizer_cost
+from book._ext.page.equations import KINDS, read_section
+from optim_code.equations.sections import read_pages
+from tests.methods import optimizer_cost
 
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "_build" / "bench"
@@ -108,7 +107,7 @@ class Tree:
     def command(self) -> list[str]:
         if self.stock:
             return [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", "."]
-        return [sys.executable, "-m", "book._ext.build", "html"]
+        return [sys.executable, "-m", "book._ext.cli.build", "html"]
 
     @property
     def environment(self) -> dict[str, str]:
@@ -216,7 +215,7 @@ mystnb:
 def preview(tree: Tree) -> Iterator[Callable[[tuple[str, str, str], int], float]]:
     """`make serve`; gives a function that saves a change and waits until the page shows it."""
     serving = subprocess.Popen(
-        [sys.executable, "-m", "book._ext.serve", "--port", "8765"],
+        [sys.executable, "-m", "book._ext.cli.serve", "--port", "8765"],
         cwd=tree.root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
 

@@ -75,7 +75,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 def run_build(target: str, root: Path = ROOT, **env: str) -> subprocess.CompletedProcess[str]:
     """Run `make html` or the like on the tree at ``root``, without the installation that came before the tests."""
     return subprocess.run(
-        [sys.executable, "-m", "book._ext.build", *target.split()],
+        [sys.executable, "-m", "book._ext.cli.build", *target.split()],
         cwd=root,
         env={**os.environ, **env},
         capture_output=True,

@@ -56,7 +56,7 @@ def sources() -> list[tuple[Path, str]]:
 
 
 def test_every_import_is_pinned_or_part_of_python_or_of_the_book() -> None:
-    own = {"optim_code", "book", *(path.stem for path in (ROOT / "tests").glob("*.py"))}
+    own = {"optim_code", "book", "tests", *(path.stem for path in (ROOT / "tests").rglob("*.py"))}
     homes = packages_distributions()
     lost = set()
     for path, source in sources():

@@ -12,37 +12,37 @@ if TYPE_CHECKING:  # a build that finds nothing changed does not import Sphinx
 
 CODE = Path(__file__).parents[2] / "optim_code"
 # All that follows imports it, so that this is the last place to say in a line that it is gone.
-for needed in ("sections.py",) if CODE.is_dir() else ("optimizers.py",):
+for needed in ("equations/sections.py",) if CODE.is_dir() else ("optimizers.py",):
     if not (CODE / needed).is_file():
         sys.exit(f"descent: optim_code/{needed}: No such file or directory; put it back")
 
 IDEAS = (
-    "sources",
-    "source_check",
-    "warning_remedies",
-    "editions",
-    "freshness",
-    "equations",
-    "execution",
-    "outputs",
-    "figure_files",
-    "figure_downloads",
-    "playground",
-    "changes",
-    "light_imports",
-    "listings",
-    "exercises",
-    "bibliography",
-    "offline",
-    "search",
-    "leftovers",
-    "strict",
-    "warm_kernels",
-    "writing",
-    "worksheets",
-    "handouts",
-    "notebooks",
-    "downloads",
+    "sources.reading",
+    "sources.checking",
+    "sources.warning_remedies",
+    "sources.editions",
+    "execute.freshness",
+    "page.equations",
+    "execute.execution",
+    "execute.outputs",
+    "figures.figure_files",
+    "figures.figure_downloads",
+    "page.playground",
+    "figures.changes",
+    "execute.light_imports",
+    "page.listings",
+    "page.exercises",
+    "page.bibliography",
+    "page.offline",
+    "page.search",
+    "page.leftovers",
+    "sources.strict",
+    "execute.warm_kernels",
+    "page.writing",
+    "printing.worksheets",
+    "printing.handouts",
+    "downloads.notebooks",
+    "downloads.downloads",
 )
 
 

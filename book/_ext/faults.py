@@ -8,7 +8,7 @@ import traceback
 from pathlib import Path
 from typing import NamedTuple
 
-from optim_code.sections import Page, read_page
+from optim_code.equations.sections import Page, read_page
 
 ROOT = Path(__file__).resolve().parents[2]
 LONGEST = 300

@@ -1,0 +1,1 @@
+"""The commands: building, publishing a finished build, the live preview."""

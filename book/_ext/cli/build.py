@@ -1,0 +1,354 @@
+"""`make html`, `make pdf` and their like: Jupyter Book's configuration, Sphinx, and one clear line for what goes wrong.
+
+The book is built in `_build/.work`; only a build without a fault replaces the last good one in `_build/html`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import errno
+import gc
+import html
+import logging
+import os
+import shutil
+import sys
+import tempfile
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+from book._ext.cli.publishing import (
+    BUILD,
+    LASTING,
+    PUBLISHED,
+    WORK,
+    alone,
+    clear_what_cannot_be_trusted,
+    current_pdfs,
+    ground,
+    inputs,
+    keep_sums,
+    note_sources,
+    publish,
+    published,
+    read_note,
+    sound,
+    work_of,
+    worked,
+    write_note,
+)
+from book._ext.execute import warm_kernels
+from book._ext.execute.freshness import code_of, files_read, settle_environment
+from book._ext.faults import ROOT as ROOT
+from book._ext.faults import Fault as Fault
+from book._ext.faults import cell_fault, one_line
+from book._ext.sources.editions import EDITIONS
+from optim_code.equations.sections import SectionError, read_pages
+
+AGAIN = "DESCENT_AGAIN"
+"""The variable that tells a build that it is the second try."""
+
+
+class Changed(Fault):
+    """A file was changed during the build."""
+
+
+def run_sphinx(builder: str, edition: str, pdfs: Iterable[str]) -> Any:
+    """Run one Sphinx builder over an edition of the book and return the application.
+
+    Raises:
+        Fault: whatever goes wrong, in one line.
+    """
+    import yaml
+    from docutils.utils import SystemMessage
+    from sphinx.application import Sphinx
+    from sphinx.errors import ExtensionError, SphinxError, SphinxParallelError
+    from sphinx.util.console import nocolor
+    from sphinx.util.docutils import docutils_namespace, patch_docutils
+
+    # Every cell has its options in YAML, every page its front matter: with the parser in C it is read ten times faster.
+    yaml.SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    from book._ext.cli.console import Console
+    from book._ext.execute.execution import SectionFails
+    from book._ext.page.equations import EquationsFail
+    from book._ext.sources.checking import SourceFaults
+    from book._ext.sources.settings import read_settings
+
+    folder = WORK / work_of(builder, edition)
+    config = {**read_settings(edition, folder), "handouts": sorted(pdfs)}
+    if not sys.stderr.isatty():
+        nocolor()
+    console = Console()
+    try:
+        with patch_docutils(None), docutils_namespace(), warnings.catch_warnings():
+            # It looks through all objects of the process, some of torch's being deprecated.
+            warnings.filterwarnings("ignore", module="sphinx_external_toc.collectors")
+            app = Sphinx(
+                srcdir=str(ROOT),
+                confdir=None,
+                outdir=str(folder / builder),
+                doctreedir=str(folder / ".doctrees"),
+                buildername=builder,
+                confoverrides=config,
+                status=None,
+                warning=console,  # type: ignore[arg-type]
+            )
+            console.follow(app)
+            app.build()
+            return app
+    except SectionFails as error:
+        raise cell_fault(error.path, error.cause) from error
+    except (EquationsFail, SourceFaults) as error:
+        raise Fault(str(error)) from error
+    except SphinxParallelError as error:
+        # From a process that wrote pages come only words.
+        with contextlib.suppress(OSError):
+            (BUILD / "error.log").write_text(str(error.traceback), encoding="utf-8")
+        raise Fault(f"{one_line(error)}; details in _build/error.log") from error
+    except ExtensionError as error:
+        cause, said = error.orig_exc, one_line(error)
+        if isinstance(cause, (Fault, SectionError)):
+            raise Fault(str(cause)) from error
+        if cause is None or said.startswith("Could not import extension"):
+            raise Fault(f"_config.yml: {said}") from error
+        with contextlib.suppress(OSError):
+            (BUILD / "error.log").write_text("".join(traceback.format_exception(cause)), encoding="utf-8")
+        place = f"{console.section}.md: " if console.section else ""
+        raise Fault(f"{place}{type(cause).__name__}: {one_line(cause)}; details in _build/error.log") from error
+    except (SphinxError, SystemMessage) as error:
+        raise Fault(one_line(error)) from error
+    finally:
+        console.close_line()
+
+
+def check_writable() -> None:
+    """Ask for a place to write before anything is computed."""
+    try:
+        BUILD.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=BUILD):
+            pass
+    except OSError as error:
+        raise Fault(f"_build: {error.strerror}; the build writes there: make it writable, or remove it") from error
+
+
+def build(builder: str, edition: str = EDITIONS[0], pdfs: Mapping[str, Path] | None = None) -> Any:
+    """Build an edition on what is there and can be trusted, and note that this now can be; return the application.
+
+    Args:
+        builder: ``html`` or ``latex``.
+        edition: one of `EDITIONS`.
+        pdfs: the PDFs by the names of their sections that pages are to offer.
+
+    Raises:
+        Fault: whatever goes wrong, in one line.
+        Changed: if a file was changed meanwhile, so that the book may be half of the old and half of the new.
+    """
+    before, work = inputs(), work_of(builder, edition)
+    clear_what_cannot_be_trusted(work)
+    start_kernels_early()
+    app = run_sphinx(builder, edition, pdfs or {})
+    if builder == "html":
+        front_page(app)
+        from book._ext.downloads.downloads import lay_out_pdfs
+
+        lay_out_pdfs(Path(app.outdir), pdfs or {})
+    if inputs() != before:
+        shutil.rmtree(WORK / work)
+        raise Changed("a file was changed during the build; build again")
+    if edition == EDITIONS[0] and note_sources(files_read(app.env)):
+        before = inputs()
+    write_note(**{f"{work} inputs": before, f"{work} ground": ground(), f"{work} work": worked(work)})
+    return app
+
+
+def make_html() -> str:
+    """The book in `_build/html`, or the word that it is there already."""
+    note, pdfs = read_note(), current_pdfs()
+    if note.get("inputs") == " ".join([inputs(), *pdfs]) and note.get("published") == published():
+        shutil.rmtree(BUILD / "changes", ignore_errors=True)
+        return "nothing has changed since the last build: _build/html/index.html"
+    app = build("html", pdfs=pdfs)
+    from book._ext.figures.changes import facts, publish_report, write_report
+
+    after = facts(app)
+    moved = write_report(after, Path(app.outdir))
+    publish("html", *PUBLISHED)
+    publish_report(after, moved)
+    write_note(inputs=" ".join([read_note()["html inputs"], *pdfs]), published=published())
+    keep_sums()
+    if moved:
+        print(f"changed: {moved}: _build/changes/index.html", flush=True)
+    return "_build/html/index.html"
+
+
+def start_kernels_early() -> None:
+    """The kernel server takes seconds to import what kernels need; Sphinx takes as long to import itself."""
+    settle_environment(ROOT)
+    if LASTING in os.environ:
+        return
+    outputs = BUILD / ".jupyter_cache"
+    if not any(outputs.glob("*.seal")):
+        return warm_kernels.start()
+    code = code_of(ROOT)
+    try:
+        keys = [code.key(page) for page in read_pages(ROOT).values()]
+    except SectionError:
+        return  # `source_check` says it, with all else that is wrong
+    if any(key and not sound(outputs / key) for key in keys):
+        warm_kernels.start()
+
+
+def front_page(app: Any) -> None:
+    front, title = app.config.root_doc, html.escape(app.config.html_title)
+    Path(app.outdir, "index.html").write_text(
+        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        f'<meta http-equiv="refresh" content="0; url={front}.html"></head>'
+        f'<body><p><a href="{front}.html">{title}</a></p></body></html>\n',
+        encoding="utf-8",
+    )
+
+
+@contextlib.contextmanager
+def faults_in_one_line(command: list[str]) -> Iterator[None]:
+    """Say what goes wrong in one line, and end with an error; what a build said before it went well is thrown away.
+
+    Args:
+        command: what the build was asked to do, to do it again if a file was changed meanwhile.
+    """
+    log = BUILD / "error.log"
+    try:
+        yield
+        with contextlib.suppress(OSError):
+            log.unlink()
+    except Exception as error:
+        if disk_is_full(error):
+            sys.exit("descent: _build: No space left on device; make room and build again, the last book is untouched")
+        if not isinstance(error, Fault) and (place := forbidden(error)):
+            sys.exit(f"descent: {place}; the build writes there: make it writable, or remove it")
+        if not isinstance(error, (Fault, SectionError)):
+            with contextlib.suppress(OSError):
+                log.write_text(traceback.format_exc(), encoding="utf-8")
+            sys.exit(f"descent: {one_line(error)} ({type(error).__name__}); details in _build/error.log")
+        fault = error
+        if isinstance(fault, Changed) and not {AGAIN, LASTING} & set(os.environ):
+            print("a file was changed during the build; building again", flush=True)
+            again = [sys.executable, "-m", "book._ext.cli.build", *command]
+            os.execve(sys.executable, again, {**os.environ, AGAIN: "1"})
+        sys.exit("\n".join(f"descent: {line}" for line in str(fault).splitlines()))
+    except KeyboardInterrupt:
+        print("descent: interrupted; the last good book is untouched", file=sys.stderr)
+        leave_at_once()
+
+
+def disk_is_full(error: BaseException | None) -> bool:
+    """Whether that is behind an error, however it was passed on."""
+    full = (errno.ENOSPC, errno.EDQUOT)
+    while error is not None:
+        words = ("disk is full", *map(os.strerror, full))
+        if getattr(error, "errno", None) in full or any(said in str(error) for said in words):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def forbidden(error: BaseException | None) -> str:
+    """What below `_build` may not be written to, if that is behind an error."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) and error.filename:
+            path = Path(os.path.abspath(os.fsdecode(error.filename)))
+            if path.is_relative_to(BUILD):
+                return f"{path.relative_to(ROOT)}: {error.strerror}"
+        error = error.__cause__ or error.__context__
+    return ""
+
+
+def leave_at_once() -> NoReturn:
+    """Stop the kernel, or TeX, and go; on the usual way out nbclient would stumble over its kernel's absence."""
+    import psutil
+
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            # The kernel server sees by itself that the build is gone, and cleans up behind it.
+            if not any(part.endswith("kernel_server.py") for part in child.cmdline()):
+                child.kill()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(130)
+
+
+def prepare(target: str, section: str) -> Callable[[], str]:
+    """What makes a target, once it is known that it can be made."""
+    if target == "html":
+        return make_html
+    if target == "assignment":
+        from book._ext.downloads.assignment import check_section, make_assignment
+
+        page = check_section(section)
+        return lambda: make_assignment(build, page)
+    from book._ext.printing import pdf
+
+    pdf.check_tex(target)
+    if target == "slides":
+        from book._ext.printing.slides import make_slides
+
+        return lambda: make_slides(build)
+    if target == "student":
+        from book._ext.downloads.leaks import check_poppler
+        from book._ext.downloads.student import make_student
+
+        check_poppler()
+        pdf.check_names()
+        return lambda: make_student(build)
+    if target == "handout":
+        page = pdf.check_section(section)
+        return lambda: offered(pdf.make_handout(build, page))
+    pdf.check_names()
+    return lambda: offered(pdf.make_pdf(build))
+
+
+def offered(left: str) -> str:
+    """Let the pages, if there are any, offer the PDFs that were made just now."""
+    if (BUILD / "html").exists():
+        make_html()
+    return left
+
+
+def main(command: list[str] | None = None) -> None:
+    """Make one of the targets, as the command line, or `command`, says."""
+    parser = argparse.ArgumentParser(prog="python -m book._ext.cli.build", description=__doc__)
+    parser.add_argument("target", choices=["html", "pdf", "handout", "slides", "student", "assignment"])
+    parser.add_argument("section", nargs="?", default="", help="the section of a handout or an assignment")
+    arguments = parser.parse_args(command)
+    began = time.perf_counter()
+    # Pages are many small objects that live to the end: looking for garbage among them all the time finds none.
+    gc.set_threshold(100_000, 50, 100)
+    if LASTING in os.environ:
+        gc.disable()  # the end is in a second
+    # Sphinx says a thousand things that nobody listens to.
+    logging.disable(logging.DEBUG)
+    with faults_in_one_line([arguments.target, arguments.section]):
+        print(f"building the book ({arguments.target})", flush=True)
+        make = prepare(arguments.target, arguments.section)
+        check_writable()
+        with alone():
+            try:
+                left = make()
+            finally:
+                warm_kernels.end()
+    print(f"{left} in {time.perf_counter() - began:.1f} s", flush=True)
+
+
+if __name__ == "__main__":
+    # Under its own name, so that a Fault is the same class wherever it is raised.
+    from book._ext.cli.build import main as run
+
+    run()
+    sys.stdout.flush()
+    if LASTING not in os.environ:
+        # All is done and nothing runs any more; taking apart what was imported would take another second.
+        os._exit(0)

@@ -1,0 +1,1 @@
+"""What is taken away: notebooks, the student's kit and what keeps answers out of it, the assignment."""

@@ -1,0 +1,479 @@
+"""A Jupyter notebook of each page that has cells, for students and for teachers, made of the page's own source.
+
+Where the section prints its class, a student finds the exercise to write it, a stub, and the check of what was written;
+all figures after it are drawn with the student's class. A teacher finds the class there, and the solutions.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import itertools
+import json
+import re
+import textwrap
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from docutils import nodes
+from docutils.parsers.rst.directives.misc import TestDirective
+from markdown_it.tree import SyntaxTreeNode
+from myst_parser.parsers.directives import parse_directive_text
+from sphinx import addnodes
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.util import logging
+
+from book._ext.downloads.needed_code import needed_code
+from book._ext.downloads.plain_markdown import Directive, Plain, folded, line_of
+from book._ext.page.equations import await_verdicts
+from book._ext.page.listings import without_docstring
+from book._ext.printing.handouts import write_out
+from book._ext.sources.editions import CLASSES, WRITTEN
+from book._ext.sources.settings import read_yaml
+from optim_code.equations.sections import read_page
+
+logger = logging.getLogger(__name__)
+
+FOLDER = "_notebooks"
+METADATA = {
+    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+OWN_CELL = ("code-cell", "exercise", "hint", "solution")
+"""The directives that are cells of their own where they stand in nothing else."""
+MY_STEP = "-my-step"
+"""How the label of the exercise ends that asks for the section's class."""
+STUB = """\
+    def my_step(self, p, state, group):
+        # p.data holds the parameter, to be changed in place, and p.grad.data its gradient.
+        # state is a dictionary, empty at the first step, for what you keep from step to step.
+        # group holds the settings: {settings}.
+{not_written}"""
+NOT_WRITTEN = '        raise NotImplementedError("write my_step")'
+CHECK = """\
+from optim_code import check
+
+check("{method}", {name})"""
+ANSWER = "*Your answer:*"
+ALONE = """\
+# The cells below need the folder optim_code beside this notebook. Where it is missing, this cell says so.
+from importlib.util import find_spec
+
+if find_spec("optim_code") is None:
+    missing = ModuleNotFoundError({message})
+    missing._render_traceback_ = lambda *_: [str(missing)]
+    raise missing"""
+"""The cell that runs without a word where `optim_code` is; elsewhere IPython shows one line, and no traceback."""
+PICTURE = re.compile(r"\]\(data:(image/[\w.+-]+);base64,([\w/+=]+)\)")
+"""A picture in a text, as `plain_markdown` writes it."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A cell of a notebook, and what it is there for.
+
+    Attributes:
+        kind: ``text``, ``caption``, ``hint``, ``code``, ``class``, ``check``, ``exercise``, ``answer`` or ``solution``.
+        source: what is in the cell.
+        name: of a class, or a check, the class's name; of an exercise, an answer and a solution, the exercise's label.
+        hidden: whether the page does not show the cell.
+    """
+
+    kind: str
+    source: str
+    name: str = ""
+    hidden: bool = False
+
+    @property
+    def is_code(self) -> bool:
+        return self.kind in ("code", "class", "check")
+
+
+def notebook(app: Sphinx, docname: str, edition: str) -> nbformat.NotebookNode:
+    """The notebook of a page, in an edition, not run; the application must have read the page."""
+    return assemble(parts_of(app, docname, edition))
+
+
+def assemble(parts: list[Part]) -> nbformat.NotebookNode:
+    cells: list[dict[str, Any]] = []
+    for number, part in enumerate(parts, start=1):
+        cell: dict[str, Any] = dict(cell_type="markdown", id=f"cell-{number}", metadata={}, source=part.source)
+        if part.name:
+            cell["id"] = cell_id(f"{part.kind}-{part.name}", {other["id"] for other in cells})
+        if part.kind == "solution":
+            cell["source"] = folded("Solution", part.source)
+        if part.is_code:
+            cell |= dict(cell_type="code", execution_count=None, outputs=[])
+        else:
+            attach_pictures(cell)
+        cells.append(cell)
+    made = dict(cells=cells, metadata=METADATA, nbformat=4, nbformat_minor=5)
+    return nbformat.from_dict(made)  # type: ignore[no-untyped-call]
+
+
+def attach_pictures(cell: dict[str, Any]) -> None:
+    """Take the pictures out of a cell's text, where nobody could read on for them, and attach them to it."""
+    attachments: dict[str, dict[str, str]] = {}
+
+    def attach(found: re.Match[str]) -> str:
+        name = f"picture-{len(attachments) + 1}"
+        attachments[name] = {found[1]: found[2]}
+        return f"](attachment:{name})"
+
+    cell["source"] = PICTURE.sub(attach, cell["source"])
+    if attachments:
+        cell["attachments"] = attachments
+
+
+def cell_id(name: str, taken: set[str]) -> str:
+    """A name as the id of a cell, as nbformat and nbgrader want it: 1 to 64 letters, digits, hyphens, underscores.
+
+    What a name loses stays in a few digits of its hash, so that two names are two ids.
+    """
+    plain = re.sub(r"[^A-Za-z0-9_-]", "-", name)
+    if plain == name and len(name) <= 64 and name not in taken:
+        return name
+    hashes = (hashlib.sha256(f"{name}{number}".encode()).hexdigest() for number in itertools.count())
+    return next(found for digits in hashes if (found := f"{plain[:50]}-{digits[:8]}") not in taken)
+
+
+def as_text(made: nbformat.NotebookNode) -> str:
+    """A notebook as its file has it."""
+    return str(nbformat.v4.writes(made)) + "\n"  # type: ignore[no-untyped-call]
+
+
+def parts_of(app: Sphinx, docname: str, edition: str) -> list[Part]:
+    """What a page's notebook is made of, in its order."""
+    section = Section(app, docname, edition)
+    parts = section.with_class_exercise(list(section.read()))
+    parts = section.with_needed_code([section.introduced(parts[0]), *parts[1:], *section.works()])
+    return section.with_word_of_module(parts)
+
+
+class Section:
+    """The source of a page, on its way into a notebook."""
+
+    def __init__(self, app: Sphinx, docname: str, edition: str) -> None:
+        self.app, self.env, self.docname, self.edition = app, app.env, docname, edition
+        self.root = Path(app.srcdir)
+        self.source = read_page(self.root, docname).text
+        self.plain = Plain(app, docname, self.source, edition)
+        self.module = ast.parse((self.root / CLASSES).read_text(encoding="utf-8"))
+        programs = [verdict.program for verdict in await_verdicts(app) if verdict.program]
+        self.methods: dict[str, str] = {program["class"]: program["name"] for program in programs}
+
+    # --- reading ---
+
+    def read(self) -> Iterator[Part]:
+        """The cells of the page as they come: code, a class where it is printed, exercises by themselves, and text."""
+        text: list[SyntaxTreeNode] = []
+        instead = "\0"
+        for node in self.plain.page:
+            directive, name = Directive.of(node), self.class_at(node)
+            if not name and (directive is None or directive.name not in OWN_CELL):
+                # What is left out here is what the page says where the stub stands.
+                if not (node.type == "paragraph" and node.children[0].content.startswith(instead)):
+                    text.append(node)
+                continue
+            # Numbers are counted, so everything is written in its order.
+            yield from self.text(text)
+            text, instead = [], f"You write the class `{name}` yourself" if name else "\0"
+            if name:
+                yield Part("class", "", name)
+            elif directive is not None:
+                yield from self.read_cell(node) if directive.name == "code-cell" else self.read_directive(directive)
+        yield from self.text(text)
+        if notes := self.plain.footnotes():
+            yield Part("text", notes)
+
+    def text(self, blocks: list[SyntaxTreeNode]) -> Iterator[Part]:
+        if text := self.plain.join(blocks):
+            yield Part("text", text)
+
+    def class_at(self, node: SyntaxTreeNode) -> str:
+        """The name of the class that a block prints, or is left to the student in its place."""
+        written = WRITTEN.fullmatch(f"% {node.content.strip()}") if node.type == "myst_line_comment" else None
+        if written:
+            return written[1] if written[1] in self.methods else ""
+        directive = Directive.of(node)
+        if directive is None or directive.name != "literalinclude" or not directive.argument.endswith(CLASSES):
+            return ""
+        name = directive.options.get("pyobject", "")
+        return name if name in self.methods else ""
+
+    def read_directive(self, directive: Directive) -> Iterator[Part]:
+        """An exercise, the hint below it, or its solution."""
+        if directive.name == "exercise":
+            yield Part("exercise", self.plain.directive(directive), directive.options.get("label", ""))
+        elif directive.name == "hint":
+            yield Part("hint", self.plain.directive(directive))
+        elif directive.argument.endswith(MY_STEP):
+            # It stands further up: the class itself.
+            self.plain.pass_over(directive)
+        elif self.edition == "teacher":
+            yield Part("solution", self.plain.nested(directive), directive.argument)
+
+    def read_cell(self, node: SyntaxTreeNode) -> Iterator[Part]:
+        """A cell, and the caption of the figure that it draws."""
+        read = parse_directive_text(TestDirective, "", node.content, validate_options=False)
+        yield Part("code", "\n".join(read.body), hidden="remove-cell" in read.options.get("tags", []))
+        figure = read.options.get("mystnb", {}).get("figure", {})
+        if figure:
+            line = line_of(node)
+            number = self.plain.number("figure", figure.get("name", ""), line)
+            caption = " ".join(self.plain.words(figure.get("caption", ""), caption_line(node.content, line)).split())
+            yield Part("caption", f"**{number}** {caption}")
+
+    # --- arranging ---
+
+    def with_class_exercise(self, parts: list[Part]) -> list[Part]:
+        """Put the exercise to write the class where the class is printed, and an answer under each of the others."""
+        parts = with_hints(parts)
+        place = next((part for part in parts if part.kind == "class"), None)
+        asked = next((part for part in parts if part.kind == "exercise" and part.name.endswith(MY_STEP)), None)
+        arranged: list[Part] = []
+        for part in parts:
+            if part is place:
+                arranged += [
+                    *([self.named_as_in_book(asked, part.name)] if asked else []),
+                    *self.class_parts(part.name),
+                ]
+            elif part is asked and place is not None:
+                title = part.source.partition("\n")[0]
+                arranged.append(Part("text", f"{title} stands further up, where its class belongs."))
+            elif part.kind == "exercise" and self.edition == "student":
+                arranged += [part, Part("answer", ANSWER, part.name)]
+            elif part.source:
+                arranged.append(part)
+        return arranged
+
+    def named_as_in_book(self, exercise: Part, name: str) -> Part:
+        """The exercise speaks of `MyAdam`; in a notebook the class has the book's name, for the figures name it so."""
+        own = re.search(r'check\("[\w-]+", (\w+)\)', exercise.source)
+        source = re.sub(rf"\b{own[1]}\b", name, exercise.source) if own else exercise.source
+        drawn = "The figures further down are drawn with the class that you write here."
+        before, fold, hint = source.partition("\n\n<details>")
+        return replace(exercise, source=f"{before} {drawn}{fold}{hint}")
+
+    def class_parts(self, name: str) -> list[Part]:
+        check = CHECK.format(method=self.methods[name], name=name)
+        return [Part("class", self.class_source(name), name), Part("check", check, name)]
+
+    def class_source(self, name: str) -> str:
+        """A class as the page prints it, or, for students, its constructor and a stub."""
+        source = (self.root / CLASSES).read_text(encoding="utf-8")
+        node = next(node for node in self.module.body if isinstance(node, ast.ClassDef) and node.name == name)
+        if self.edition == "teacher":
+            return without_docstring(definition(source, node))
+        init = next(n for n in node.body if isinstance(n, ast.FunctionDef) and n.name == "__init__")
+        settings = [f'group["{argument.arg}"]' for argument in init.args.args[2:]]
+        told = " and ".join(filter(None, [", ".join(settings[:-1]), settings[-1]]))
+        bases = ", ".join(map(ast.unparse, node.bases))
+        constructor = textwrap.indent(definition(source, init), "    ")
+        return f"class {name}({bases}):\n{constructor}\n\n{STUB.format(settings=told, not_written=NOT_WRITTEN)}"
+
+    def introduced(self, first: Part) -> Part:
+        """The first cell, with what somebody has to know who has nothing but the notebook."""
+        number = ".".join(map(str, self.env.toc_secnumbers.get(self.docname, {}).get("") or ()))
+        what = f"Section {number} of" if number else "From"
+        where = f"It runs beside the folder `optim_code`, which lies in {self.source_of_module()}."
+        how = f"*{what} {self.app.config.html_title}, as a notebook. {where}*"
+        title, _, rest = first.source.partition("\n\n")
+        return replace(first, source=f"{title}\n\n{how}\n\n{rest}")
+
+    def source_of_module(self) -> str:
+        """Where somebody who has the notebook alone finds `optim_code`."""
+        # Jupyter Book's own repository stands in Sphinx's settings where the book names none.
+        repository = read_yaml(self.root / "_config.yml").get("repository") or {}
+        place = repository.get("url") or self.app.config.html_baseurl
+        return f"the book's source and in the student's kit{place and f', see {place}'}"
+
+    def with_word_of_module(self, parts: list[Part]) -> list[Part]:
+        """Before the first code, if any needs `optim_code`, a cell that says so where that isn't."""
+        first = next((place for place, part in enumerate(parts) if part.is_code), len(parts))
+        if not any(part.is_code and "optim_code" in part.source for part in parts):
+            return parts
+        message = (
+            "There is no folder optim_code, the book's own code, beside this notebook. "
+            f"It lies in {self.source_of_module()}: copy it here, then run this cell again."
+        )
+        cell = Part("code", ALONE.format(message=json.dumps(message, ensure_ascii=False)))
+        return [*parts[:first], cell, *parts[first:]]
+
+    def works(self) -> list[Part]:
+        """The works that the page cites, for their list is in another chapter."""
+        cited = self.env.get_doctree(self.docname).findall(addnodes.pending_xref)
+        keys = {key.strip() for node in cited if node["refdomain"] == "cite" for key in node["reftarget"].split(",")}
+        domain: Any = self.env.get_domain("cite")
+        works = [citation for citation in domain.citations if citation.key in keys]
+        lines = ["- " + "".join(node.astext() for node in write_out(work)) for work in works]
+        return [Part("text", "\n".join(["**Works cited**", "", *lines]))] if lines else []
+
+    # --- code ---
+
+    def with_needed_code(self, parts: list[Part]) -> list[Part]:
+        """Take out of the cells what nobody needs who reads the notebook; what is left of none is no cell."""
+        own = {part.name for part in parts if part.kind == "class"}
+        code = [replace(part, source=self.imported(part.source, own)) for part in parts if part.is_code]
+        sources, lacking = needed_code([(part.source, part.hidden) for part in code])
+        for name in sorted(lacking & own):
+            logger.warning("%s is used before the section prints it; print it first", name, location=self.docname)
+        left = iter(zip(code, sources, strict=True))
+        found: list[Part] = []
+        for part in parts:
+            if part.is_code:
+                part, source = next(left)
+                part = replace(part, source=self.beginning(lacking, source) if part.kind == "class" else source)
+            if not part.source:
+                continue
+            if part.kind == "text" and found and found[-1].kind == "text":
+                found[-1] = replace(part, source=f"{found[-1].source}\n\n{part.source}")
+            else:
+                found.append(part)
+        return found
+
+    def beginning(self, lacking: set[str], source: str) -> str:
+        """A class with the imports that it needs of its module, and that no cell before it has."""
+        lines = []
+        for statement in self.module.body:
+            if isinstance(statement, (ast.Import, ast.ImportFrom)):
+                names = [alias for alias in statement.names if (alias.asname or alias.name) in lacking]
+                if names and isinstance(statement, ast.ImportFrom):
+                    lines.append(ast.unparse(ast.ImportFrom(f"{package(statement)}", names, 0)))
+                elif names:
+                    lines.append(ast.unparse(ast.Import(names)))
+        return "\n".join([*lines, *(["", ""] if lines else []), source])
+
+    def imported(self, source: str, own: set[str]) -> str:
+        """A cell that takes no class from `optim_code` that the notebook defines, or that students have not got."""
+        try:
+            tree = ast.parse(source)
+        except SyntaxError:  # it has a line that is IPython's, not Python's
+            return source
+        lines: list[str | None] = list(source.split("\n"))
+        gone = own if self.edition == "teacher" else {*self.methods}
+        instead: list[str] = []
+        imports = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
+        for node in imports:
+            if not isinstance(node, ast.ImportFrom) or package(node) not in ("optim_code", "optim_code.optimizers"):
+                continue
+            others = [alias for alias in node.names if alias.name in gone - own]
+            kept = [alias for alias in node.names if alias.name not in gone]
+            if len(kept) == len(node.names):
+                continue
+            for line in range(node.lineno - 1, node.end_lineno or node.lineno):
+                lines[line] = None
+            new = [ast.unparse(ast.ImportFrom(node.module, kept, 0))] if kept else []
+            new += ["from optim_code.marking.checking import compiled"] if others else []
+            lines[node.lineno - 1] = "\n".join(new) or None
+            instead += [f'{alias.asname or alias.name} = compiled("{self.methods[alias.name]}")' for alias in others]
+        if instead:
+            end = imports[-1].end_lineno or imports[-1].lineno
+            lines.insert(end, "\n".join(["", "# the other methods, run by their equations", *instead]))
+        return "\n".join(line for line in lines if line is not None)
+
+
+def caption_line(content: str, line: int) -> int:
+    """The line in which the text of a figure's caption begins, given the cell's text, and its line."""
+    for place, written in enumerate(content.split("\n"), start=line + 1):
+        if found := re.match(r"\s*:?\s*caption:\s*([|>][-+\d]*\s*$)?", written):
+            return place + bool(found[1])
+    return line
+
+
+def with_hints(parts: list[Part]) -> list[Part]:
+    """Put the hint that follows an exercise into its cell."""
+    found: list[Part] = []
+    for part in parts:
+        if part.kind == "hint" and found and found[-1].kind == "exercise":
+            found[-1] = replace(found[-1], source=f"{found[-1].source}\n\n{part.source}")
+        else:
+            found.append(replace(part, kind="text") if part.kind == "hint" else part)
+    return found
+
+
+def package(statement: ast.ImportFrom) -> str:
+    """The module of an import, as it is named from outside `optim_code`."""
+    module = statement.module or ""
+    return f"optim_code.{module}".rstrip(".") if statement.level else module
+
+
+def definition(source: str, node: ast.stmt) -> str:
+    """The source of a definition, at the left."""
+    return textwrap.dedent(ast.get_source_segment(source, node, padded=True) or "")
+
+
+# --- in the build --------------------------------------------------------------------------------------------------
+
+
+def notebook_names(env: BuildEnvironment) -> dict[str, str]:
+    """The names of the notebooks, without their ending, by the pages that have one.
+
+    A name is the page's own, such as ``adam``; of pages with the same, in several folders, each has as many of its
+    folders before it as tell it from the others, such as ``first-intro``. It depends on nothing but the pages.
+    """
+    keys: dict[str, str] = env.descent_keys  # type: ignore[attr-defined]
+    pages = {page: reversed(page.split("/")) for page, key in keys.items() if key}
+    tails = {page: list(accumulate(parts, lambda tail, part: f"{part}-{tail}")) for page, parts in pages.items()}
+    count = Counter(tail.lower() for page in tails for tail in tails[page])
+    return {
+        # For those that even all their folders do not tell apart, as in a/b-c and a-b/c.
+        page: next((tail for tail in tails[page] if count[tail.lower()] == 1), page.replace("/", "--"))
+        for page in tails
+    }
+
+
+def notebook_of(app: Sphinx, docname: str) -> str:
+    """The place of a page's notebook in the HTML book; nothing if it has none."""
+    name = notebook_names(app.env).get(docname)
+    return f"{FOLDER}/{name}.ipynb" if name else ""
+
+
+def find_renamed(app: Sphinx, env: BuildEnvironment) -> list[str]:
+    """The pages whose notebook is called otherwise than at the last build, because another page came or went."""
+    before: dict[str, str] = getattr(env, "descent_notebooks", {})
+    names = notebook_names(env)
+    env.descent_notebooks = names  # type: ignore[attr-defined]
+    return [page for page, name in names.items() if before.get(page, name) != name]
+
+
+def write(app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: nodes.document | None) -> None:
+    """Whenever a page is written, its notebook is: it shows the same numbers of the same other pages."""
+    place = notebook_of(app, pagename) if doctree is not None else ""
+    refused: int = getattr(app, "descent_refused", 0)
+    # With a warning there is no book; what was said of the page need not be said of its notebook again.
+    if place and app._warncount == refused:
+        path = Path(app.outdir, place)
+        path.parent.mkdir(exist_ok=True)
+        made = notebook(app, pagename, app.config.edition)
+        path.write_text(as_text(made), encoding="utf-8")
+        # What is said of a notebook is no reason to be silent about the next one.
+        app.descent_refused = app._warncount  # type: ignore[attr-defined]
+
+
+def sweep(app: Sphinx, error: Exception | None) -> None:
+    """Remove the notebooks of pages that are no more."""
+    if error is None and app.builder.name == "html":
+        wanted = {notebook_of(app, docname) for docname in app.env.found_docs}
+        for path in Path(app.outdir, FOLDER).glob("*"):
+            if f"{FOLDER}/{path.name}" not in wanted:
+                path.unlink()
+
+
+def depend(app: Sphinx, docname: str, source: list[str]) -> None:
+    """A student's notebook takes the constructor of its class from where the class is, though the page shows none."""
+    if CLASSES in source[0]:
+        app.env.note_dependency(str(Path(app.srcdir, CLASSES)))
+
+
+def setup(app: Sphinx) -> None:
+    app.connect("source-read", depend, priority=50)  # before the student's edition leaves the classes out
+    app.connect("env-updated", find_renamed)
+    app.connect("html-page-context", write)
+    app.connect("build-finished", sweep, priority=800)

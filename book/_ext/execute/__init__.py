@@ -1,0 +1,1 @@
+"""What runs: which sections are outdated, the kernels that run them, and their outputs."""

@@ -1,0 +1,127 @@
+"""What a page, or its print, cannot show of what cells put out: refused in a line that says where and what to do.
+
+The check runs whenever a section is read, not when its cells run: what they show depends on their options, too, and
+those can change while the stored outputs stay.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.util import logging
+
+from book._ext.execute.execution import SectionFails, as_run
+from book._ext.execute.output_forms import FROM_LATEX, MATHS, picture
+from book._ext.faults import OutputFault, code_cells
+from book._ext.page.offline import other_host
+from optim_code.equations.sections import Page, read_page
+
+logger = logging.getLogger(__name__)
+
+NOT_SHOWN = {"remove-cell", "remove_cell", "remove-output", "remove_output"}
+ADDRESS = re.compile(r"<[^<>\n]* at 0x[0-9a-f]{6,}>")
+OBJECT = re.compile(r"<[\w.]+ object>")
+WIDGET = "application/vnd.jupyter.widget-view+json"
+PRINTED = {"application/pdf", "image/png", "image/jpeg"}
+NOT_PRINTED = "shows a figure that print cannot; draw it with matplotlib, or show it as PNG"
+
+
+def check(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Refuse, before the page is made, what a page or its print cannot show.
+
+    Raises:
+        SectionFails: naming the cell and what to do.
+    """
+    glued: dict[str, int] = {}
+    cells = as_run(app, docname) if app.env.descent_keys.get(docname) else []  # type: ignore[attr-defined]
+    for number, cell in enumerate(cells):
+        said = fault_of(cell, app.builder.name) or fault_of_names(cell, glued, number)
+        if said:
+            raise SectionFails(Path(app.env.doc2path(docname)), OutputFault(number, said))
+    app.env.metadata[docname]["glued"] = glued
+
+
+def fault_of(cell: dict[str, Any], builder: str) -> str:
+    """What is wrong with what a cell shows, and what to do; empty if nothing is."""
+    if NOT_SHOWN & {*cell["metadata"].get("tags", [])}:
+        return ""
+    shown = [output for output in cell["outputs"] if not is_only_glued(output)]
+    things = [output for output in shown if "data" in output]
+    pictures = sum(bool(picture(output)) for output in things)
+    figure = cell["metadata"].get("mystnb", {}).get("figure") or {}
+    if figure and not things:
+        name = f"the figure {figure['name']}" if "name" in figure else "a figure"
+        return f"its options describe {name}, but it shows none; end it with the figure, or take the options out"
+    if pictures > 1 or (figure and len(things) > 1):
+        what = f"{pictures} figures" if pictures > 1 else f"{len(things)} things under one caption"
+        return f"shows {what}; give each figure a cell of its own, with mystnb: figure: {{name: …, caption: …}}"
+    return next(filter(None, (fault_of_output(output, builder) for output in shown)), "")
+
+
+def fault_of_output(output: dict[str, Any], builder: str) -> str:
+    """What keeps an output from a page that is the same in each build, works without a network, and can be printed."""
+    data = {kind: text_of(text) for kind, text in output.get("data", {}).items() if kind.startswith("text/")}
+    host = other_host(data.get("text/html", ""))
+    if host:
+        return f"puts out HTML that loads from another host, {host}; show something that is here without a network"
+    if WIDGET in output.get("data", {}):
+        return "puts out a widget, which needs a running kernel; put out a figure or a text instead"
+    if picture(output):
+        return "" if builder != "latex" or PRINTED & {*picture(output)} else NOT_PRINTED
+    markdown = data.get("text/markdown", "")
+    if "text/latex" in data or markdown:
+        outside = re.search(r"\\[a-zA-Z]+", MATHS.sub("", markdown)) if output["metadata"].get(FROM_LATEX) else None
+        return f"puts out LaTeX with {outside[0]} outside of a formula; put it between dollars" if outside else ""
+    plain = text_of(output.get("text", data.get("text/plain", "")))
+    if OBJECT.fullmatch(plain) or (data.keys() == {"text/html"}):
+        return f"puts out {plain or 'HTML'}, which print cannot show; put out Markdown, a figure or a text instead"
+    address = ADDRESS.search(plain)
+    if address:
+        return f"puts out {address[0]}, another address in each build; put out something else, or nothing"
+    return ""
+
+
+def fault_of_names(cell: dict[str, Any], glued: dict[str, int], number: int) -> str:
+    """Remember what a cell glues; what is wrong if a name is there already."""
+    for output in cell["outputs"]:
+        name = output.get("metadata", {}).get("scrapbook", {}).get("name")
+        if name in glued:
+            return f"glues {name}, which cell {glued[name] + 1} glues, too; give one of them another name"
+        if name:
+            glued[name] = number
+    return ""
+
+
+def is_only_glued(output: dict[str, Any]) -> bool:
+    return bool(output.get("metadata", {}).get("scrapbook", {}).get("mime_prefix"))
+
+
+def text_of(text: Any) -> str:
+    """A text as a notebook's file has it: one string, or a list of its lines."""
+    return "".join(text) if isinstance(text, list) else str(text)
+
+
+def compare_names(app: Sphinx, env: BuildEnvironment) -> None:
+    """Refuse a name that two sections glue: the text of either could mean the other's."""
+    places: dict[str, tuple[str, int]] = {}
+    for docname in sorted(env.found_docs):
+        for name, number in env.metadata[docname].get("glued", {}).items():
+            if name in places:
+                (page, first), (_, second) = (line_of(env, *place) for place in (places[name], (docname, number)))
+                said = f"{name} is glued here and at {page.where(first - 1)}; give one of them another name"
+                logger.warning(said, location=(docname, second))
+            places[name] = (docname, number)
+
+
+def line_of(env: BuildEnvironment, docname: str, number: int) -> tuple[Page, int]:
+    page = read_page(Path(env.srcdir), docname)
+    return page, code_cells(page)[number].line
+
+
+def setup(app: Sphinx) -> None:
+    app.connect("source-read", check, priority=550)  # after its cells have run, before it is parsed
+    app.connect("env-check-consistency", compare_names)

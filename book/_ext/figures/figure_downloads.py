@@ -1,0 +1,108 @@
+"""What of a figure can be taken away: PDF, SVG for light and for dark grounds, CSV, under the name that its cell gave.
+
+The files lie in the book, where a row of links below the caption leads to them, and beside it in the folder `figures`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.transforms.post_transforms import SphinxPostTransform
+from sphinx.util import logging
+from sphinx.util.osutil import relative_uri
+
+from book._ext.figures.figure_files import Figure, figure_number, figures_of, night
+from book._ext.figures.figure_index import index_page
+from book._ext.page.equations import toc_order
+
+logger = logging.getLogger(__name__)
+
+FOLDER = "_figures"  # in the book
+KINDS = {".pdf": "PDF", ".svg": "SVG", "-dark.svg": "SVG for dark", ".csv": "CSV"}
+DARK_GROUND = "#121212"  # of the book's dark pages
+
+
+class downloads(nodes.General, nodes.Element):  # type: ignore[misc]  # docutils has no types
+    """The row of links of a figure; it has no text of its own, so that the search does not find it."""
+
+
+class Offer(SphinxPostTransform):
+    """In HTML, each figure ends with links to its files."""
+
+    default_priority = 21
+    formats = ("html",)
+
+    def run(self, **kwargs: Any) -> None:
+        figures = {figure.label: figure for figure in figures_of(self.env, self.env.docname)}
+        for node in self.document.findall(nodes.figure):
+            figure = next((figures[label] for label in node["names"] if label in figures), None)
+            if figure is not None:
+                node += downloads("", label=figure.label, name=figure.name, kinds=kinds_of(figure))
+
+
+def kinds_of(figure: Figure) -> dict[str, str]:
+    """The endings of a figure's files, and what they are; one without numbers has no CSV."""
+    return {ending: kind for ending, kind in KINDS.items() if ending == "-dark.svg" or ending in figure.made}
+
+
+def visit_html(self: Any, node: downloads) -> None:
+    docname = self.builder.current_docname
+    number = figure_number(self.builder.env, docname, node["label"])
+    file = quote(relative_uri(self.builder.get_target_uri(docname), f"{FOLDER}/{node['name']}"))
+    links = [
+        f'<a href="{file}{ending}" download aria-label="Figure {number} as {kind}">{kind}</a>'
+        for ending, kind in node["kinds"].items()
+    ]
+    self.body.append(f'<p class="downloads">{" ".join(links)}</p>\n')
+    raise nodes.SkipNode
+
+
+def collect(app: Sphinx, error: Exception | None) -> None:
+    """Lay the files of all figures into the book, and beside it, there with an index."""
+    if error is not None or app.builder.name != "html":
+        return
+    files: dict[str, bytes] = {}
+    for docname in toc_order(app.env):
+        for figure in figures_of(app.env, docname):
+            own = files_of(app, figure)
+            taken = next((name for name, data in own.items() if files.get(name, data) != data), None)
+            if taken:
+                logger.warning("two figures are saved as %s: give one another fname", taken, location=docname)
+            files |= own
+    lay_out(Path(app.outdir, FOLDER), files)
+    index = {"index.html": index_page(app).encode()} if files else {}
+    lay_out(Path(app.outdir).parent / "figures", {**files, **index})
+
+
+def files_of(app: Sphinx, figure: Figure) -> dict[str, bytes]:
+    """The files of a figure, by name."""
+    made = {ending: Path(app.srcdir, path).read_bytes() for ending, path in figure.made.items()}
+    twin = Path(app.srcdir, night(app, figure.made[".svg"])).read_text(encoding="utf-8")
+    # Light lines, opened by themselves in a browser, need a dark ground; CSS gives it there. What draws slides takes no
+    # notice of CSS for the ground: there the figure stays transparent, and whatever dark slide it is put on shows.
+    if 'style="background: #ffffff' not in twin:
+        twin = twin.replace("<svg ", f'<svg style="background: {DARK_GROUND}" ', 1)
+    made["-dark.svg"] = twin.encode()
+    return {f"{figure.name}{ending}": made[ending] for ending in kinds_of(figure)}
+
+
+def lay_out(folder: Path, files: dict[str, bytes]) -> None:
+    """Make a folder hold these files and no others; what is there already is left as it is."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.iterdir():
+        if old.name not in files:
+            old.unlink()
+    for name, data in files.items():
+        path = folder / name
+        if not path.exists() or path.read_bytes() != data:
+            path.write_bytes(data)
+
+
+def setup(app: Sphinx) -> None:
+    app.add_node(downloads, html=(visit_html, None))
+    app.add_post_transform(Offer)
+    app.connect("build-finished", collect, priority=400)

@@ -1,0 +1,186 @@
+"""What becomes of a figure that a cell draws: its alt text, its dark twin, and the files that it is made of.
+
+All of it comes with the output of the cell: the SVG carries its description and its name, and beside it travel its
+numbers and what drew it (`optim_code.figures`). So it is the same whether the cell ran just now or came from the cache.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+from xml.etree import ElementTree
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.transforms.post_transforms import SphinxPostTransform
+from sphinx.util import logging
+
+from book._ext.execute.execution import as_run
+from book._ext.execute.light_imports import imported
+from book._ext.figures.programs import Program, program, read
+
+logger = logging.getLogger(__name__)
+
+DUBLIN_CORE = "{http://purl.org/dc/elements/1.1/}"
+
+
+class Figure(NamedTuple):
+    """A figure that has files.
+
+    Attributes:
+        label: its name in the text.
+        name: the name of its files, without their endings.
+        alt: what it shows.
+        runs: the settings of the runs that it shows, by label, where it knows them.
+        made: its PDF, SVG and, if it has numbers, CSV, by their endings, as the cell's output left them.
+        versions: of what it was drawn with.
+        program: what draws it.
+    """
+
+    label: str
+    name: str
+    alt: str
+    runs: dict[str, dict[str, Any]]
+    made: dict[str, str]
+    versions: dict[str, str]
+    program: Program
+
+
+def drawn(document: nodes.document, suffix: str) -> list[nodes.image]:
+    """The images of that format that cells made."""
+    return [i for i in document.findall(nodes.image) if "jupyter_execute" in i["uri"] and i["uri"].endswith(suffix)]
+
+
+def read_label(svg: Path) -> tuple[str, str, str]:
+    """The description of a figure, its name, and the runs that it shows, from the metadata of its SVG."""
+    tree = ElementTree.parse(svg)
+    found = [tree.find(f".//{DUBLIN_CORE}{key}") for key in ("description", "identifier", "source")]
+    alt, name, runs = [(element.text or "") if element is not None else "" for element in found]
+    return alt, name, runs
+
+
+def describe(app: Sphinx, document: nodes.document) -> None:
+    """Give each figure its alt text, given or computed by its run; remember its files; ask for what it lacks."""
+    figures: list[Figure] = []
+    playable: dict[str, dict[str, Any]] = {}
+    beside = drawings(as_run(app, app.env.docname))
+    for bundle in document.findall(lambda n: isinstance(n, nodes.container) and n.get("nb_element") == "mime_bundle"):
+        images = {Path(i["uri"]).suffix: i for i in bundle.findall(nodes.image) if "jupyter_execute" in i["uri"]}
+        if not images:
+            continue
+        svg = Path(app.srcdir, images[".svg"]["uri"].lstrip("/")) if ".svg" in images else None
+        computed, name, runs = read_label(svg) if svg else ("", "", "")
+        alt = next((image["alt"] for image in images.values() if image.get("alt", "").strip()), computed)
+        for image in images.values():
+            image["alt"] = alt
+        figure = bundle.parent
+        labelled = isinstance(figure, nodes.figure) and figure["names"] and figure.next_node(nodes.caption)
+        if not labelled or not alt:
+            logger.warning(lacking(bool(labelled), bool(alt)), location=bundle)
+            continue
+        settings = json.loads(runs or "{}")
+        if settings:
+            playable |= {label: {"fname": name, "runs": settings} for label in figure["names"]}
+        if svg and name in beside:
+            made = {suffix: image["uri"].lstrip("/") for suffix, image in images.items()}
+            drawing, code = beside[name]
+            if drawing["csv"]:
+                made[".csv"] = svg.with_suffix(".csv").relative_to(app.srcdir).as_posix()
+                Path(app.srcdir, made[".csv"]).write_text(drawing["csv"], encoding="utf-8", newline="")
+            figures.append(Figure(figure["names"][0], name, alt, settings, made, drawing["versions"], code))
+    if figures:
+        app.env.metadata[app.env.docname]["figures"] = figures
+    if playable:
+        app.env.metadata[app.env.docname]["playable"] = playable
+
+
+def lacking(labelled: bool, described: bool) -> str:
+    """What a figure lacks, and what to write."""
+    if labelled:
+        return "a figure without a description; write one in its cell's options: mystnb: {image: {alt: …}}"
+    figure = "figure: {name: …, caption: …}"
+    if described:
+        return f"a figure needs a name and a caption; write them in its cell's options: mystnb: {{{figure}}}"
+    what = "a figure needs a name and a caption, and a description"
+    return f"{what}; write them in its cell's options: mystnb: {{image: {{alt: …}}, {figure}}}"
+
+
+def drawings(cells: list[dict[str, Any]]) -> dict[str, tuple[dict[str, Any], Program]]:
+    """What travels beside the named figures of a section, and what draws them."""
+    found = {}
+    sources = ["".join(cell["source"]) for cell in cells]  # on disk, line by line
+    for number, cell in enumerate(cells):
+        for output in cell["outputs"]:
+            drawing = output.get("metadata", {}).get("drawing", {})
+            if drawing.get("name"):
+                found[drawing["name"]] = (drawing, number)
+    if not found:
+        return {}
+    try:
+        statements = read(sources)
+    except SyntaxError:
+        return {name: (drawing, Program("", sources[at])) for name, (drawing, at) in found.items()}
+    return {name: (drawing, program(statements, at)) for name, (drawing, at) in found.items()}
+
+
+def figures_of(env: BuildEnvironment, docname: str) -> list[Figure]:
+    """The figures of a page that have files, in its order."""
+    found: list[Figure] = env.metadata[docname].get("figures", [])
+    return found
+
+
+def figure_number(env: BuildEnvironment, docname: str, label: str) -> str:
+    return ".".join(map(str, env.toc_fignumbers.get(docname, {}).get("figure", {}).get(label, ())))
+
+
+class LightAndDark(SphinxPostTransform):
+    """In HTML each figure is there twice, drawn for a light and for a dark page; the style sheet shows one."""
+
+    default_priority = 20
+    formats = ("html",)
+
+    def run(self, **kwargs: Any) -> None:
+        for image in drawn(self.document, ".svg"):
+            twin = image.deepcopy()
+            twin["uri"] = night(self.app, image["uri"].lstrip("/"))
+            twin["candidates"] = {"*": twin["uri"]}
+            self.env.images.add_file(self.env.docname, twin["uri"])
+            image["classes"].append("for-light")
+            twin["classes"].append("for-dark")
+            image.parent.insert(image.parent.index(image) + 1, twin)
+
+
+def night(app: Sphinx, uri: str) -> str:
+    """The figure for a dark page, made once for each state of its maker, for importing that takes seconds."""
+    light = Path(app.srcdir, uri)
+    twin = light.parent / maker(app.env) / f"{light.stem}-dark.svg"
+    if not twin.exists():
+        twin.parent.mkdir(parents=True, exist_ok=True)
+        figures, svg = imported("optim_code.figures"), light.read_text(encoding="utf-8")
+        try:
+            # Only a drawing describes itself; of others nobody knows which colours it takes for granted.
+            dark = figures.dark(svg) if read_label(light)[0] else figures.on_light_ground(svg)
+        except ValueError:  # it has colours that are not of the book
+            dark = figures.on_light_ground(svg)
+        twin.write_text(dark, encoding="utf-8")
+    return twin.relative_to(app.srcdir).as_posix()
+
+
+def maker(env: BuildEnvironment) -> str:
+    """A hash of the code that makes a figure dark."""
+    return str(env.descent_code.reached(["optim_code.figures.dark"]))[:16]  # type: ignore[attr-defined]
+
+
+def darken_again(app: Sphinx, env: BuildEnvironment) -> list[str]:
+    """The pages with figures, if those would be made dark otherwise now: no cell depends on that."""
+    before, now = getattr(env, "descent_dark", ""), maker(env)
+    env.descent_dark = now  # type: ignore[attr-defined]
+    return [docname for docname in sorted(env.found_docs) if figures_of(env, docname)] if before != now else []
+
+
+def setup(app: Sphinx) -> None:
+    app.connect("doctree-read", describe)
+    app.connect("env-get-updated", darken_again)
+    app.add_post_transform(LightAndDark)

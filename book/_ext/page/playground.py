@@ -1,0 +1,227 @@
+"""`{playground}`: a figure of paths, to play with, by the book's own equations.
+
+The page carries the figure's setting, read from the figure itself, and every `update-…` of the book as JavaScript; what
+a reader touches is in `_static/playground.js`, which knows of no method by name. Without JavaScript and in print the
+figure is what there is, and where the live one is to be found.
+"""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.transforms.post_transforms import SphinxPostTransform
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
+
+from book._ext.execute.freshness import PACKAGE, source_files
+from book._ext.figures.figure_files import figure_number
+from book._ext.page.equations import await_verdicts, toc_order
+
+logger = logging.getLogger(__name__)
+
+VIEWS = ("loss", "map")
+LOOK = ("LIGHT", "DARK", "LEVELS", "YLIM")
+RUN = ("nsteps", "noise", "seed", "w1", "w2", "condition_number", "rotation")
+"""What all methods of a race share; the rest of a setting is a method's own."""
+
+
+class playground(nodes.General, nodes.Element):  # type: ignore[misc]  # docutils has no types
+    """The place of a playground: the figure that it begins as, and its options."""
+
+
+class Playground(SphinxDirective):
+    """`{playground} fig-name`: the figure of that name, to play with; it must show paths over a bowl.
+
+    Options:
+        methods: the methods that a reader may race, by the names of their updates; all if not given.
+        view: what is shown beside the bowl at first, ``loss`` or ``map``.
+        set: what begins otherwise than in the figure, such as ``nsteps=60 adam.lr=0.05``.
+    """
+
+    required_arguments = 1
+    option_spec = {
+        "methods": str.split,
+        "view": lambda given: directives.choice(given, VIEWS),
+        "set": str.split,
+    }
+
+    def run(self) -> list[nodes.Node]:
+        figure = self.arguments[0]
+        there = self.env.metadata[self.env.docname].setdefault("playgrounds", [])
+        taken = {name for other in there for name in other["node"]["ids"]}
+        names = (f"play-{figure}" + (f"-{number}" if number > 1 else "") for number in itertools.count(1))
+        node = playground(
+            "",
+            figure=figure,
+            docname=self.env.docname,
+            methods=self.options.get("methods", []),
+            view=self.options.get("view", VIEWS[0]),
+            changes=self.options.get("set", []),
+            ids=[next(name for name in names if name not in taken)],
+        )
+        self.set_source_info(node)
+        there.append({"node": dict(node.attributes), "line": self.lineno})
+        return [node]
+
+
+# --- what all playgrounds share ------------------------------------------------------------------------------------
+
+
+def gather(app: Sphinx, env: BuildEnvironment) -> list[str]:
+    """Put together what the playgrounds run and offer; the pages whose playgrounds begin otherwise now."""
+    where = [docname for docname in sorted(env.found_docs) if env.metadata[docname].get("playgrounds")]
+    if not where:
+        return []
+    methods = [
+        {"title": env.titles[docname].astext(), **verdict.program}
+        for verdict in await_verdicts(app)
+        if verdict.program and (docname := verdict.docname) in env.titles
+    ]
+    figures = {
+        name: {**figure, "number": figure_number(env, docname, name)}
+        for docname in toc_order(env)
+        for name, figure in env.metadata[docname].get("playable", {}).items()
+    }
+    presets = {name: figure for name, figure in figures.items() if len(figure["runs"]) == 1}
+    known = {method["class"] for method in methods}
+    for figure in figures.values():
+        if not {run["optimizer"] for run in figure["runs"].values()} <= known:
+            figure["runs"] = {}  # a class of the page's own, which no equation stands for
+    shared = {"methods": methods, "presets": begin_with(presets), "look": look(Path(app.srcdir))}
+    before = getattr(env, "descent_playground", None)
+    env.descent_playground = (shared, figures)  # type: ignore[attr-defined]
+    for docname in where:
+        for found in env.metadata[docname]["playgrounds"]:
+            fault = fault_of(found["node"], figures, methods)
+            if fault:
+                logger.warning("%s", fault, location=(docname, found["line"]))
+    return where if before != env.descent_playground else []  # type: ignore[attr-defined]
+
+
+def begin_with(figures: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {"figure": figure["number"], "fname": figure["fname"], "runs": list(figure["runs"].values())}
+        for figure in figures.values()
+        if figure["runs"]
+    ]
+
+
+def fault_of(node: dict[str, Any], figures: dict[str, Any], methods: list[dict[str, Any]]) -> str:
+    """What is wrong with a playground, if anything is."""
+    name, names = node["figure"], [method["name"] for method in methods]
+    if name not in figures:
+        return f"playground: there is no figure {name} that shows paths over a bowl; name one that draw_paths drew"
+    if not figures[name]["runs"]:
+        return f"playground: {name} shows a class that has no update equation; name a figure of the book's methods"
+    for method in node["methods"]:
+        if method not in names:
+            return f"playground: no equation is labelled update-{method}; methods are {', '.join(names)}"
+    for change in node["changes"]:
+        key, _, value = change.partition("=")
+        method, _, hyper = key.rpartition(".")
+        takes = {h["name"] for m in methods if m["name"] == method for h in m["hyper"]} if method else set(RUN)
+        if hyper not in takes or not is_number(value):
+            return f"playground: cannot set {change}; write nsteps=60, or adam.lr=0.05"
+    return ""
+
+
+def is_number(text: str) -> bool:
+    try:
+        return abs(float(text)) < float("inf")
+    except ValueError:
+        return False
+
+
+def look(root: Path) -> dict[str, Any]:
+    """The colours, contours and window of the book's figures, read as they stand, for importing takes seconds."""
+    found: dict[str, ast.expr] = {}
+    # They stand in one module, whatever that is called.
+    paths = (path for path in source_files(root / PACKAGE) if path.suffix == ".py")
+    for statement in (node for path in paths for node in ast.parse(path.read_text(encoding="utf-8")).body):
+        if isinstance(statement, ast.Assign):
+            targets, values = statement.targets[0], statement.value
+            pairs = zip(targets.elts, values.elts, strict=True) if isinstance(targets, ast.Tuple) and isinstance(
+                values, ast.Tuple) else [(targets, values)]  # fmt: skip
+            found |= {ast.unparse(target): value for target, value in pairs}
+    return {name.lower(): ast.literal_eval(found[name]) for name in LOOK}
+
+
+# --- on the page ---------------------------------------------------------------------------------------------------
+
+
+def visit_html(self: Any, node: playground) -> None:
+    shared, figures = self.builder.env.descent_playground
+    figure = figures.get(node["figure"], {"number": "", "runs": {}})
+    own = {
+        "figure": figure["number"],
+        "runs": list(figure["runs"].values()),
+        "methods": node["methods"],
+        "view": node["view"],
+        "changes": [change.split("=") for change in node["changes"]],
+    }
+    if not getattr(self, "descent_has_playground", False):
+        self.descent_has_playground = True
+        self.body.append(f"<script>var descentPlayground = {script(shared)};</script>\n")
+    self.body.append(self.starttag(node, "div", CLASS="playground", **{"data-begin": json.dumps(own)}))
+    self.body.append(f"<p>With JavaScript, you can play with Figure {figure['number']} here.</p></div>\n")
+    raise nodes.SkipNode
+
+
+def script(shared: dict[str, Any]) -> str:
+    """What playgrounds share, as JavaScript: JSON, but for the steps of the methods, which are functions."""
+    methods = [
+        json.dumps({key: value for key, value in method.items() if key not in ("step", "uncorrected")})[:-1]
+        + f', "step": {method["step"]}, "uncorrected": {method["uncorrected"] or "null"}}}'
+        for method in shared["methods"]
+    ]
+    rest = json.dumps({key: value for key, value in shared.items() if key != "methods"})
+    return f'{rest[:-1]}, "methods": [{", ".join(methods)}]}}'.replace("</", "<\\/")
+
+
+def load(app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: nodes.document | None) -> None:
+    """The script and its style, on pages that have a playground."""
+    if doctree is not None and next(doctree.findall(playground), None) is not None:
+        app.add_css_file("playground.css")
+        app.add_js_file("playground.js", loading_method="defer")
+
+
+class PrintPlace(SphinxPostTransform):
+    """In print a playground is a line that says where it is: on the web, if the book is, or beside the PDF."""
+
+    default_priority = 30
+    formats = ("latex",)
+
+    def run(self, **kwargs: Any) -> None:
+        for node in list(self.document.findall(playground)):
+            _, figures = self.env.descent_playground  # type: ignore[attr-defined]
+            docname = node["docname"]  # of several in one document
+            base = self.config.html_baseurl.rstrip("/") or "../html"
+            address = f"{base}/{docname}.html#{node['ids'][0]}"
+            shown = address.removeprefix("../html/")
+            number = figures.get(node["figure"], {"number": ""})["number"]
+            target = address.replace("%", r"\playpercent ").replace("#", r"\playhash ")
+            # It may be broken after a slash; after a hyphen a reader would not know that it belongs there.
+            written = re.sub(r"([_%#])", r"\\\1", shown).replace("/", r"/\allowbreak ").replace("-", r"\mbox{-}")
+            text = rf"\playplace{{{number}}}{{{target}}}{{{written}}}"
+            node.replace_self(nodes.raw("", text, format="latex"))
+
+
+def skip(self: Any, node: playground) -> None:
+    raise nodes.SkipNode
+
+
+def setup(app: Sphinx) -> None:
+    app.add_directive("playground", Playground)
+    app.add_node(playground, html=(visit_html, None), latex=(skip, None), text=(skip, None))
+    app.add_post_transform(PrintPlace)
+    app.connect("env-get-updated", gather, priority=850)
+    app.connect("html-page-context", load)

@@ -1,0 +1,163 @@
+"""The data of the search: what each section says, in a script that the search page loads.
+
+When a page is written, its words are read from its HTML and kept beside the doctrees, so that a page that is not
+written again keeps them. At the end of the build all of them are put into `searchindex.js`, in which
+`_static/search.js` looks. It takes the place of Sphinx's own index, which has no decimal numbers, and whose results
+show the text of whole pages with the theme's menus, fetched in a way that a browser refuses on a page opened from disk.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+
+from book._ext.page.formula_text import plain_text
+
+INLINE = {"a", "abbr", "b", "cite", "code", "em", "i", "kbd", "mark", "q", "s", "samp", "small", "span", "strong"}
+INLINE |= {"sub", "sup", "u", "var", "wbr"}
+VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
+HEADINGS = {f"h{level}" for level in range(1, 7)}
+SILENT_TAGS = {"script", "style", "noscript", "button", "nav"}
+SILENT_CLASSES = {"headerlink", "section-number", "downloads", "playground", "toctree-wrapper"}
+"""What is on the page and is none of the section's words: controls, links to files, the list of other sections."""
+
+# `words` of _static/search.js splits a text the same way.
+WORD = re.compile(r"[0-9]+(?:\.[0-9]+)*(?:e[+-]?[0-9]+)?|[²³¹⁰⁴-⁹₀-₉]+|[α-ωϑϕϖϱϵ]|[^\W\d_²³¹⁰⁴-⁹₀-₉α-ωϑϕϖϱϵ]+")
+GREEK = {letter: unicodedata.name(letter).split()[-1].lower() for letter in map(chr, range(ord("α"), ord("ω") + 1))}
+GREEK["λ"] = "lambda"  # Unicode spells its name without a b
+
+
+def words(text: str) -> set[str]:
+    """The words of a text as the search compares them: in lower case, without accents, Greek letters by name."""
+    found = set()
+    for word in WORD.findall(unicodedata.normalize("NFC", text).lower()):
+        plain = re.sub(r"[\u0300-\u036f]", "", unicodedata.normalize("NFKD", word))
+        found.add(GREEK.get(plain, plain))
+    return found
+
+
+class Reader(HTMLParser):
+    """Reads the words of a page's own HTML, apart for each heading, formulas as plain text.
+
+    Attributes:
+        parts: for each heading its anchor, its text, and the text below it, up to the next.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts = [["", "", ""]]
+        self.open: list[tuple[str, str]] = []  # the elements around, each with what it is to us
+        self.section = ""
+        self.tex = ""
+
+    def within(self, kind: str) -> bool:
+        return any(is_a == kind for _, is_a in self.open)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in INLINE:
+            self.say(" ")
+        if tag in VOID:
+            return
+        given = dict(attrs)
+        classes = set((given.get("class") or "").split())
+        kind = ""
+        if tag in SILENT_TAGS or classes & SILENT_CLASSES:
+            kind = "silent"
+        elif "eqno" in classes:
+            kind = "number"
+        elif "math" in classes:
+            kind, self.tex = "formula", ""
+        elif tag in HEADINGS:
+            kind = "heading"
+            self.parts.append([self.section, "", ""])
+        elif tag == "section" and given.get("id"):
+            self.section = given["id"] or ""
+        elif tag == "dt" and given.get("id"):
+            # A documented name, to which a result leads.
+            self.parts.append([given["id"] or "", self.parts[-1][1], ""])
+        self.open.append((tag, kind))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in {name for name, _ in self.open}:
+            return
+        while self.open:
+            name, kind = self.open.pop()
+            if kind == "formula":
+                text = plain_text(re.sub(r"^\s*\\[(\[]|\\[)\]]\s*$", "", self.tex))
+                self.say(text if name in INLINE else f" {text} ")
+            if name == tag:
+                break
+        if tag not in INLINE:
+            self.say(" ")
+
+    def handle_data(self, data: str) -> None:
+        if self.within("formula") and not self.within("number"):
+            self.tex += data
+        else:
+            self.say(data)
+
+    def say(self, text: str) -> None:
+        if not self.within("silent") and not (self.within("formula") and not self.within("number")):
+            self.parts[-1][1 if self.within("heading") else 2] += text
+
+    def read(self, html: str) -> list[list[str]]:
+        """Return the parts of a page that say something."""
+        self.feed(html)
+        self.close()
+        parts = [[anchor, *(" ".join(text.split()) for text in said)] for anchor, *said in self.parts]
+        return [part for part in parts if part[1] or part[2]]
+
+
+def folder(app: Sphinx) -> Path:
+    """Where the words of each page are kept between builds."""
+    return Path(app.doctreedir, "search")
+
+
+def use_own_index(app: Sphinx) -> None:
+    """Let Sphinx write its search page, and no index."""
+    builder: Any = app.builder
+    if builder.name == "html":
+        builder.load_indexer = lambda docnames: setattr(builder, "indexer", None)
+
+
+def keep_words(
+    app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    """Keep what a page says; it may be written in a process of its own, so in a file."""
+    if doctree is None or app.builder.name != "html":
+        return
+    file = folder(app) / f"{pagename}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(Reader().read(context["body"])), encoding="utf-8")
+
+
+def write_index(app: Sphinx, error: Exception | None) -> None:
+    """Put what all pages say into the script that the search page loads."""
+    if error is not None or app.builder.name != "html":
+        return
+    docnames = sorted(app.env.found_docs)
+    pages = [json.loads((folder(app) / f"{docname}.json").read_text(encoding="utf-8")) for docname in docnames]
+    terms: dict[str, list[int]] = {}
+    for number, parts in enumerate(pages):
+        for word in set().union(*(words(f"{heading} {text}") for _, heading, text in parts)):
+            terms.setdefault(word, []).append(number)
+    titles = [
+        next((heading for _, heading, _ in parts if heading), docname)
+        for docname, parts in zip(docnames, pages, strict=True)
+    ]
+    index = {"docnames": docnames, "titles": titles, "terms": terms, "parts": pages}
+    text = json.dumps(index, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    Path(app.outdir, "searchindex.js").write_text(f"Search.setIndex({text})", encoding="utf-8")
+
+
+def setup(app: Sphinx) -> None:
+    app.connect("builder-inited", use_own_index)
+    app.connect("html-page-context", keep_words)
+    app.connect("build-finished", write_index)

@@ -1,0 +1,1 @@
+"""Print: the book and its hand-outs as PDF, and the slides."""

@@ -1,0 +1,267 @@
+"""`make pdf` and `make handout`: from the LaTeX that the hand-out builder writes to PDFs without a fault."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+import subprocess
+import time
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+from book._ext.cli.publishing import BUILD, WORK, note_pdfs, publish, work_of
+from book._ext.faults import ROOT, Fault
+from book._ext.sources.editions import EDITIONS
+from book._ext.sources.settings import find_page, line_in, read_contents
+
+STUDENT = EDITIONS[1]
+PROGRAMS = ("lualatex", "latexmk")
+LEFTOVERS = (".aux", ".fdb_latexmk", ".fls", ".log", ".out", ".pdf", ".toc")
+WIDEST = 2.0
+"""Points by which a line may stick out; nobody sees less."""
+
+ROOM = 100_000
+"""Bytes; TeX's notes on a document need more."""
+
+FAULTS = {
+    r"(?:Reference|Hyper reference|Citation) `(?P<what>[^']*)'.* undefined": "nothing has the label {what}",
+    r"unreferenced destination with name '(?P<what>[^']*)'": "nothing has the label {what}",
+    r"duplicate destination with the name '(?P<what>[^']*)'": "two things have the label {what}",
+    r"Label `(?P<what>[^']*)' multiply defined": "two things have the label {what}",
+    r"Missing character: There is no (?P<what>\S+) (?:\(U\+\w+\) )?in font": "the fonts have no {what}",
+}
+OVERFULL = re.compile(r"Overfull \\[hv]box \((?P<points>[\d.]+)pt too (?:wide|high)\)(?P<where>[^\[]*)")
+
+
+class Latex(NamedTuple):
+    """An edition in LaTeX: the files of the book and of each hand-out, these by the names of their pages."""
+
+    book: Path
+    handouts: dict[str, Path]
+
+
+def make_pdf(build: Callable[[str, str], Any]) -> str:
+    """The book and its hand-outs in `_build/pdf`; those of before stay until all the new ones are right."""
+    teacher, student = (write_latex(build, edition) for edition in EDITIONS)
+    documents = [teacher.book, *teacher.handouts.values(), *student.handouts.values()]
+    return publish_pdfs(typeset_all(documents), replace=True)
+
+
+def make_handout(build: Callable[[str, str], Any], section: str) -> str:
+    """A section's hand-outs for teachers and for students, in the place of its last ones; the others stay.
+
+    Args:
+        build: builds an edition with a builder.
+        section: the name of its page, such as ``book/adam``.
+    """
+    # A section may be for teachers alone.
+    written = [write_latex(build, edition).handouts for edition in EDITIONS]
+    documents = [handouts[section] for handouts in written if section in handouts]
+    if "\\worksheet" not in documents[0].read_text(encoding="utf-8"):
+        print(f"  {documents[0].stem} has no exercises, so its hand-out has no exercise sheet", flush=True)
+    return publish_pdfs(typeset_all(documents), replace=False)
+
+
+def pdf_names(title: str, root: str, sections: Iterable[str]) -> dict[str, str]:
+    """The name of the PDF that is made of each page: the book is called after its title, a hand-out after its file.
+
+    Args:
+        title: the title of the book.
+        root: the page that the whole book is made from.
+        sections: the pages that have a hand-out.
+
+    Returns:
+        The names, without a suffix, by page. The book's is never that of a hand-out.
+    """
+    handouts = {section: PurePosixPath(section).name for section in sections}
+    plain = unicodedata.normalize("NFKD", title.casefold())
+    book = re.sub(r"[^a-z0-9_-]", "", plain) or "book"
+    while book in handouts.values():
+        book += "-book"
+    return {root: book, **handouts}
+
+
+def numbered_sections(site: Any) -> list[str]:
+    """The pages of a table of contents, as sphinx-external-toc reads it, that have a number and so a hand-out."""
+    parts = [part for part in site.root.subtrees if part.numbered]
+    return [page.removesuffix(".md") for part in parts for page in part.files()]
+
+
+def check_names() -> list[str]:
+    """Refuse two hand-outs of one name before anything is computed. Returns the pages that have one."""
+    sections = numbered_sections(read_contents())
+    first: dict[str, str] = {}
+    for section in sections:
+        other = first.setdefault(PurePosixPath(section).name, section)
+        if other != section:
+            name = PurePosixPath(section).name
+            both = f"{other}.md and {section}.md would both be printed as {name}.pdf"
+            raise Fault(f"{line_in(ROOT / '_toc.yml', section)}: {both}; rename one of the two files")
+    return sections
+
+
+def check_section(section: str) -> str:
+    """Refuse a section that there is no hand-out of, before anything is computed. Returns the name of its page.
+
+    Args:
+        section: as somebody types it: ``adam``, ``book/adam`` or ``book/adam.md``.
+    """
+    sections = check_names()
+    if found := find_page(section, sections):
+        return found
+    what = f"there is no section {section}" if section else "make handout needs a section"
+    known = "|".join(PurePosixPath(page).name for page in sections)
+    raise Fault(f"{what}; name one that _toc.yml numbers: make handout SECTION={known}")
+
+
+def write_latex(build: Callable[[str, str], Any], edition: str) -> Latex:
+    """Write an edition in LaTeX: the book, and each hand-out."""
+    app = build("latex", edition)
+    files = {page: Path(app.outdir, target) for page, target, *_ in app.builder.document_data}
+    return Latex(files.pop(app.config.root_doc), files)
+
+
+def typeset_all(documents: Iterable[Path]) -> dict[str, Path]:
+    """Make the PDF of each LaTeX file, beside it; the first fault ends it. Returns them by what they are called."""
+    named = {name_of(tex): tex for tex in documents}
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        try:
+            for running in [pool.submit(typeset, name, tex) for name, tex in named.items()]:
+                running.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return {name: tex.with_suffix(".pdf") for name, tex in named.items()}
+
+
+def name_of(tex: Path) -> str:
+    """What a document is called, and where it lies below `_build/pdf`: the student's are in a folder of their own."""
+    ours = tex.is_relative_to(WORK / work_of("latex", STUDENT))
+    return f"{STUDENT}/{tex.stem}" if ours else tex.stem
+
+
+def publish_pdfs(documents: Mapping[str, Path], replace: bool) -> str:
+    """Lay typeset documents into `_build/pdf` in one step, in the place of all that is there, or beside the rest."""
+    finished = WORK / "latex" / "pdf"
+    shutil.rmtree(finished, ignore_errors=True)
+    if not replace and (BUILD / "pdf").exists():
+        shutil.copytree(BUILD / "pdf", finished)
+    for name, pdf in documents.items():
+        target = finished / f"{name}.pdf"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(pdf, target)
+    publish("latex", "pdf")
+    note_pdfs("latex", (name for name in documents if "/" not in name))
+    return f"_build/pdf: {', '.join(f'{name}.pdf' for name in documents)}"
+
+
+def check_tex(target: str) -> None:
+    """Ask for TeX before anything is computed."""
+    missing = [program for program in PROGRAMS if shutil.which(program) is None]
+    if missing:
+        raise Fault(f"make {target} needs {' and '.join(PROGRAMS)}; {install()}")
+
+
+def install() -> str:
+    """The command that installs what `make pdf` needs, as apt.txt lists it."""
+    listed = re.search(r"^# make pdf\n((?:[^#\n].*\n)+)", (ROOT / "apt.txt").read_text(encoding="utf-8"), re.MULTILINE)
+    assert listed is not None, "apt.txt has a part that begins with '# make pdf'"
+    return f"apt-get install {' '.join(listed[1].split())}"
+
+
+def typeset(name: str, tex: Path) -> None:
+    """Make one PDF and look at what TeX says about it."""
+    began = time.perf_counter()
+    log = tex.with_suffix(".log")
+    done = run_latexmk(tex)
+    if done.returncode != 0:
+        # What the run before left may be at fault, after a change of style: once more, from nothing.
+        for suffix in LEFTOVERS:
+            tex.with_suffix(suffix).unlink(missing_ok=True)
+        done = run_latexmk(tex)
+    if done.returncode != 0 and shutil.disk_usage(tex.parent).free < ROOM:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # TeX says many things then, but not that.
+    said = log.read_text(encoding="utf-8", errors="replace") if log.exists() else done.stdout + done.stderr
+    problems = read_log(said, tex.read_text(encoding="utf-8").splitlines())
+    if done.returncode != 0 and not problems:
+        problems = [f"{name}.pdf: latexmk failed with exit code {done.returncode}"]
+    if problems:
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise Fault(f"{problems[0]}{more}; fix it there; {name}.pdf is not made, TeX's words: {log.relative_to(ROOT)}")
+    pages = re.search(r"Output written on .*\((\d+) pages?", said)
+    print(f"  {name}.pdf … {pages[1] if pages else '?'} pages in {time.perf_counter() - began:.1f} s", flush=True)
+
+
+def run_latexmk(tex: Path) -> subprocess.CompletedProcess[str]:
+    """Run LuaLaTeX over one document until its references are settled."""
+    return subprocess.run(
+        ["latexmk", "-norc", "-lualatex", "-interaction=nonstopmode", "-halt-on-error", tex.name],
+        cwd=tex.parent,
+        # Long lines, so that a message of TeX is one line.
+        env={**os.environ, "max_print_line": "1000", "FORCE_SOURCE_DATE": "1"},
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+
+
+def read_log(log: str, source: list[str]) -> list[str]:
+    """What is wrong with a document, by the log of TeX: errors, dead references, missing characters, lines too wide.
+
+    Args:
+        log: the text of the log, its lines not wrapped.
+        source: the lines of the document, to say where a line number is.
+
+    Returns:
+        One line for each problem, each once.
+    """
+    lines = log.splitlines()
+    # A run that stopped has settled no reference; what stopped it is all there is to say.
+    problems = [stop(lines[number:], source) for number, line in enumerate(lines) if re.match("! (?! ==>)", line)]
+    if problems:
+        return list(dict.fromkeys(problems))
+    for number, line in enumerate(lines):
+        for pattern, meaning in FAULTS.items():
+            if found := re.search(pattern, line):
+                problems.append(spot(source, found["what"]) + meaning.format(what=found["what"]))
+        if (found := OVERFULL.match(line)) and float(found["points"]) > WIDEST:
+            place, text = overfull(found["where"], lines[number + 1 :], source)
+            problems.append(f"{place}{found['points']} pt too much for the page{text}")
+    return list(dict.fromkeys(problems))
+
+
+def stop(lines: list[str], source: list[str]) -> str:
+    """What stopped TeX, and where: its message, and further down the line it was at."""
+    place = next((found for line in lines if (found := re.match(r"l\.(\d+) ?(.*)", line))), None)
+    where, at = (locate(source, int(place[1])), f" at {place[2].strip()!r}") if place else ("", "")
+    advice = f"; is all of TeX there? {install()}" if "not found" in lines[0] else ""
+    return f"{where}TeX stops{at}: {lines[0][2:].rstrip('.')}{advice}"
+
+
+def overfull(where: str, after: list[str], source: list[str]) -> tuple[str, str]:
+    """Where a line or a page is too full, and its end: TeX gives a line number, or none if it is the page."""
+    if place := re.search(r"\d+", where):
+        return locate(source, int(place[0])), f", at {after[0][-60:]!r}" if "paragraph" in where else ""
+    page = next((found[1] for line in after if (found := re.match(r"\s*\[(\d+)", line))), "?")
+    return "", f", on page {page} as a whole"
+
+
+def spot(source: list[str], text: str) -> str:
+    """Where a text is first used, for TeX doesn't always say."""
+    line = next((number for number, line in enumerate(source, 1) if text in line), None)
+    return "" if line is None else locate(source, line)
+
+
+def locate(source: list[str], line: int) -> str:
+    """The page, and the line of it, that a line of LaTeX was made from, as a message begins."""
+    page = next((text[7:] for text in reversed(source[:line]) if text.startswith("% from ")), None)
+    if page is None:
+        return f"on line {line} of the LaTeX: "
+    name, _, number = page.partition(":")
+    return f"{name}.md:{number}: " if number else f"{name}.md: "

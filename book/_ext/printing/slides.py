@@ -1,0 +1,176 @@
+"""`make slides`: the figures that teachers know by name and the update equations as a deck, one a page.
+
+The deck is one more document of the hand-out builder, made from the doctrees that it has read, so a slide shows the
+figure, the equation, the caption and the numbers of the book. What a slide looks like is in `descentslides.sty`.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from docutils.nodes import Element
+from sphinx import addnodes
+from sphinx.application import Sphinx
+from sphinx.builders.latex.nodes import math_reference
+from sphinx.builders.latex.theming import Theme
+from sphinx.environment import BuildEnvironment
+from sphinx.errors import SphinxError
+from sphinx.util.texescape import escape
+from sphinx.writers.latex import LaTeXTranslator
+
+from book._ext.cli.publishing import WORK, publish
+from book._ext.faults import Fault, one_line
+from book._ext.figures.figure_files import figure_number, figures_of
+from book._ext.page.equations import await_verdicts, toc_order
+from book._ext.printing.handouts import HandoutBuilder
+from book._ext.printing.pdf import typeset_all
+from book._ext.printing.typeset import PrintTranslator, equation_number
+from book._ext.sources.editions import EDITIONS
+from book._ext.sources.strict import fail_on_warnings
+
+FIGURES = (
+    "sgd_lr_opt_example",
+    "sgd_lr_good_example",
+    "sgd_25mom_example",
+    "sgd_50mom_example",
+    "sgd_75mom_example",
+    "sgd_noise_example",
+    "sgd_mom_noise_example",
+    "rmsprop_noise_example",
+    "adam_noise_example",
+)
+"""The nine figures of the lecture, by the names that cells save them under; the deck has them in the book's order."""
+
+
+class slide(nodes.General, nodes.Element):  # type: ignore[misc]
+    """A page of the deck: the figure or the equation `name`; `place` is its number in the book."""
+
+
+class SlideTranslator(PrintTranslator):
+    """What a figure, its caption and an equation are on a slide."""
+
+    builder: SlideBuilder
+
+    def visit_slide(self, node: slide) -> None:
+        page = self.curfilestack[-1]
+        title = self.builder.title_in_latex(page)
+        where = " ".join(filter(None, [self.builder.number(page), title]))
+        arguments = "".join(f"{{{text}}}" for text in (title, where, self.encode(node["place"])))
+        self.body.append(f"\n\\begin{{{node['kind']}slide}}{arguments}\n")
+
+    def depart_slide(self, node: slide) -> None:
+        self.body.append(f"\n\\end{{{node['kind']}slide}}\n")
+
+    def visit_figure(self, node: Element) -> None:
+        pass
+
+    depart_figure = visit_figure
+
+    def visit_image(self, node: Element) -> None:
+        self.body.append(f"\\slidefigure{{{self.builder.images[node['uri']]}}}\n")
+
+    def depart_image(self, node: Element) -> None:
+        pass
+
+    def visit_caption(self, node: Element) -> None:
+        self.body.append("\\slidecaption{")
+
+    def depart_caption(self, node: Element) -> None:
+        self.body.append("}")
+
+
+class SlideBuilder(HandoutBuilder):
+    """Writes the deck into the folder of the hand-outs, beside them and from what they are written from."""
+
+    default_translator_class: type[LaTeXTranslator] = SlideTranslator
+
+    def init_document_data(self) -> None:
+        engine = self.config.latex_engine
+        title, author = escape(self.config.html_title, engine), escape(self.config.author, engine)
+        self.document_data.append((self.config.root_doc, "slides.tex", title, author, "manual", False))
+
+    def update_doc_context(self, title: str, author: str, theme: Theme) -> None:
+        super().update_doc_context(title, author, theme)
+        self.context["preamble"] += "\n\\usepackage{descentslides}"
+        self.context["tableofcontents"] = ""
+
+    def assemble_doctree(self, indexfile: str, toctree_only: bool, appendices: list[str]) -> nodes.document:
+        self.document, self.docnames = indexfile, set()
+        document = self.env.get_doctree(indexfile)
+        document.clear()
+        for docname in toc_order(self.env):
+            if slides := list(self.slides(docname)):
+                document += addnodes.start_of_file("", *slides, docname=docname)
+        shown = {node["name"] for node in document.findall(slide)}
+        for name in FIGURES:
+            if name not in shown:
+                where = "draw it with that fname, or take it out of FIGURES in book/_ext/printing/slides.py"
+                raise Fault(f"slides: no figure of the book is saved as {name}.pdf; {where}")
+        self.env.resolve_references(document, indexfile, self)
+        self.number_references(document)
+        for page in document.children:
+            self.docnames = {page["docname"]}
+            self.say_where(page)
+        take_links_out(document, self.env, self.config.math_eqref_format)
+        return document
+
+    def slides(self, docname: str) -> Iterator[slide]:
+        """What a page of the book has for the deck, in the order in which it stands there."""
+        named = {figure.label: figure.name for figure in figures_of(self.env, docname)}
+        for node in self.env.get_doctree(docname).findall():
+            if isinstance(node, nodes.math_block) and (node.get("label") or "").startswith("update-"):
+                number = equation_number(self.env, docname, node["label"])
+                place = f"equation {self.config.math_eqref_format.format(number=number)}"
+                code = in_code(node["label"], self.app)
+                yield slide("", node.deepcopy(), code, kind="equation", name=node["label"], place=place)
+            elif isinstance(node, nodes.figure):
+                label = next(iter(node["names"]), "")
+                name = named.get(label)
+                if name in FIGURES:
+                    place = self.config.numfig_format["figure"] % figure_number(self.env, docname, label)
+                    yield slide("", node.deepcopy(), kind="figure", name=name, place=place)
+
+
+def in_code(label: str, app: Sphinx) -> nodes.paragraph:
+    """The class that an update equation is in the code, and what the code calls the equation's letters."""
+    program = next(verdict.program for verdict in await_verdicts(app) if verdict.label == label)
+    small = nodes.raw("", r"\slidecode{}", format="latex")
+    found = nodes.paragraph("", "", small, nodes.literal("", program["class"]), nodes.Text(": "))
+    for hyper in program["hyper"]:
+        comma = [nodes.Text(", ")] if hyper is not program["hyper"][0] else []
+        found += [*comma, nodes.math("", hyper["symbol"]), nodes.Text(" is "), nodes.literal("", hyper["name"])]
+    return found
+
+
+def take_links_out(document: nodes.document, env: BuildEnvironment, equation: str) -> None:
+    """A link within a section is its text, for most of the section is not in the deck."""
+    for reference in list(document.findall(nodes.reference)):
+        if reference.get("refuri", "%").startswith("%"):
+            reference.replace_self(reference.children)
+    for reference in list(document.findall(math_reference)):
+        number = equation_number(env, reference["docname"], reference["target"])
+        reference.replace_self(nodes.Text(equation.format(number=number)))
+
+
+def make_slides(build: Callable[[str, str], Any]) -> str:
+    """The deck as `_build/slides/slides.pdf`; that of before stays until the new one is right."""
+    app = build("latex", EDITIONS[0])
+    deck = SlideBuilder(app, app.env)
+    try:
+        deck.init()
+        deck.write()
+        deck.copy_image_files()
+        fail_on_warnings(app, None)
+    except SphinxError as error:
+        raise Fault(f"slides: {one_line(error)}") from error
+    tex = Path(app.outdir, "slides.tex")
+    pdf = typeset_all([tex])["slides"]
+    finished = WORK / "latex" / "slides"
+    finished.mkdir(exist_ok=True)
+    shutil.copyfile(pdf, finished / "slides.pdf")
+    publish("latex", "slides")
+    return "_build/slides/slides.pdf"

@@ -1,0 +1,343 @@
+"""What is wrong with a directive, a cell, a fence, a table or an equation; part of `source_check`."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from book._ext.sources.findings import ESCAPED, Book, Finding, Names, line_of, near
+from book._ext.sources.yaml_faults import read_plain, read_yaml
+from optim_code.equations.sections import Block, Page
+
+EXERCISES = ("exercise", "exercise-start")
+SOLUTIONS = ("solution", "solution-start")
+CELLS = ("code-cell", "raw-cell")
+ONLY_HERE = ("only",)
+"""Directives whose content takes the place of their fence, so that a code cell in it is run."""
+TAGS = {
+    "remove-cell", "remove-input", "remove-output", "remove-stdout", "remove-stderr", "hide-cell", "hide-input",
+    "hide-output", "scroll-output", "output_scroll", "raises-exception", "skip-execution", "full-width", "margin",
+    "popout", "parameters", "injected-parameters", "thebe-init", "thebe-interactive",
+}  # fmt: skip
+"""The tags that MyST-NB, the theme and Jupyter know."""
+CLAIMS = ("update-", "identity-", "claim-", "def-")
+"""What a tag that names an equation begins with."""
+CELL_OPTIONS = {
+    "tags", "mystnb", "load", "editable", "deletable", "slideshow", "jupyter", "collapsed", "scrolled", "vscode",
+    "nbgrader", "id",
+}  # fmt: skip
+MYSTNB_OPTIONS = {
+    "image", "figure", "markdown_format", "text_lexer", "error_lexer", "merge_streams", "remove_code_source",
+    "remove_code_outputs", "scroll_outputs", "code_prompt_show", "code_prompt_hide", "number_source_lines",
+    "output_stderr", "render_plugin",
+}  # fmt: skip
+FIGURE_OPTIONS = {"name", "caption", "caption_before", "classes", "align"}
+IMAGE_OPTIONS = {"alt", "classes", "height", "width", "scale", "align"}
+LABEL = re.compile(r"\w[\w.:+-]*")
+
+
+def check_block(book: Book, page: Page, block: Block, notebook: bool) -> Iterator[Finding]:
+    if block.kind == "directive":
+        yield from check_directive(book, page, block, notebook)
+    elif block.kind == "code":
+        yield from check_code(book, page, block)
+    elif block.kind == "table":
+        yield from check_table(page, block)
+    elif block.kind == "equation":
+        yield from check_equation(page, block)
+
+
+def not_closed(page: Page, block: Block) -> str:
+    mark, opened = block.markup, f"{{{block.name}}}" if block.name else block.argument
+    if not opened and block.level == 0:
+        return (
+            f"{mark} closes nothing, or what it opens is not closed; take it out, or close it (a fence around "
+            "another one needs one mark more, at both its ends)"
+        )
+    above = (b for b in reversed(page.blocks) if b.first < block.first)
+    around = next((b for b in above if (*b.parents, b.name) == block.parents), None)
+    if around is not None and around.markup[0] == mark[0] and len(around.markup) <= len(mark):
+        longer = mark + mark[0]
+        return (
+            f"{mark}{opened} ends at the end of the fence around it, {around.markup}{{{around.name}}}; "
+            f"write that with one mark more, {longer}{{{around.name}}}, and {longer} at its end"
+        )
+    shorter = re.compile(rf"[\s>]*({re.escape(mark[0])}{{3,{len(mark) - 1}}})\s*") if len(mark) > 3 else None
+    for number in range(block.first + 1, min(block.last, len(page.lines))):
+        if shorter and (found := shorter.fullmatch(page.lines[number])):
+            there = page.where(number).rpartition(":")[2]
+            return f"{mark}{opened} is not closed, line {there} has only {found[1]}; make both equally long"
+    return f"{mark}{opened} is not closed; put {mark} in a line of its own below it"
+
+
+def check_directive(book: Book, page: Page, block: Block, notebook: bool) -> Iterator[Finding]:
+    name, line = block.name, block.first
+    if book.names and name.lower() not in book.names.directives:
+        yield Finding(page, line, unknown_directive(name, book.names), warns=True)
+        return
+    head = page.lines[line]
+    if f"{block.markup}{{{name}}}" not in head:
+        if name in CELLS:
+            yield Finding(page, line, f"a space before {{{name}}}, so it is not run; take it out")
+    elif re.search(re.escape(f"{{{name}}}") + r"[^\s]", head):
+        yield Finding(page, line, f"no space after {{{name}}}; write one")
+    options: Any = None
+    if block.options:
+        start = block.start - block.options.count("\n") - (1 if is_long(page, block) else 0)
+        read = read_yaml if name in CELLS else read_plain
+        options, faults = read(page, block.options, start, f"{{{name}}}: its options")
+        yield from faults
+        if not faults and not isinstance(options, dict):
+            yield Finding(page, start, f"{{{name}}}: its options are not of the form name: value; write them so")
+    yield from check_above_body(page, block)
+    if name == "toctree":
+        yield Finding(page, line, "{toctree}: the contents of the book are in _toc.yml; list the pages there, and take"
+                                  " it out")  # fmt: skip
+    known = book.names.directives.get(name.lower()) if book.names else None
+    if isinstance(options, dict) and known and name not in CELLS:
+        for key in options:
+            if key not in known:
+                where = line_of(page, line, str(key))
+                hint = near(str(key), known) or f"it takes {', '.join(known)}"
+                yield Finding(page, where, f"{{{name}}}: there is no option {key}; {hint}")
+    if name in CELLS:
+        yield from check_cell(page, block, options, notebook)
+    yield from check_labels(book, page, block, options)
+
+
+def is_long(page: Page, block: Block) -> bool:
+    """Whether the options of a directive stand between lines of dashes."""
+    return block.start > 0 and page.lines[block.start - 1].strip(" >").startswith("---")
+
+
+def unknown_directive(name: str, names: Names) -> str:
+    said = f"there is no directive {{{name}}}"
+    if name.lower() in ("python", "ipython", "ipython3", "py", "code_cell", "codecell", "cell", "r", "julia"):
+        return f"{said}; write ```{{code-cell}} to run code, or ```python to show it"
+    if name.startswith("."):
+        return f"{said}; write the name without a dot, and what else it is as options below it"
+    return f"{said}; {near(name, names.directives) or 'fix its name, or write it as text'}"
+
+
+ABOVE_BODY = re.compile(r"\s*:(?P<short>[\w-]+)(?::(?:\s|$)|\s|$)|\s*(?P<long>---)\s*$|\s*(?P<quarto>#\|)")
+BARE = re.compile(r"\s*(?P<bare>tags|mystnb|name|caption|label|figure)\s*:")
+
+
+def check_above_body(page: Page, block: Block) -> Iterator[Finding]:
+    """Options that aren't taken for options, but for content."""
+    if block.name in ("eval-rst", "code", "code-block", "sourcecode", "literalinclude", "parsed-literal", "raw"):
+        return
+    lines = block.body.split("\n")
+    first = next((n for n, text in enumerate(lines) if text.strip()), None)
+    if first is None:
+        return
+    of, line, text = f"{{{block.name}}}", block.start + first, lines[first]
+    if found := ABOVE_BODY.match(text):
+        if found["long"]:
+            yield Finding(page, line, f"{of}: the options are not closed; put a line --- below them")
+        elif found["quarto"]:
+            yield Finding(page, line, f"{of} takes no options as comments; write :tags: [remove-cell] and the like")
+        elif first:
+            yield Finding(page, line, f"{of}: the options must follow at once; take out the empty line above them")
+        elif found["short"]:
+            yield Finding(page, line, f"{of}: the option has one colon only; write :{found['short']}: and its value")
+    elif block.name in CELLS and (found := BARE.match(text)):
+        yield Finding(page, line, f"{of}: an option needs a colon before it, too; write :{found['bare']}: …")
+
+
+def check_cell(page: Page, block: Block, options: Any, notebook: bool) -> Iterator[Finding]:
+    of, line = f"{{{block.name}}}", block.first
+    around = [parent for parent in block.parents if parent not in ONLY_HERE]
+    if around or block.level > 0 or block.markup.startswith(":"):
+        inside = f"{{{around[-1]}}}" if around else "a fence of colons" if block.level == 0 else "a list or a quotation"
+        how = "write it with backticks" if inside.startswith("a fence") else "put it below that, at the left margin"
+        yield Finding(page, line, f"{of} is not run inside {inside}; {how}")
+        return
+    if not notebook:
+        front = "file_format: mystnb, kernelspec: and, indented, name: python3"
+        text = f"{of} is not run, as the page has no front matter; begin the page with {front} between lines ---"
+        yield Finding(page, line, text, warns=True)
+    if not isinstance(options, dict):
+        return
+    for place, known, given in (
+        ("", CELL_OPTIONS, options),
+        ("mystnb: ", MYSTNB_OPTIONS, options.get("mystnb")),
+        ("mystnb: figure: ", FIGURE_OPTIONS, in_mystnb(options, "figure")),
+        ("mystnb: image: ", IMAGE_OPTIONS, in_mystnb(options, "image")),
+    ):
+        if given is None:
+            continue
+        if not isinstance(given, dict):
+            name = place.rstrip(": ").split(": ")[-1]
+            where = line_of(page, line, name)
+            yield Finding(page, where, f"{of}: {name} takes options of its own; write them below it, indented")
+            continue
+        for key in given:
+            if key not in known:
+                where = line_of(page, line, str(key))
+                hint = near(str(key), known) or belongs(str(key)) or f"it takes {', '.join(sorted(known))}"
+                yield Finding(page, where, f"{of}: there is no option {place}{key}; {hint}")
+    tags = options.get("tags")
+    where = line_of(page, line, "tags")
+    if tags is not None and not isinstance(tags, list):
+        yield Finding(page, where, f"{of}: tags is no list; write :tags: [{tags}]")
+        return
+    for tag in tags or ():
+        if str(tag) not in TAGS and not str(tag).startswith(CLAIMS):
+            hint = near(str(tag).replace("_", "-"), TAGS) or "take it out, or fix its name"
+            yield Finding(page, where, f"{of}: there is no tag {tag}; {hint}")
+
+
+def in_mystnb(options: dict[str, Any], name: str) -> Any:
+    mystnb = options.get("mystnb")
+    return mystnb.get(name) if isinstance(mystnb, dict) else None
+
+
+def belongs(key: str) -> str:
+    if key in FIGURE_OPTIONS:
+        return f"write mystnb: and, indented, figure: and, indented, {key}: …"
+    if key in ("figure", "image", *IMAGE_OPTIONS):
+        return f"write mystnb: and, indented, {key}: …"
+    return ""
+
+
+def labels_in(block: Block) -> Iterator[str]:
+    """The label of a directive, as its options give it; all that is not YAML is said elsewhere."""
+    for name in ("label", "name"):
+        if found := re.search(rf"^[ \t]*{name}[ \t]*:[ \t]*(\S[^\n]*)$", block.options, re.M):
+            if block.name not in CELLS or re.search(r"^\s*figure\s*:", block.options, re.M):
+                yield found[1].strip().strip("'\"")
+            return
+
+
+def check_labels(book: Book, page: Page, block: Block, options: Any) -> Iterator[Finding]:
+    of, line = f"{{{block.name}}}", block.first
+    labels = [] if block.name == "math" else list(labels_in(block))
+    if block.name in EXERCISES and not labels:
+        yield Finding(page, line, f"{of} has no label; write :label: ex-… below it, to refer to it")
+    if block.name in SOLUTIONS:
+        asked = block.argument
+        if not asked:
+            yield Finding(page, line, f"{of} does not say of what; write the label of its exercise after it")
+        elif asked not in book.exercises:
+            hint = near(asked, book.exercises) or "fix it, or write the exercise"
+            yield Finding(page, line, f"{of}: there is no exercise {asked}; {hint}")
+    for label in labels:
+        yield from check_label(book, page, line_of(page, line, "label" if "label" in block.options else "name"), label)
+
+
+def check_label(book: Book, page: Page, line: int, label: str) -> Iterator[Finding]:
+    if not LABEL.fullmatch(label):
+        yield Finding(page, line, f"the label {label} has a character that breaks it; use letters, digits and -")
+        return
+    key = label.lower()
+    if key in book.labels:
+        text = f"the label {label} is used at {book.labels[key]} already; give one of the two another"
+        yield Finding(page, line, text)
+    else:
+        book.labels[key] = page.where(line)
+
+
+# --- fences that are no directives ---------------------------------------------------------------------------------
+
+
+def check_code(book: Book, page: Page, block: Block) -> Iterator[Finding]:
+    info, mark = block.argument, block.markup
+    word = info.split()[0] if info else ""
+    known: Iterable[str] = book.names.directives if book.names else CELLS
+    if "{" in info or "}" in info:
+        name = next((name for name in re.findall(r"[\w:-]+", info) if name in known), "")
+        say = f"write {mark}{{{name}}}" if name else "write the name of a directive in braces, or of a language without"
+        yield Finding(page, block.first, f"{mark}{info} is no directive; {say}")
+    elif word in known and (mark.startswith(":") or not is_language(word)):
+        yield Finding(page, block.first, f"{mark}{word} shows its content as it is; write {mark}{{{word}}}")
+    elif not mark.startswith(":") and word and not is_language(word) and (hint := near(word, known)):
+        yield Finding(page, block.first, f"{mark}{word}: there is no language {word}; {braced(hint)}")
+
+
+def braced(question: str) -> str:
+    return re.sub(r"mean (\S+)\?", r"mean {\1}?", question)
+
+
+@functools.cache
+def is_language(name: str) -> bool:
+    from pygments.lexers import find_lexer_class_by_name
+    from pygments.util import ClassNotFound
+
+    try:
+        return bool(find_lexer_class_by_name(name))
+    except ClassNotFound:
+        return name in ("ipython", "ipython3", "none", "default", "mermaid")
+
+
+# --- tables --------------------------------------------------------------------------------------------------------
+
+CODE_OR_MATH = re.compile(
+    rf"{ESCAPED}(?:(?<!`)(?P<ticks>`+)(?!`)(?P<code>.+?)(?<!`)(?P=ticks)(?!`)|\$(?P<math>[^$]+)\$)"
+)
+
+
+def check_table(page: Page, block: Block) -> Iterator[Finding]:
+    columns = cells_of(page.lines[block.first])
+    for number in range(block.first, min(block.last, len(page.lines))):
+        row = page.lines[number]
+        if cut := cut_by_a_bar(row):
+            yield Finding(page, number, cut)
+        elif cells_of(row) > columns:
+            text = f"a row of {cells_of(row)} cells in a table of {columns}: the last are lost; take them out"
+            yield Finding(page, number, text)
+
+
+def cells_of(row: str) -> int:
+    """How many cells a row of a table has."""
+    row = re.sub(r"^[\s>]*\|?|\|?\s*$", "", row)
+    return len(re.findall(rf"{ESCAPED}\|", row)) + 1
+
+
+def cut_by_a_bar(row: str) -> str:
+    """What to say of a row in which a formula or code holds the mark between two cells; empty if none does."""
+    for found in CODE_OR_MATH.finditer(row):
+        if found["math"] is not None and "|" in found["math"] and is_formula(found["math"]):
+            if re.search(ESCAPED + r"\|", found["math"]) and not re.search(r"[\\^_=]|^\|[^|]+\|$", found["math"]):
+                continue
+            return r"in a table | inside a formula ends the cell; write \vert, and \Vert for \|"
+        if found["code"] is not None and re.search(ESCAPED + r"\|", found["code"]):
+            return r"in a table | inside code ends the cell; write \|"
+    return ""
+
+
+def is_formula(text: str) -> bool:
+    """Whether what stands between two dollars is a formula, and not text between two prices."""
+    words = re.sub(r"\\[A-Za-z]+(\{[^{}]*\})?", "", text)
+    if re.search(r"[A-Za-z]{2,}\s+[A-Za-z]{2,}", words):
+        return False
+    return bool(text.strip()) and (bool(re.search(r"[\\^_=]", text)) or not re.search(r"^\s*\d|[A-Za-z]{3,}", words))
+
+
+# --- equations -----------------------------------------------------------------------------------------------------
+
+
+def check_equation(page: Page, block: Block) -> Iterator[Finding]:
+    if block.name == "amsmath":
+        what = re.match(r"\\begin\{(\w+\*?)\}", block.body)
+        name = f"\\begin{{{what[1]}}}" if what else "an equation"
+        text = f"{name} outside dollars stands raw on the page; write $$ before it and $$ (label) after it"
+        yield Finding(page, block.first, f"{text}, with aligned in the place of align")
+    elif block.level < 0:
+        text = "an equation in the middle of a paragraph; put an empty line above it, and $$ in lines of its own"
+        yield Finding(page, block.first, text)
+    elif "\n\n" in re.sub(r"\n[ \t]+(?=\n)", "\n", block.body) or swallowed(block.body):
+        text = "an equation with text or an empty line in it: a $$ lacks its partner; close it, or take the line out"
+        yield Finding(page, block.first, text)
+
+
+def swallowed(latex: str) -> bool:
+    """Whether a formula goes over text: a role, code, or four words side by side."""
+    bare = re.sub(
+        r"\\(?:text|math(?:rm|it|sf)|operatorname|mbox|hbox|label|tag)\w*\*?\{[^{}]*\}",
+        "",
+        latex,
+    )
+    return "`" in bare or bool(re.search(r"(?<![\\\w])[A-Za-z]{2,}(?:[,;]?\s+[A-Za-z]{2,}){3}", bare))

@@ -1,0 +1,67 @@
+"""Sphinx gets the text of a page as everything else does: without a byte-order mark, with all that it includes.
+
+And what it says of a line names the file and the line that an editor knows.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from pathlib import Path
+from typing import Any
+
+from myst_nb.core import read
+from sphinx.application import Sphinx
+
+from optim_code.equations.sections import Page, read_page
+
+read_notebook = read.read_myst_markdown_notebook
+
+
+def bring(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Give Sphinx the text of a page, before anything else looks at it."""
+    page = read_page(Path(app.srcdir), docname)
+    for path in page.included:
+        app.env.note_dependency(str(path))
+    source[0] = page.text
+
+
+class Places(logging.Filter):
+    """Has a warning name the file that a line comes from, and the line there, where a page includes others."""
+
+    def __init__(self, app: Sphinx) -> None:
+        super().__init__()
+        self.root = Path(app.srcdir)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        found = re.fullmatch(r"(?P<path>.*)\.md:(?P<line>\d+)", str(getattr(record, "location", "")))
+        if found:
+            page = self.page(Path(found["path"]))
+            if page is not None and page.included:
+                record.location = str(self.root / page.where(int(found["line"]) - 1))
+        return True
+
+    def page(self, path: Path) -> Page | None:
+        try:
+            return read_page(self.root, path.relative_to(self.root).as_posix())
+        except ValueError:  # it lies elsewhere, or has just been changed
+            return None
+
+
+def read_with_true_lines(text: str, *args: Any, **kwargs: Any) -> Any:
+    """MyST-NB's reader; it takes for granted that a text has one empty line above it, and is wrong by all others."""
+    notebook = read_notebook(text, *args, **kwargs)
+    lines, starts = text.splitlines(), notebook.metadata.get("source_map", [])
+    for number, cell in enumerate(notebook.cells[: len(starts)]):
+        if cell.cell_type == "markdown":
+            start = next((n for n in range(starts[number], len(lines)) if lines[n].strip()), starts[number] + 1)
+            starts[number] = start - 1
+    return notebook
+
+
+def setup(app: Sphinx) -> None:
+    read.read_myst_markdown_notebook = read_with_true_lines
+    app.connect("source-read", bring, priority=10)
+    for handler in logging.getLogger("sphinx").handlers:
+        # Sphinx's own filters turn a page's name into a path first.
+        handler.addFilter(Places(app))

@@ -1,0 +1,294 @@
+"""The Sphinx configuration that `jupyter-book build .` would use, the files it comes from checked first."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from book._ext.faults import ROOT, Fault, one_line
+from book._ext.sources.editions import EDITIONS, contents_of
+from book._ext.sources.findings import near
+from book._ext.sources.yaml_faults import lost_in, why_not_yaml
+from optim_code.equations.sections import SectionError, read_text
+
+PAPERS = ("a4paper", "letterpaper", "legalpaper", "executivepaper", "a5paper", "b5paper")
+POINT_SIZES = ("10pt", "11pt", "12pt")
+REPLACED = (
+    "geometry",
+    "fontpkg",
+    "fncychap",
+    "maketitle",
+    "tableofcontents",
+    "contentsname",
+    "tocdepth",
+    "secnumdepth",
+    "title",
+    "author",
+    "date",
+    "release",
+    "releasename",
+)
+"""Keys of `latex_elements` whose effect the style of the book replaces; in ours some are empty, which says the same."""
+
+
+def read_settings(edition: str, folder: Path) -> dict[str, Any]:
+    """Check `_config.yml` and `_toc.yml`, and make Sphinx's configuration for an edition of them.
+
+    Args:
+        edition: one of `EDITIONS`.
+        folder: where the edition is made; a table of contents that is not the book's is written there.
+
+    Raises:
+        Fault: naming the file, and where it can the line, that is wrong.
+    """
+    import yaml
+    from jupyter_book.config import get_final_config
+
+    check_config(read_yaml(ROOT / "_config.yml"), ROOT / "_config.yml")
+    toc = ROOT / "_toc.yml"
+    contents = read_yaml(toc)
+    check_contents(toc)
+    if edition != EDITIONS[0]:
+        toc = folder / toc.name
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            contents = contents_of(contents, ROOT)
+        except SectionError as error:
+            raise Fault(str(error)) from error
+        toc.write_text(yaml.safe_dump(contents, sort_keys=False), encoding="utf-8")
+    overrides = {"external_toc_path": toc.as_posix(), "latex_individualpages": False}
+    with contextlib.redirect_stdout(sys.stderr):
+        config, _ = get_final_config(user_yaml=ROOT / "_config.yml", cli_config=overrides, sourcedir=ROOT)
+    # A failing cell is reported by ourselves, with its place.
+    suppressed = [*config.get("suppress_warnings", []), "mystnb.exec"]
+    return {**config, "suppress_warnings": suppressed, "edition": edition}
+
+
+def read_yaml(path: Path) -> Any:
+    """What a file of settings says.
+
+    Raises:
+        Fault: if it is not there, not UTF-8 or not YAML; naming the line.
+    """
+    import yaml
+
+    try:
+        text = read_text(path)
+        return yaml.safe_load(text)
+    except SectionError as error:
+        missing = f"{path.name}: No such file or directory; the book needs it at its top level"
+        raise Fault(str(error) if path.is_file() else missing) from error
+    except yaml.YAMLError as error:
+        line, reason = why_not_yaml(text, error)
+        seen = getattr(error, "problem_mark", None)
+        number = seen.line + 1 if seen else line + 1
+        there = f" (opened in line {line + 1})" if number != line + 1 else ""
+        raise Fault(f"{path.name}:{number}: not YAML: {reason}{there}") from error
+
+
+def check_config(config: Any, path: Path) -> None:
+    """Refuse what Jupyter Book would pass over in silence: a key that it does not know, a value of the wrong kind.
+
+    Raises:
+        Fault: naming the line.
+    """
+    import yaml
+    from jupyter_book.config import PATH_YAML_DEFAULT, get_validator
+
+    if not isinstance(config, dict):
+        raise Fault("_config.yml: holds no settings; put the book's title, author and the rest back")
+    lines = lines_of(path)
+    for error in get_validator().iter_errors(config):
+        place = ".".join(str(part) for part in error.absolute_path)
+        line = next((lines[key] for key in prefixes(tuple(error.absolute_path)) if key in lines), 1)
+        how = "put it in quotes" if error.message.endswith("is not of type 'string'") else "fix that value"
+        raise Fault(f"_config.yml: {place}: {one_line(error.message)} (line {line}); {how}")
+    known = yaml.safe_load(PATH_YAML_DEFAULT.read_text(encoding="utf-8"))
+    known["bibtex_bibfiles"], known["execute"]["raise_on_error"], known["execute"]["show_tb"] = [], False, False
+    unknown: list[tuple[tuple[Any, ...], Any]] = [((key,), known) for key in config if key not in known]
+    for key, value in config.items():
+        if key != "sphinx" and isinstance(value, dict) and isinstance(known.get(key), dict):
+            unknown += [((key, name), known[key]) for name in value if name not in known[key]]
+    for keys, names in unknown:
+        said = f"_config.yml: Jupyter Book knows no setting {': '.join(map(str, keys))} (line {lines[keys]})"
+        raise Fault(f"{said}; {near(str(keys[-1]), map(str, names)) or 'fix its name or take it out'}")
+    if not (config.get("title") or "").strip():
+        raise Fault("_config.yml: there is no title; write one, such as title: Descent")
+    check_print(config)
+    mode = config.get("execute", {}).get("execute_notebooks", "cache")
+    if mode != "cache":
+        line = lines["execute", "execute_notebooks"]
+        raise Fault(f"_config.yml:{line}: execute_notebooks: {mode} would leave cells or figures out; write cache")
+    for name in config.get("bibtex_bibfiles", []):
+        if not (path.parent / name).is_file():
+            line = lines["bibtex_bibfiles",]
+            said = f"_config.yml: names {name} (line {line}), but there is no such file"
+            raise Fault(f"{said}; write it or fix bibtex_bibfiles")
+
+
+def prefixes(keys: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
+    """A place in a YAML file, and the ones around it, the innermost first."""
+    return (keys[:length] for length in range(len(keys), 0, -1))
+
+
+def lines_of(path: Path) -> dict[tuple[Any, ...], int]:
+    """The line of each entry of a YAML file, by the keys and numbers that lead to it.
+
+    Raises:
+        Fault: if YAML would pass over a part of the file: a second value for a name, a text after a #.
+    """
+    import yaml
+
+    text = read_text(path)
+    found: dict[tuple[Any, ...], int] = {}
+
+    def walk(node: Any, keys: tuple[Any, ...]) -> None:
+        if isinstance(node, yaml.MappingNode):
+            for name, value in node.value:
+                key = (*keys, getattr(name, "value", ""))
+                if key in found:
+                    what, line = key[-1], name.start_mark.line + 1
+                    how = "begin a new entry with -" if what in ("file", "url") else "take one of the two out"
+                    raise Fault(f"{path.name}:{line}: {what} stands at line {found[key]} already; {how}")
+                found[key] = name.start_mark.line + 1
+                walk(value, key)
+        elif isinstance(node, yaml.SequenceNode):
+            for number, item in enumerate(node.value):
+                found[(*keys, number)] = item.start_mark.line + 1
+                walk(item, (*keys, number))
+        elif isinstance(node, yaml.ScalarNode) and (lost := lost_in(node, text.split("\n"))):
+            raise Fault(f"{path.name}:{node.start_mark.line + 1}: {lost}")
+
+    walk(yaml.compose(text, yaml.SafeLoader), ())
+    return found
+
+
+TOP = ("format", "root", "parts", "chapters", "sections", "defaults", "meta", "options", "title")
+LISTS = ("parts", "chapters", "sections", "entries", "subtrees")
+ENTRY = ("file", "url", "glob", "title", "sections", "options", "parts", "chapters", "subtrees", "entries")
+PART = ("caption", "chapters", "numbered", "maxdepth", "hidden", "reversed", "titlesonly", "style", "restart_numbering")
+
+
+def read_contents() -> Any:
+    """The table of contents, checked: a `SiteMap` of sphinx-external-toc.
+
+    Raises:
+        Fault: if it is not there, not a table of contents, or names a page that is not there.
+    """
+    read_yaml(ROOT / "_toc.yml")
+    return check_contents(ROOT / "_toc.yml")
+
+
+def find_page(name: str, pages: Iterable[str]) -> str:
+    """The page that somebody means by ``adam``, ``a/adam`` or ``book/a/adam.md``; nothing if it is none, or not one."""
+    wanted = name.removeprefix("./").removesuffix(".md")
+    found = [page for page in pages if f"/{page}".endswith(f"/{wanted}")] if wanted else []
+    return found[0] if len(found) == 1 else wanted if wanted in found else ""
+
+
+def line_in(path: Path, text: str) -> str:
+    """A file of the top level and the line of it that a text last stands in, as far as it does, for a message."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    number = next((n for n in range(len(lines), 0, -1) if text in lines[n - 1]), 0)
+    return f"{path.name}:{number}" if number else path.name
+
+
+def check_print(config: dict[str, Any]) -> None:
+    """Refuse what the book's own print (`handouts`, `descentprint.sty`) could not honour, or would silently replace."""
+    asked = ((config.get("sphinx") or {}).get("config") or {}).get("latex_elements") or {}
+    path = ROOT / "_config.yml"
+    if not isinstance(asked, dict):
+        raise Fault(f"{line_in(path, 'latex_elements')}: latex_elements: not a list of keys with values; fix it")
+    for key, known in {"papersize": PAPERS, "pointsize": POINT_SIZES}.items():
+        if key in asked and asked[key] not in known:
+            said = f"latex_elements: {key}: {asked[key]!r} is none that LaTeX knows"
+            raise Fault(f"{line_in(path, f'{key}:')}: {said}; write one of {', '.join(known)}")
+    for key in REPLACED:
+        if asked.get(key):
+            said = f"latex_elements: {key}: has no effect, for book/_ext/printing/descentprint.sty says what it would"
+            raise Fault(f"{line_in(path, f'{key}:')}: {said}; change it there, or in latex_elements: preamble")
+
+
+def check_contents(toc: Path) -> Any:
+    """Refuse a table of contents that does not say which pages the book has; the `SiteMap` of one that does.
+
+    Raises:
+        Fault: naming the line.
+    """
+    from sphinx_external_toc.parsing import MalformedError, parse_toc_yaml
+
+    contents = read_yaml(toc)
+    if not isinstance(contents, dict):
+        raise Fault("_toc.yml: names no pages; begin it with format: jb-book and root: book/intro")
+    lines = lines_of(toc)
+    for key in contents:
+        if key not in TOP:
+            hint = near(str(key), TOP) or f"it takes {', '.join(TOP[:4])}"
+            raise Fault(f"_toc.yml: {key} (line {lines[key,]}) is nothing that it takes; {hint}")
+    if contents.get("format") not in ("jb-book", "jb-article"):
+        raise Fault(f"_toc.yml:{lines.get(('format',), 1)}: the format is not given; write format: jb-book")
+    if "root" not in contents:
+        raise Fault("_toc.yml: names no first page; write root: book/intro below format: jb-book")
+    named: dict[str, int] = {}
+    check_entry(toc, contents, (), lines, named)
+    try:
+        return parse_toc_yaml(toc)
+    except MalformedError as error:
+        raise Fault(f"_toc.yml: {one_line(error)}; see Jupyter Book's table of contents, format jb-book") from error
+
+
+def check_entry(
+    toc: Path, entry: Any, keys: tuple[Any, ...], lines: dict[tuple[Any, ...], int], named: dict[str, int]
+) -> None:
+    """Check a part of a table of contents, and all below it.
+
+    Args:
+        toc: its file.
+        entry: the part.
+        keys: the keys and numbers that lead to it.
+        lines: see `lines_of`.
+        named: the lines of the pages that are named above.
+    """
+    where = f"_toc.yml:{lines.get(keys, 1)}"
+    if not isinstance(entry, dict):
+        name = str(entry or "…").removeprefix("file:").strip()
+        raise Fault(f"{where}: no entry that it takes; write - file: {name}, with a space after the colon")
+    takes = PART if keys and keys[-2] in ("parts", "subtrees") else ENTRY if keys else TOP
+    for key, value in entry.items():
+        place = f"_toc.yml:{lines.get((*keys, key), lines.get(keys, 1))}"
+        if key not in takes:
+            raise Fault(f"{place}: there is no {key} here; {near(str(key), takes) or 'it takes ' + ', '.join(takes)}")
+        if key in ("title", "caption") and not isinstance(value, str):
+            raise Fault(f"{place}: the {key} {value} is no text; put it in quotes")
+        if key in LISTS:
+            if not isinstance(value, list) or not value:
+                raise Fault(f"{place}: {key} has no list below it; write - file: … there, a line for each page")
+            for number, item in enumerate(value):
+                check_entry(toc, item, (*keys, key, number), lines, named)
+        if key in ("file", "root"):
+            check_file(toc, str(value), lines.get((*keys, key), 1), named)
+    if takes is PART and "chapters" not in entry and "entries" not in entry:
+        raise Fault(f"{where}: the part has no chapters; write chapters: and its pages below it")
+    both = [key for key in LISTS if key in entry]
+    if len(both) > 1:
+        place = f"_toc.yml:{lines[(*keys, both[-1])]}"
+        raise Fault(f"{place}: {both[0]} and {both[-1]} side by side; put one below the other")
+    if keys and takes is ENTRY and not {"file", "url", "glob"} & set(entry):
+        raise Fault(f"{where}: the entry names no page; write file: and its name")
+
+
+def check_file(toc: Path, value: str, line: int, named: dict[str, int]) -> None:
+    name = value.removesuffix(".md")
+    if "\\" in name:
+        raise Fault(f"_toc.yml:{line}: a backslash in {value}; write /")
+    if name in named:
+        raise Fault(f"_toc.yml:{line}: {name} stands at line {named[name]} already; take one of the two out")
+    named[name] = line
+    if not (ROOT / f"{name}.md").is_file():
+        folder, _, last = name.rpartition("/")
+        hint = near(last, [path.stem for path in (ROOT / folder).glob("*.md")])
+        hint = hint or f"write it or take line {line} out"
+        raise Fault(f"_toc.yml: names {name}, but there is no {name}.md (line {line}); {hint}")

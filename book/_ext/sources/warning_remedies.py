@@ -1,0 +1,206 @@
+"""Sphinx's warnings say what is wrong; here is what to do about it, and each is one line with its file.
+
+A warning that `source_check` has given already, in its own words and earlier, is left out. The book's own warnings say
+themselves what to do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import re
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util.logging import WarningStreamHandler, get_node_location
+
+from book._ext.sources.checking import bibliography_keys, names_of
+from book._ext.sources.findings import near
+
+OWN = "sphinx.book._ext."
+SAID = re.compile(r"Unknown directive type|Unknown interpreted text role|Found an unexpected `code-cell`|No role entry")
+GENERAL = "fix that line, or take it out"
+
+REMEDIES: tuple[tuple[str, str], ...] = (
+    (r"undefined label: '?(?P<label>[^']+)'?", "{labels}write ({label})= above what it means"),
+    (r"A title or caption not found: '?(?P<label>[^']+?)'?\.?$",
+     "name a heading, or a figure with a caption, or write {{ref}}`text <{label}>`"),
+    (r"Any number is not assigned: '?(?P<label>[^']+)'?",
+     "{{numref}} takes a figure, a table or a section with a number; write {{ref}}`text <{label}>`"),
+    (r"no number is assigned for (section|figure|table|exercise): '?(?P<label>[^']+)'?",
+     "{{numref}} takes a figure with a caption, or a section with a number; write {{ref}}`{label}`"),
+    (r"equation not found: '?(?P<equation>[^' ]+)'?", "{equations}label that equation"),
+    (r"could not find bibtex key [\"']?(?P<key>[^\"' ]+)", "{keys}write it in book/references.bib"),
+    (r"cross-reference target not found: '(?P<file>[^']*\.\w+)'", "fix the name, counted from the page's folder"),
+    (r"cross-reference target not found: '(?P<label>[^']+)'", "{labels}write (name)= above what it means"),
+    (r"local id not found", "fix what stands behind the #, or write {{ref}}`text <label>`"),
+    (r"top-level '(?P<key>\w+)' key is deprecated", "write myst: and, indented below it, {key}:"),
+    (r"(?i)unknown (source )?document", "fix the name, counted from the page's folder, or add the page to _toc.yml"),
+    (r"[Nn]o key|[Kk]ey .* not found|glue", "glue it in a cell, or fix its name"),
+    (r"(include|Include) file .*(not found|failed)", "fix the name, counted from the page's folder"),
+    (r"image file not readable", "put the picture there, or fix the name, counted from the page's folder"),
+    (r"download file not readable", "put the file there, or fix the name, counted from the page's folder"),
+    (r"Object named '.*' not found|No such (class|function|object)", "fix the name, as the module has it"),
+    (r"Line spec .* no lines|start-after pattern not found|end-before pattern not found|pattern not found",
+     "fix the option, as the file has it"),
+    (r"Unknown directive type:? ['\"](?P<directive>[^'\"]+)", "{directives}write it as text"),
+    (r"Unknown interpreted text role ['\"](?P<role>[^'\"]+)", "{roles}write it as text"),
+    (r"No role entry", "fix its name, or write it as text"),
+    (r"Unknown option keys|unknown option", "fix the name, or take it out"),
+    (r"[Ii]nvalid option (value|data)|Invalid options format", "fix its value"),
+    (r"has # comments|has comments", "take the comment out, or put the text in quotes"),
+    (r"argument\(s\) required", "write it behind the name of the directive"),
+    (r"maximum \d+ argument", "take the others out"),
+    (r"none permitted", "take the content out"),
+    (r"Content block expected|no content|[Hh]as no content", "write its content, or take it out"),
+    (r"Splitting content", "begin the content below the options"),
+    (r"Non-consecutive header level increase; H(?P<from>\d) to H(?P<to>\d)",
+     "write one # more than the heading above has"),
+    (r"Document headings start at H\d", "write the title with one #"),
+    (r"duplicate label|Duplicate explicit target|Duplicate implicit target|duplicate object description",
+     "give one of the two another"),
+    (r"duplicate citation", "take one of the two out"),
+    (r"Multiple footnote definitions|[Dd]uplicate (footnote|reference)", "take one of the two out"),
+    (r"[Ff]ootnote .*not referenced|is not referenced", "write [^name] where it belongs, or take it out"),
+    (r"[Nn]o footnote", "write [^name]: and its text below"),
+    (r"Pygments lexer name", "name a language such as python, or text"),
+    (r"[Ll]exing literal_block", "write text instead of that language, or fix the code"),
+    (r"document isn't included in any toctree", "add it to _toc.yml"),
+    (r"uniform two-level bullet list|Error parsing content block", "write all its rows alike"),
+    (r"toctree contains (reference|ref)", "fix the name in _toc.yml"),
+    (r"[Ss]ubstitution", "define it in the front matter, below myst: substitutions:, or write \\{{"),
+    (r"unknown config value", "fix its name below sphinx: config:, or take it out"),
+    (r"config value .* has type", "fix it below sphinx: config:"),
+    (r"stderr was found", "take out what writes there, or tag the cell remove-stderr"),
+    (r"term not in glossary", "write it in a {{glossary}}, or fix it"),
+    (r"py:\w+ reference target not found|reference target not found: (optim_code|torch)",
+     "fix the name, as the module has it"),
+    (r"autodoc: failed to import", "fix the name, or what the module imports"),
+    (r"nonlocal image", "save the picture beside the page"),
+    (r"topmatter|[Mm]alformed YAML|front-?matter", "fix the front matter"),
+    (r"(?i)unexpected indentation|block quote ends|definition list ends", "put an empty line there"),
+    (r"Inline .* start-string without end-string", "close it, or put a backslash before it"),
+    (r"[Tt]itle underline too short", "make the line below it as long as the title"),
+    (r"Anonymous hyperlink|Unknown target name", "fix the name, or write the address"),
+)  # fmt: skip
+
+
+class Remedies(logging.Filter):
+    """Adds to a warning of Sphinx what to do about it."""
+
+    def __init__(self, app: Sphinx) -> None:
+        super().__init__()
+        self.app = app
+        self.given: set[tuple[str, str]] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        said: set[str] = getattr(self.app, "descent_said", set())
+        message = " ".join(record.getMessage().split("\n\n")[0].split())
+        # What Python said on the way is of no use to an editor.
+        message = re.sub(r"the following exception was raised:? Traceback .*?(\w+(Error|Exception): )", r"\1", message)
+        location = getattr(record, "location", None)
+        if SAID.search(message) and self.docname(location) in said:
+            return False
+        if isinstance(location, str):
+            record.location = self.page_of(location) if ":" not in location else location
+        if not record.name.startswith(OWN):
+            message = re.sub(r" \[[\w.-]+\]$", "", message).rstrip(". ")
+            record.msg, record.args = f"{message}; {self.remedy(message)}", ()
+        # MyST and MyST-NB both look at the front matter.
+        at = get_node_location(location) if isinstance(location, nodes.Node) else location
+        once = (str(at), message)
+        self.given, is_new = self.given | {once}, once not in self.given
+        return is_new
+
+    def docname(self, location: Any) -> str:
+        """The page that a warning is about, as far as its place tells."""
+        if isinstance(location, tuple):
+            return str(location[0])
+        source = location if isinstance(location, str) else getattr(location, "source", None) or ""
+        path = Path(re.sub(r"(\.md)?(:\d*)?$", "", str(source)))
+        root = Path(self.app.srcdir)
+        return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
+
+    def page_of(self, location: str) -> str:
+        """A place that is the path of a page without its ending, as some extensions give it, as Sphinx takes it."""
+        path = Path(re.sub(r"(\.rst)+$", "", location))
+        root = Path(self.app.srcdir)
+        return path.relative_to(root).as_posix() if path.is_absolute() and path.is_relative_to(root) else location
+
+    def remedy(self, message: str) -> str:
+        for pattern, remedy in REMEDIES:
+            if found := re.search(pattern, message):
+                words = {name: text.strip() for name, text in found.groupdict().items() if text}
+                if words.get("label") in set(self.names("labels")):
+                    return f"it is there without a title or a number; write {{ref}}`text <{words['label']}>`"
+                return remedy.format_map(Words(words, self.names))
+        return GENERAL
+
+    def names(self, kind: str) -> Iterable[str]:
+        """All that a reference of a kind could name."""
+        if kind in ("directives", "roles"):
+            known: Iterable[str] = getattr(names_of(self.app), kind)
+            return known
+        if kind == "equations":
+            return list(self.app.env.domains["math"].equations)
+        if kind == "keys":
+            return bibliography_keys(Path(self.app.srcdir))
+        standard: Any = self.app.env.domains["std"]
+        return [*standard.labels, *standard.anonlabels]
+
+
+class Lines(logging.Filter):
+    """Gives a warning without a line, or without a file, the place at which the word that it quotes stands."""
+
+    def __init__(self, app: Sphinx) -> None:
+        super().__init__()
+        self.app = app
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        location = str(getattr(record, "location", None) or "").rstrip(":")
+        if not re.search(r":\d+$", location):
+            root = Path(self.app.srcdir)
+            files = [Path(location)] if location else self.files(root)
+            found = [place for file in files for place in self.lines(file, record.getMessage())]
+            # The line with most of the words.
+            record.location = max(found, key=lambda place: place[0])[1] if found else location or None
+        return True
+
+    def files(self, root: Path) -> list[Path]:
+        pages = [Path(self.app.env.doc2path(name)) for name in sorted(getattr(self.app.env, "found_docs", ()))]
+        return [*pages, root / "_config.yml", *sorted((root / "book").glob("*.bib"))]
+
+    def lines(self, file: Path, message: str) -> Iterator[tuple[int, str]]:
+        """The lines of a file that hold words that the message quotes: how many, file and line."""
+        with contextlib.suppress(OSError, ValueError):
+            words = re.findall(r"['\"]([^'\"]+)['\"]", message)
+            for number, line in enumerate(file.read_text(encoding="utf-8-sig").splitlines(), start=1):
+                count = sum(bool(re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", line)) for word in words)
+                if count:
+                    yield count, f"{file}:{number}"
+
+
+class Words(dict[str, str]):
+    """The words of a warning that its remedy takes up; ``{labels}`` and the like become what may be meant."""
+
+    def __init__(self, words: dict[str, str], names: Callable[[str], Iterable[str]]) -> None:
+        super().__init__(words)
+        self.names = names
+
+    def __missing__(self, kind: str) -> str:
+        asked, names = next(iter(self.values()), ""), set(self.names(kind))
+        question = near(asked, names)
+        return f"{question} If not, " if question else "fix it, or "
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    for handler in logging.getLogger("sphinx").handlers:
+        if isinstance(handler, WarningStreamHandler):
+            # Before Sphinx counts it.
+            handler.filters.insert(0, Remedies(app))
+            # After Sphinx has put its place in words.
+            handler.filters.append(Lines(app))
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

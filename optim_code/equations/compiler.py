@@ -1,0 +1,527 @@
+r"""The printed equations as programs: LaTeX in, an update rule or an identity out, and the check that it is true.
+
+SymPy reads the LaTeX and writes the code; here is what it cannot know: which symbol means what (`NOTATION`), that
+:math:`v_t` and :math:`v_{t+1}` are one buffer before and after a step, and against what a rule is to be held.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+import random
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import sympy
+import torch
+from numpy.typing import NDArray
+from sympy.core.function import AppliedUndef
+from sympy.parsing.latex import LaTeXParsingError, parse_latex
+from sympy.printing.jscode import JavascriptCodePrinter
+
+from optim_code.descent import descend
+from optim_code.optim import Optim
+from optim_code.problems import Quadratic, lecture_bowl
+
+Vector = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """A symbol of the book.
+
+    Attributes:
+        latex: as it is printed.
+        name: its name in Python.
+        meaning: in words, in MyST.
+        role: what it is in an update rule: ``state``, ``mean`` (corrected, not kept), ``gradient``, ``hyper``,
+            ``step``; or ``quantity``, which no update may use.
+        low: the lower end of the domain on which identities are checked.
+        high: its upper end.
+        code: how the module's code writes it, where that isn't the name.
+    """
+
+    latex: str
+    name: str
+    meaning: str
+    role: str = "quantity"
+    low: float = 0.1
+    high: float = 3.0
+    code: str | None = None
+
+
+NOTATION = (
+    Symbol("w", "w", "the parameters; $w_t$ after $t$ steps", "state", -3, 3, "`w`, `p.data`"),
+    Symbol("C", "C", "the cost", code=""),
+    Symbol("f", "f", "the cost of {ref}`sec-quadratic`, a quadratic", code="`problem`"),
+    Symbol("g", "g", "the gradient that the optimizer sees", "gradient", -3, 3, "`p.grad.data`"),
+    Symbol(r"\eta", "lr", "the learning rate", "hyper", 0.01, 1),
+    Symbol(r"\beta", "momentum", "the momentum; the decay of the mean of the gradient", "hyper", 0.05, 0.95),
+    Symbol(r"\alpha", "alpha", "the decay of the mean of the squared gradient", "hyper", 0.05, 0.95),
+    Symbol(r"\varepsilon", "eps", "the constant in the denominator, $10^{-8}$", "hyper", 1e-8, 1e-2),
+    Symbol("v", "v", "the velocity (momentum); the mean of the squared gradient (RMSProp, Adam)", "state", 0.1, 3,
+           '`state["v"]`'),
+    Symbol("m", "m", "the mean of the gradient (Adam)", "state", -3, 3, '`state["m"]`'),
+    Symbol(r"\hat{m}", "m_hat", "the mean of the gradient, corrected for its bias", "mean", -3, 3),
+    Symbol(r"\hat{v}", "v_hat", "the mean of the squared gradient, corrected for its bias", "mean", 0.1, 3),
+    Symbol("t", "t", "the step", "step", 1, 30, '`state["t"]`'),
+    Symbol("A", "A", "the matrix of the quadratic"),
+    Symbol("b", "b", "the vector of the quadratic", low=-3),
+    Symbol(r"w^\star", "minimum", "the point where the cost is smallest"),
+    Symbol(r"\lambda", "curvature", "the curvature of a direction, an eigenvalue of $A$", code="`curvatures`"),
+    Symbol(r"\mu", "mu", "the smallest curvature", code=""),
+    Symbol("L", "L", "the largest curvature", code=""),
+    Symbol(r"\kappa", "condition_number", "the condition number $L/\\mu$", low=1, high=100),
+    Symbol(r"\xi", "xi", "the noise of one step"),
+    Symbol(r"\sigma", "sigma", "the standard deviation of each coordinate of $\\xi$", code="`noise`"),
+    Symbol(r"\varphi", "phi", r"short for $1 + \beta - \eta\lambda$ in {ref}`sec-momentum`", code=""),
+    Symbol(r"\gamma", "gamma", "a covariance of the positions of a long run, in {ref}`sec-momentum`", code=""),
+    Symbol("r", "r", "a root of the polynomial of {ref}`sec-momentum`", low=-0.9, high=0.9, code=""),
+    Symbol("c", "c", "a positive constant", code=""),
+)  # fmt: skip
+"""Every symbol of the book: the only map from what is printed to what is run."""
+
+# parse_latex knows no hats, so they become letters that stand for nothing else.
+HATS = {r"\hat{m}": "M", r"\hat{v}": "V"}
+# A symbol before a parenthesis is a factor in this book; parse_latex would call it a function.
+LETTERS = "|".join(re.escape(HATS.get(s.latex, s.latex)) for s in NOTATION)
+FACTOR = re.compile(rf"(?<![\\a-zA-Z])((?:{LETTERS})(?:_\w|_\{{[^}}]*\}})?)\s*\(")
+SYMBOLS = {HATS.get(s.latex, s.latex.removeprefix("\\")): s for s in NOTATION}
+
+
+class JavaScript(JavascriptCodePrinter):  # type: ignore[misc]  # SymPy has no types
+    """SymPy's JavaScript, but for squares: a product is many times faster than a power, and as exact."""
+
+    def _print_Pow(self, expr: sympy.Pow) -> str:
+        if expr.exp == 2 and expr.base.is_Symbol:
+            return f"{expr.base}*{expr.base}"
+        return str(super()._print_Pow(expr))
+
+
+class EquationError(ValueError):
+    """An equation that cannot be read, or is not true: what, and where in it, in one line."""
+
+
+def read(latex: str) -> list[list[sympy.Expr]]:
+    """The LaTeX of a displayed equation as SymPy expressions.
+
+    Args:
+        latex: one equation, or several in an ``aligned`` block or separated by ``\\qquad``.
+
+    Returns:
+        For each equation the sides between its equals signs, in their order.
+
+    Raises:
+        EquationError: if SymPy cannot read it, or a symbol is not in `NOTATION`.
+    """
+    text = re.sub(r"\\(begin|end)\{aligned\}|&|\\(left|right|bigl|bigr)(?![a-z])|(?<!\\)\\[,;! ]", " ", latex)
+    text = re.sub(r"\\tfrac\s*(\d)\s*(\d)", r"\\frac{\1}{\2}", text).replace(r"\tfrac", r"\frac")
+    text = re.sub(r"\\hat\s+([a-z])", r"\\hat{\1}", text)
+    for hat, letter in HATS.items():
+        text = text.replace(hat, letter)
+    text = FACTOR.sub(r"\1 \\cdot (", text)
+    equations = []
+    for line in re.split(r"\\\\|\\qquad", text):
+        line = line.strip().rstrip(",.").strip()
+        if line:
+            equations.append([_expression(side, line) for side in _sides(line)])
+    return equations
+
+
+def _sides(line: str) -> list[str]:
+    """What stands between the equals signs; the one in a sum's lower limit is inside braces."""
+    sides, depth = [""], 0
+    for character in line:
+        depth += (character == "{") - (character == "}")
+        if character == "=" and depth == 0:
+            sides.append("")
+        else:
+            sides[-1] += character
+    return [side.strip() for side in sides]
+
+
+def _expression(side: str, line: str) -> sympy.Expr:
+    try:
+        parsed = parse_latex(side, strict=True)
+    except LaTeXParsingError as error:
+        reason = str(error).splitlines()[0]
+        raise EquationError(f"cannot read `{side}` in `{line}`: {reason}") from None
+    # A letter before a parenthesis is a factor here, never a function.
+    expression = parsed.doit() if isinstance(parsed, sympy.Derivative) else parsed
+    for call in expression.atoms(AppliedUndef):
+        raise EquationError(f"`{call}` in `{line}` reads like a function; no identity or update may hold one")
+    for symbol in sorted(expression.free_symbols, key=str):
+        if _split(symbol)[0] not in SYMBOLS:
+            raise EquationError(f"unknown symbol `{symbol}` in `{line}`; give it a row in NOTATION")
+    return expression
+
+
+def _split(symbol: sympy.Basic) -> tuple[str, int | None]:
+    """The letter of a symbol and the offset of its index: ``w_{t + 1}`` is (w, 1), ``w`` is (w, None)."""
+    letter, _, index = str(symbol).partition("_")
+    index = index.strip("{}").replace(" ", "")
+    if not index:
+        return letter, None
+    if not re.fullmatch(r"t([+-]\d+)?", index):
+        raise EquationError(f"index `{index}` of `{symbol}` is not t, t+1 or t-1")
+    return letter, int(index[1:] or 0)
+
+
+@dataclass(frozen=True)
+class UpdateRule:
+    """An update equation, compiled.
+
+    Attributes:
+        latex: the equation.
+        lines: its lines in their order: the name of what is computed, and from what; ``v_new`` is the buffer after
+            the step, ``v`` before it.
+        state: the names of what is carried from step to step besides ``t``: the parameter ``w``, and its buffers.
+        hyper: the names of the hyper-parameters.
+    """
+
+    latex: str
+    lines: tuple[tuple[str, sympy.Expr], ...]
+    state: tuple[str, ...]
+    hyper: tuple[str, ...]
+    functions: tuple[Callable[..., Any], ...]
+
+    @classmethod
+    def from_latex(cls, latex: str) -> UpdateRule:
+        r"""Compile an update equation.
+
+        Args:
+            latex: lines that each define a symbol at the new index, such as ``w_{t+1} = w_t - \eta g_t``. The index
+                of the left-hand sides is either ``t+1``, and then ``g_t`` is the gradient at ``w_t``, or ``t``, and
+                then ``g_t`` is the gradient that step ``t`` sees, counted from 1.
+
+        Raises:
+            EquationError: if it cannot be read, uses a symbol that no update may use, or a value before it is there.
+        """
+        equations = read(latex)
+        if not all(len(sides) == 2 for sides in equations):
+            raise EquationError("each line of an update must have one equals sign")
+        new = [_split(left) if left.is_Symbol else (None, None) for left, _ in equations]
+        offsets = {offset for _, offset in new}
+        if len(offsets) != 1 or offsets - {0, 1}:
+            raise EquationError("the left-hand sides of an update must all have the index t, or all t+1")
+        (now,) = offsets
+        defined: list[str] = []
+        lines = []
+        for (letter, _), (left, right) in zip(new, equations, strict=True):
+            target = SYMBOLS[str(letter)]
+            if target.role not in ("state", "mean"):
+                raise EquationError(f"`{left}` cannot be updated: {target.latex} is no state")
+            names = {s: sympy.Symbol(_role_name(s, int(now or 0), defined), real=True) for s in right.free_symbols}
+            defined.append(target.name)
+            lines.append((_new_name(target), right.xreplace(names)))
+        if "w" not in defined:
+            raise EquationError("the update does not say what becomes of w")
+        used = {str(s) for _, right in lines for s in right.free_symbols}
+        buffers = tuple(s.name for s in NOTATION if s.role == "state" and (s.name in used or s.name in defined))
+        undefined = [name for name in buffers if name not in defined]
+        if undefined:
+            raise EquationError(f"`{undefined[0]}` is used, but no line says what becomes of it")
+        hyper = tuple(s.name for s in NOTATION if s.role == "hyper" and s.name in used)
+        # Exponents count steps from 1 where the left-hand side has the index t.
+        shift = sympy.Symbol("t", real=True) - int(now or 0)
+        shifted = tuple((name, right.subs(sympy.Symbol("t", real=True), shift)) for name, right in lines)
+        return cls(latex, shifted, buffers, hyper, _compiled(shifted, buffers, hyper))
+
+    def rewritten(self, lines: Mapping[str, sympy.Expr]) -> UpdateRule:
+        """The same rule with other right-hand sides for the lines that are given by name."""
+        new = tuple((name, lines.get(name, right)) for name, right in self.lines)
+        return UpdateRule(self.latex, new, self.state, self.hyper, _compiled(new, self.state, self.hyper))
+
+    def start(self, w: Vector) -> dict[str, Any]:
+        """The state before the first step: the parameter, buffers of zeros, and ``t = 0``."""
+        return {"t": 0} | {
+            name: np.array(w, dtype=np.float64) if name == "w" else np.zeros_like(w) for name in self.state
+        }
+
+    def step(self, state: Mapping[str, Any], grad: Vector, hyper: Mapping[str, float]) -> dict[str, Any]:
+        """One step of the equation, in float64.
+
+        Args:
+            state: as `start` or the last step left it; it is not changed.
+            grad: the gradient, of the parameter's shape.
+            hyper: the hyper-parameters by name; names that the equation has no use for are ignored.
+
+        Returns:
+            The state after the step.
+        """
+        t = state["t"] + 1
+        values = [*(state[name] for name in self.state), grad, t, *(hyper[name] for name in self.hyper)]
+        for function in self.functions:
+            with np.errstate(all="ignore"):
+                values.append(function(*values))
+        names = [name for name, _ in self.lines]
+        fresh = dict(zip(names, values[len(values) - len(names) :], strict=True))
+        return {"t": t} | {name: fresh[f"{name}_new"] for name in self.state}
+
+    @property
+    def uncorrected(self) -> UpdateRule | None:
+        """The rule without its bias correction: the powers of ``t``, which fade, left out of the means with a hat.
+
+        None where there is no such correction.
+        """
+        means = {symbol.name for symbol in NOTATION if symbol.role == "mean"}
+        t = sympy.Symbol("t", real=True)
+        lasting = self.rewritten({name: _faded(right, t) for name, right in self.lines if name in means})
+        return None if lasting.lines == self.lines else lasting
+
+    def to_js(self) -> str:
+        """The same step as a JavaScript function ``(state, g, hyper) => state`` of one coordinate."""
+        taken = ", ".join(self.state)
+        given = ", ".join(self.hyper)
+        lines = [f"  const {name} = {JavaScript().doprint(right)};" for name, right in self.lines]
+        left = ", ".join(f"{name}: {name}_new" for name in self.state)
+        head = f"  const {{ {taken} }} = state, {{ {given} }} = hyper, t = state.t + 1;"
+        return "\n".join(["(state, g, hyper) => {", head, *lines, f"  return {{ {left}, t }};", "}"])
+
+
+def _faded(expression: sympy.Expr, t: sympy.Symbol) -> sympy.Expr:
+    """What an expression tends to as the powers of ``t`` go to zero."""
+    return expression.replace(lambda part: part.is_Pow and t in part.exp.free_symbols, lambda part: sympy.S.Zero)
+
+
+def _compiled(
+    lines: tuple[tuple[str, sympy.Expr], ...], state: tuple[str, ...], hyper: tuple[str, ...]
+) -> tuple[Callable[..., Any], ...]:
+    """Each line as a function of the state, the gradient, the step, the hyper-parameters and the lines before it."""
+    arguments = [*state, "g", "t", *hyper]
+    names = [name for name, _ in lines]
+    return tuple(_function((*arguments, *names[:n]), right) for n, (_, right) in enumerate(lines))
+
+
+@functools.cache
+def _function(arguments: tuple[str, ...], right: sympy.Expr) -> Callable[..., Any]:
+    function: Callable[..., Any] = sympy.lambdify([sympy.Symbol(a, real=True) for a in arguments], right, "numpy")
+    return function
+
+
+def _new_name(symbol: Symbol) -> str:
+    return f"{symbol.name}_new" if symbol.role == "state" else symbol.name
+
+
+def _role_name(symbol: sympy.Symbol, now: int, defined: list[str]) -> str:
+    """What a symbol on the right-hand side stands for at a step whose new index is ``now``."""
+    letter, offset = _split(symbol)
+    known = SYMBOLS[letter]
+    if known.role in ("hyper", "step"):
+        if offset is not None:
+            raise EquationError(f"`{symbol}`: {known.latex} has no index")
+        return known.name
+    if known.role == "gradient":
+        if offset not in (None, 0):
+            raise EquationError(f"`{symbol}`: the gradient of this step is g_t")
+        return known.name
+    if known.role == "quantity":
+        raise EquationError(f"`{symbol}`: {known.latex} is neither state, gradient nor hyper-parameter")
+    if offset == now:
+        if known.name not in defined:
+            raise EquationError(f"`{symbol}` is used before a line defines it")
+        return _new_name(known)
+    if known.role == "state" and offset == now - 1:
+        return known.name
+    raise EquationError(f"`{symbol}` belongs to another step")
+
+
+# --- what an update rule is held against ---------------------------------------------------------------------------
+
+TOLERANCE = 1e-12
+NSTEPS = 60
+SPLIT = 7
+# Each with an epsilon that is large enough in one of them for its place to show.
+SETTINGS: tuple[dict[str, float], ...] = (
+    {"lr": 0.1, "momentum": 0.7, "alpha": 0.8, "eps": 1e-8},
+    {"lr": 0.02, "momentum": 0.9, "alpha": 0.999, "eps": 1e-8},
+    {"lr": 0.05, "momentum": 0.35, "alpha": 0.6, "eps": 1e-2},
+    {"lr": 0.3, "momentum": 0.0, "alpha": 0.0, "eps": 1e-2},
+)
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """What the check of an update rule found.
+
+    Attributes:
+        runs: how many runs were compared.
+        steps: of how many steps each.
+        oracles: against what.
+        largest: the largest relative difference.
+    """
+
+    runs: int
+    steps: int
+    oracles: tuple[str, ...]
+    largest: float
+
+
+def class_for(name: str, classes: Mapping[str, type[Optim]] | None = None) -> type[Optim]:
+    """The optimizer that an update is named after: ``adam`` finds AdamOptimizer, ``momentum`` SGDMomentumOptimizer.
+
+    Raises:
+        EquationError: if there is none.
+    """
+    classes = optimizer_classes() if classes is None else classes
+    keys = {key.removesuffix("optimizer"): cls for key, cls in classes.items()}
+    short = name.replace("-", "")
+    found = [cls for key, cls in keys.items() if key == short] or [c for key, c in keys.items() if key.endswith(short)]
+    if len(found) == 1:
+        return found[0]
+    raise EquationError(f"update-{name} has no class of that name in optim_code/optimizers.py")
+
+
+def optimizer_classes() -> dict[str, type[Optim]]:
+    """The optimizers of the book by their names in small letters."""
+    # Only here, for a student's kit has no optimizers, and compiles its equations all the same.
+    from optim_code import optimizers
+
+    members = inspect.getmembers(optimizers, inspect.isclass)
+    return {name.lower(): cls for name, cls in members if issubclass(cls, Optim) and cls is not Optim}
+
+
+def torch_twin(cls: type[Optim], hyper: Mapping[str, float]) -> Callable[[list[torch.Tensor]], Any] | None:
+    """Torch's own optimizer of the same method, or None: the longest name with which the class's name begins."""
+    name = cls.__name__.removesuffix("Optimizer").lower()
+    twins: dict[str, Any] = {key.lower(): twin for key, twin in inspect.getmembers(torch.optim, inspect.isclass)}
+    fitting = sorted((n for n in twins if name.startswith(n)), key=len)
+    if not fitting:
+        return None
+    twin = twins[fitting[-1]]
+    takes = inspect.signature(twin).parameters
+    given: dict[str, Any] = {key: value for key, value in hyper.items() if key in takes}
+    if "betas" in takes:
+        given["betas"] = (hyper["momentum"], hyper["alpha"])
+    return lambda params: twin(params, **given)
+
+
+@functools.cache
+def recorded_gradients() -> tuple[tuple[Vector, Vector], ...]:
+    """Starts, and the gradients that torch's SGD saw from there, without noise and with it.
+
+    Several bowls and random quadratics in five dimensions lie side by side in one long parameter: all updates act on
+    each coordinate by itself, so one run is many.
+    """
+    generator = torch.Generator().manual_seed(5)
+    blocks = []
+    for _ in range(3):
+        root = torch.randn(5, 5, generator=generator, dtype=torch.float64)
+        blocks += [lecture_bowl().A, root @ root.T / 5 + 0.1 * torch.eye(5, dtype=torch.float64)]
+    problem = Quadratic(torch.block_diag(*blocks))  # type: ignore[no-untyped-call]
+    first = torch.randn(len(problem.b), generator=generator, dtype=torch.float64)
+    first[:2] = 1.0
+    recorded = []
+    for noise in (0.0, 1.0):
+        p = first.clone().requires_grad_()
+        lr = 1.0 / float(problem.curvatures[-1])
+        run = descend(torch.optim.SGD([p], lr=lr), problem, nsteps=NSTEPS, noise=noise, seed=1)
+        recorded.append((first.numpy(), run.gradients.numpy()))
+    return tuple(recorded)
+
+
+def check_update(rule: UpdateRule, cls: type[Optim]) -> Agreement:
+    """Hold an update rule against its class and against torch, all three driven by the same recorded gradients.
+
+    Free runs would not do: near some settings two correct programs part by themselves.
+
+    Raises:
+        EquationError: what differs, by how much, at which step, against which of the two.
+    """
+    takes = [name for name in inspect.signature(cls).parameters if name != "params"]
+    missing = [name for name in rule.hyper if name not in takes]
+    if missing:
+        raise EquationError(f"the equation uses {missing[0]}, which {cls.__name__} does not take")
+    settings = {tuple((name, s[name]) for name in takes if name in s) for s in SETTINGS}
+    largest, runs, names = 0.0, 0, [cls.__name__]
+    for first, gradients in recorded_gradients():
+        for setting in sorted(settings):
+            hyper = dict(setting)
+            makers: dict[str, Callable[..., Any]] = {cls.__name__: lambda ps, h=hyper: cls(ps, **h)}
+            twin = torch_twin(cls, hyper)
+            if twin is not None:
+                makers["torch.optim"] = twin
+            names = list(makers)
+            runs += 1
+            for oracle, make in makers.items():
+                largest = max(largest, _compare(rule, make, oracle, first, gradients, hyper))
+    return Agreement(runs, NSTEPS, tuple(names), largest)
+
+
+def _compare(
+    rule: UpdateRule,
+    make: Callable[..., Any],
+    oracle: str,
+    first: Vector,
+    gradients: Vector,
+    hyper: Mapping[str, float],
+) -> float:
+    """The largest relative difference between a rule and one optimizer on the same gradients."""
+    # Two parameters of different lengths, so that a buffer which they share shows.
+    params = [torch.tensor(part) for part in np.split(first, [SPLIT])]
+    optimizer, state, largest = make(params), rule.start(first), 0.0
+    for t, gradient in enumerate(gradients, start=1):
+        for p, part in zip(params, np.split(gradient, [SPLIT]), strict=True):
+            p.grad = torch.tensor(part)
+        try:
+            optimizer.step()
+        except Exception as error:
+            raise EquationError(f"{oracle} raises {type(error).__name__} at step {t}: {error}") from error
+        if not np.array_equal(torch.cat([p.grad for p in params if p.grad is not None]).numpy(), gradient):
+            raise EquationError(f"{oracle} changes the gradient in place at step {t}")
+        state = rule.step(state, gradient, hyper)
+        theirs = torch.cat(params).numpy()
+        difference = np.abs(state["w"] - theirs) / np.maximum(1.0, np.abs(theirs))
+        worst = float(difference.max()) if np.isfinite(difference).all() else math.inf
+        if not worst <= TOLERANCE:
+            where = ", ".join(f"{name}={value:g}" for name, value in hyper.items())
+            raise EquationError(f"differs from {oracle} by {worst:.2g} at step {t} with {where}")
+        largest = max(largest, worst)
+    return largest
+
+
+# --- identities ----------------------------------------------------------------------------------------------------
+
+POINTS = 60
+
+
+def check_identity(latex: str) -> float:
+    """Evaluate both sides of an identity at random points of the domain that `NOTATION` states.
+
+    Args:
+        latex: one equation or several, each with two sides or more.
+
+    Returns:
+        The largest relative difference.
+
+    Raises:
+        EquationError: if it cannot be read, or the sides differ: at which point, and by how much.
+    """
+    largest = 0.0
+    for sides in read(latex):
+        if len(sides) < 2:
+            raise EquationError("an identity needs two sides, and an equals sign between them")
+        symbols = sorted(set().union(*(side.free_symbols for side in sides)), key=str)
+        functions = [sympy.lambdify(symbols, side, modules="math") for side in sides]
+        draw = random.Random(0)
+        for _ in range(POINTS):
+            point = [_draw(SYMBOLS[_split(symbol)[0]], draw) for symbol in symbols]
+            values = [function(*point) for function in functions]
+            scale = max(abs(value) for value in values)
+            for value in values[1:]:
+                difference = abs(value - values[0]) / max(scale, 1e-300)
+                if not difference <= 1e-9:
+                    at = ", ".join(f"{s}={x:.4g}" for s, x in zip(symbols, point, strict=True))
+                    raise EquationError(f"the two sides are {values[0]:.6g} and {value:.6g} at {at}")
+                largest = max(largest, difference)
+    return largest
+
+
+def _draw(symbol: Symbol, draw: random.Random) -> float:
+    if symbol.role == "step":
+        return draw.randint(int(symbol.low), int(symbol.high))
+    return draw.uniform(symbol.low, symbol.high)

@@ -1,0 +1,547 @@
+"""Naming what is wrong with a class, from the runs that it made: the mistake, what was seen, and a hint."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from optim_code.equations.compiler import Vector
+from optim_code.equations.rewriting import Version
+from optim_code.marking import mistakes
+from optim_code.marking.trials import DECAYS, Description, Probed, Run, Told, Trial
+from optim_code.marking.watched import Fault
+
+TOLERANCE = 1e-5
+"""How far a class may be from the equation, as a part of the way gone: so much that a buffer in float32 is as right."""
+
+ENDS = {
+    "endless": "it does not end", "slow": "it is too slow", "died": "it ends Python",
+    "stub": "my_step is not written", "tampers": "it interferes with the check",
+}  # fmt: skip
+HINTS = {
+    "endless": "A step is a handful of operations on whole tensors. Which line waits, or which loop has no end?",
+    "died": "A class may raise an error, but not end the program that uses it.",
+    "slow": "A step is a handful of operations on whole tensors. Which line does more work than that?",
+    "tampers": "A class changes its parameter and its `state`. Which of your lines reaches further?",
+    "type": "Which of your lines makes a number of less digits, and what becomes of the parameter there?",
+    "stub": "Write `my_step`; the equation says what it has to do.",
+    "gradient": "Which line works in place on `p.grad`, or on another name for the same tensor? Others still read it.",
+    "kept": "What you keep in `state` must still be the same when `p.grad` is overwritten. Whose tensor is it?",
+    "group": "A group belongs to whoever made it, and to schedulers. Which of your lines writes to it?",
+    "rate": "All is well as long as `lr` stays what it is. When do your lines read it, and where does it stand?",
+    "unmoved": "The parameter never moves. Does your last line change the tensor, or only what a name stands for?",
+    "number": "Each coordinate needs a memory of its own. What shape has what you keep?",
+    "mixed": "In the equation each coordinate goes its own way. Which of your lines makes one number of several?",
+    "twice": "Two entries of `state` are one tensor. Where do you make them, and how many do you make there?",
+    "anew": "At your second step, what is in `state`, and does your line find it there?",
+    "shape": "Where do your lines assume a number of coordinates? Whole tensors need no index.",
+    "fixed": "The constructor is given a value, and with another one you go the same way. Where do your lines use it?",
+    "handed on": "What does your constructor hand on to the `__init__` of `Optim`, and under which names?",
+    "once": "Which of your lines run at the first step, and which at all others? Look at how far they are indented.",
+    "nan": "Where do you divide, or take a root? What stands there at that step?",
+    "keys": "Which of them has the key that you ask for, and is it there at the first step?",
+    "name": "Is that name spelt as where you define it, and defined by then?",
+    "attribute": "Has such a thing that attribute? Look at how you spell it, and at what stands before the dot.",
+    "types": "Look at that line, and at the shapes and types of what stands in it.",
+    "recursion": "Which of your functions calls itself, or what calls it?",
+    "elsewhere": "The error comes from outside of your lines. What do you call there, and with what?",
+    "raises": "The message says what is wrong. What stands in that line when it happens?",
+    "debugger": "Take the call of the debugger out; to see a number, print it, and take that out again.",
+    "leaf": "Torch follows what is done to a parameter itself. Work on `p.data`, or within `torch.no_grad`.",
+    "none": "A parameter without a gradient stays where it is, and its `state` too. Where do your lines expect one?",
+    "closure": "`step` may get a closure, which computes the gradients. What does the `step` of `Optim` do with it?",
+    "zero": "What do your lines divide by there, and what do they take for a number that isn't given?",
+    "order": "In which order does `Optim` hand over the parameter, the state and the group?",
+    "alias": "What you keep in `state` must not change when the parameter moves. Whose tensor is it?",
+    "typed": "Your numbers have fewer digits from there on. Which of your lines makes them, and does it say a type?",
+    "still": "Some parameters move and others stay. Which of your lines chooses among them?",
+    "looks": "The same gradients move it differently from another start. Where do your lines use the parameter itself?",
+    "alone": "Every coordinate's step is too long by the same factor, and the factor changes. What does it?",
+    "itself": "Compare two steps that have the same settings. What in your lines changes from one to the next?",
+    "deaf": "It may have any value, and your steps stay the same. Where should it come in?",
+    "notime": "In the equation the correction fades as the steps are counted. What in your lines counts them?",
+    "p": "What shape has what your last line puts into the parameter?",
+}
+ERRORS = {
+    "NameError": "name", "UnboundLocalError": "name", "AttributeError": "attribute", "TypeError": "types",
+    "RuntimeError": "types", "IndexError": "types", "ValueError": "types", "RecursionError": "recursion",
+    "NotImplementedError": "types", "ZeroDivisionError": "nan", "OverflowError": "nan", "SystemExit": "died",
+    "Breakpoint": "debugger", "BdbQuit": "debugger",
+}  # fmt: skip
+"""Which hint an exception has."""
+
+REBOUND = "p rebound instead of updated in place"
+UNUSED = "buffer not used"
+FORGOTTEN = "state never stored"
+STILL = "counter never advances"
+NO_COUNTER = "the correction does not depend on t"
+ANEW = "buffer starts again at each step"
+KEPT = "p.grad kept, not copied"
+INSIDE = "lr inside the buffer"
+OTHER_RATE = (
+    "Where a scheduler changes `lr` it goes another way than the equation: your buffer holds steps of the old `lr`."
+)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The runs of a class that goes wrong, beside those of the equation.
+
+    Attributes:
+        about: how it is written.
+        pairs: the trials, and what it did in them.
+        right: the equation.
+        walks: the points of the equation in each trial.
+        departures: for each trial where the class leaves the equation, and by how much; None if it doesn't.
+        probe: changes one thing at a time; asked only if all else doesn't help.
+    """
+
+    about: Description
+    pairs: list[tuple[Trial, Run]]
+    right: Version
+    walks: list[Vector]
+    departures: list[tuple[int, float] | None]
+    probe: Callable[[], Probed]
+
+    @cached_property
+    def runs(self) -> list[Run]:
+        return [run for _, run in self.pairs]
+
+    @cached_property
+    def failing(self) -> list[int]:
+        """The numbers of the trials in which it goes wrong."""
+        both = zip(self.runs, self.departures, strict=True)
+        return [n for n, (run, departure) in enumerate(both) if run.fault or departure]
+
+    @cached_property
+    def probed(self) -> Probed:
+        return self.probe()
+
+    def kept(self, kind: str) -> bool:
+        return any(kind in run.state for run in self.runs)
+
+
+Named = tuple[str, str]
+"""A mistake's name, and the hint to it."""
+
+
+def judge(told: Told, right: Version, known: Iterable[Version], probe: Callable[[], Probed]) -> dict[str, Any]:
+    """What is to be said of the runs of a class: the fields of a verdict."""
+    pairs = told.pairs
+    faults = [run.fault for _, run in pairs]
+    for fault in faults:
+        if fault and fault.kind in ENDS:
+            return _says(ENDS[fault.kind], fault.told, HINTS[fault.kind])
+    for trial, run in pairs:
+        if run.gradient_changed:
+            found = f"With {trial}: after step {run.gradient_changed} `p.grad` is not what it was before."
+            # Who works on a gradient of an earlier step is found out only where that is the same tensor.
+            name, hint = (KEPT, HINTS["kept"]) if trial.reused else ("p.grad changed in place", HINTS["gradient"])
+            return _says(name, found, hint, run.gradient_changed)
+    walks = [points for points in right.walks([trial for trial, _ in pairs]) if points is not None]
+    departures = [departure_of(run.points, points) for (_, run), points in zip(pairs, walks, strict=True)]
+    counted = replace(right, counts_all=True)
+    for n, (trial, run) in enumerate(pairs):
+        # Where a parameter has no gradient, t may count its steps, or those of all parameters: both are done.
+        if trial.absent and departures[n] and departure_of(run.points, counted.walk(trial, {})) is None:
+            departures[n] = None
+    seen = Evidence(told.description, pairs, right, walks, departures, probe)
+    if not seen.failing:
+        exact = [(run, points) for (trial, run), points in zip(pairs, walks, strict=True) if not trial.absent]
+        largest = max(float(np.abs(run.points - points).max()) for run, points in exact)
+        steps = len(walks[0]) - 1
+        found = f"{len(pairs)} runs of {steps} steps or less follow the equation; "
+        found += f"the largest difference is {largest:.1g}"
+        single = sorted({name for run in seen.runs for name in run.single})
+        found += f", because your buffer `{single[0]}` is float32, of 7 digits." if single and largest > 1e-9 else "."
+        return {"passed": True, "found": found}
+    if all(pairs[n][0].decay != 1 and not faults[n] for n in seen.failing):
+        # The equation's lr is one number: what differs only where it changes, as a heavy ball does, is not wrong.
+        known = [*known]
+        named = by_known_mistakes(seen, known)
+        if named and named[0] == INSIDE:
+            steps = len(walks[0]) - 1
+            count = len(pairs) - len(seen.failing)
+            found = f"{count} runs of {steps} steps or less follow the equation, as long as lr stays."
+            return {"passed": True, "found": found, "note": OTHER_RATE}
+    n = seen.failing[0]
+    trial, fault, departure = pairs[n][0], faults[n], departures[n]
+    step, difference = departure or (None, None)
+    if departure:
+        by = f"by {difference:.2g}" if np.isfinite(departure[1]) else "and is no number any more"
+        found = f"With {trial}: step {step} is the first that differs from the equation, {by}."
+    else:
+        slip = signature_slip(told.description) if fault and fault.error == "TypeError" and not fault.where else None
+        if slip:
+            return _says(*slip)
+        found = f"With {trial}: {fault.told.removeprefix('Closure: ') if fault else ''}"
+    name, hint = name_of(seen, known)
+    return _says(name, found, hint, step, difference)
+
+
+def name_of(seen: Evidence, known: Iterable[Version]) -> Named:
+    """The name of the mistake that the runs of a class show, and the hint to it."""
+    return (
+        by_what_it_touches(seen)
+        or by_the_constructor(seen)
+        or by_known_mistakes(seen, known)
+        or by_what_it_keeps(seen)
+        or by_how_it_broke_off(seen)
+        or by_a_number(seen)
+        or by_probing(seen)
+        or by_known_mistakes(seen, mistakes.pairs(seen.right.rule))
+        or by_what_changes(seen)
+        or by_when_it_moves(seen)
+        or by_numbers(seen)
+    )
+
+
+def by_what_it_touches(seen: Evidence) -> Named | None:
+    """A parameter that never moves, a group that does, and a gradient that is kept."""
+    if all(len(run.points) > 1 and (np.array(run.points) == run.points[0]).all() for run in seen.runs):
+        if seen.about.empty:
+            return ENDS["stub"], HINTS["stub"]
+        return (REBOUND if seen.about.rebinds else "the parameter never moves"), HINTS["unmoved"]
+    if any(run.group_changed for run in seen.runs):
+        return "group changed in the step", HINTS["group"]
+    if all(seen.pairs[n][0].reused for n in seen.failing):
+        return KEPT, HINTS["kept"]
+    if any("p" in seen.runs[n].state for n in seen.failing):
+        return "p.data kept, not copied", HINTS["alias"]
+    for trial, run in seen.pairs:
+        moved = np.ptp(np.array(run.points), axis=0) > 0
+        still = [not moved[part].any() for part in trial.parts]
+        if any(still) and not all(still) and not run.fault and np.isfinite(run.points).all():
+            return "some parameters never move", HINTS["still"]
+    return None
+
+
+def by_the_constructor(seen: Evidence) -> Named | None:
+    """A constructor that hands on something else, if with that the class follows the equation."""
+    asked = [trial.hypers[0] for trial, _ in seen.pairs]
+    held = [{**hyper, **(run.groups or [{}])[0]} for hyper, run in zip(asked, seen.runs, strict=True)]
+    names = [name for name in asked[0] if any(got[name] != hyper[name] for got, hyper in zip(held, asked, strict=True))]
+    if not names:
+        return None
+    trials = [
+        replace(trial, hypers=tuple({**hyper, **own} for hyper, own in zip(trial.hypers, run.groups, strict=True)))
+        for trial, run in seen.pairs
+        if len(run.groups) == len(trial.hypers)
+    ]
+    if len(trials) < len(seen.pairs) or not _fits(seen.right, seen, trials):
+        return None
+    one = names[0]
+    others = [o for o in asked[0] if o != one and all(h[one] == a[o] for h, a in zip(held, asked, strict=True))]
+    if others and all(h[others[0]] == a[one] for h, a in zip(held, asked, strict=True)):
+        what = f"{one} and {others[0]} swapped"
+    elif others:
+        what = f"{others[0]} in the place of {one}"
+    else:
+        what = f"{one} is a fixed number" if len({h[one] for h in held}) == 1 else f"{one} changed"
+    return f"{what} in the constructor", HINTS["handed on"]
+
+
+def by_known_mistakes(seen: Evidence, known: Iterable[Version]) -> Named | None:
+    """The first mistake of a list that walks as the class does."""
+    if not any(seen.departures):
+        return None
+    trials = [trial for trial, _ in seen.pairs]
+    fitting = (version for version in known if _fits(version, seen, trials))
+    first = next(fitting, None)
+    if first is None:
+        return None
+    if first.name == STILL:
+        return by_the_counter(seen, first.hint)
+    if STILL in first.name and not any(count <= 1 for count in seen.runs[0].counts):
+        return first.name.replace(STILL, NO_COUNTER), first.hint.replace(mistakes.HINTS[STILL], HINTS["notime"])
+    if first.name not in (UNUSED, FORGOTTEN):
+        return first.name, first.hint
+    # Who keeps nothing, who starts again, and who keeps a buffer and doesn't use it, may walk the same way.
+    ways = {version.name: version.hint for version in (first, *fitting)}
+    right = _buffers(seen.right, trials[0])
+    if FORGOTTEN in ways and not seen.kept("tensor"):
+        return FORGOTTEN, ways[FORGOTTEN]
+    used = any(
+        kept.shape == b.shape and np.allclose(kept, b, rtol=1e-4) for kept in seen.runs[0].buffers for b in right
+    )
+    if FORGOTTEN in ways and not (used and UNUSED in ways):
+        return ANEW, HINTS["anew"]
+    return first.name, first.hint
+
+
+def by_the_counter(seen: Evidence, hint: str) -> Named:
+    """A correction that is the same at each step: for three reasons, which the state tells apart."""
+    run, trial = seen.runs[0], seen.pairs[0][0]
+    if any(count <= 1 for count in run.counts):
+        return STILL, hint
+    right = [*_buffers(seen.right, trial)]
+    if run.buffers and not any(np.allclose(own, b, rtol=1e-3) for own in run.buffers for b in right):
+        names = "one minus decay forgotten", "bias correction forgotten"
+        return ", and ".join(names), " ".join(mistakes.HINTS[name] for name in names)
+    return NO_COUNTER, HINTS["notime"]
+
+
+def by_what_it_keeps(seen: Evidence) -> Named | None:
+    """State that is one number, one tensor twice, or the gradient itself."""
+    fault = seen.runs[seen.failing[0]].fault
+    if (seen.kept("number") and not seen.kept("tensor")) or (fault and "Scalar" in fault.text):
+        return "python float state", HINTS["number"]
+    if seen.kept("twice") and any(seen.departures):
+        return "one tensor under two names", HINTS["twice"]
+    paths = {trial.reused: run.points for trial, run in seen.pairs if trial.reused or trial is seen.pairs[0][0]}
+    if seen.kept("p.grad") and len(paths) == 2 and not np.array_equal(paths[False], paths[True]):
+        return KEPT, HINTS["kept"]
+    return None
+
+
+def by_how_it_broke_off(seen: Evidence) -> Named | None:
+    """Trials that it doesn't come through, and those in which alone it goes wrong."""
+    first = seen.failing[0]
+    fault = seen.runs[first].fault
+    if seen.failing == [len(seen.pairs) - 1]:
+        return "works only for one shape", HINTS["shape"]
+    trials = [seen.pairs[n][0] for n in seen.failing]
+    if fault and not seen.departures[first]:
+        if fault.kind == "shape":
+            return "p has another shape", HINTS["p"]
+        if fault.kind == "type":
+            return f"p becomes {fault.text.rpartition(' ')[2]}", HINTS["typed"]
+        takes = seen.about.methods.get("my_step", [])[1:]
+        if sorted(takes) == ["group", "p", "state"] and takes != ["p", "state", "group"]:
+            return "arguments of my_step exchanged", HINTS["order"]
+        if fault.error in ("Breakpoint", "BdbQuit"):
+            return "a breakpoint is left in", HINTS["debugger"]
+        if "a leaf Variable that requires grad" in fault.text:
+            return "p changed without no_grad", HINTS["leaf"]
+    if fault and all(trial.absent or trial.closure for trial in trials):
+        if trials[0].absent:
+            return "fails where p has no gradient", HINTS["none"]
+        takes_none = fault.error == "TypeError" and "argument" in fault.text
+        return ("step takes no closure" if takes_none else "the closure is not used"), HINTS["closure"]
+    if all(trial.absent for trial in trials):
+        return "goes wrong where p has no gradient", HINTS["none"]
+    zero = {name for trial in trials for name, value in trial.hypers[0].items() if name in DECAYS and value == 0}
+    if zero and all(any(trial.hypers[0].get(name) == 0 for name in zero) for trial in trials):
+        return f"goes wrong where {' or '.join(sorted(zero))} is 0", HINTS["zero"]
+    if fault and not seen.departures[first]:
+        shapes = seen.probed.shapes.values() if ERRORS.get(fault.error) == "types" and fault.where else ()
+        if any(shapes) and not all(shapes):
+            return "works only for one shape", HINTS["shape"]
+        return fault.error, error_hint(fault)
+    if all(seen.pairs[n][0].decay != 1 for n in seen.failing):
+        return "lr is not followed when it changes", HINTS["rate"]
+    return None
+
+
+def by_a_number(seen: Evidence) -> Named | None:
+    """A known mistake with a number in it, if there is a number with which the class follows it."""
+    if not any(seen.departures) or seen.runs[0].fault:
+        return None
+    trials = [trial for trial, _ in seen.pairs]
+    short = replace(trials[0], steps=8)
+    ours = np.array(seen.runs[0].points[:9])
+    if not np.isfinite(ours).all():
+        return None
+    for family in mistakes.families(seen.right.rule):
+
+        def off(c: float, family: mistakes.Family = family) -> float:
+            return _distance(family.version(c).walk(short, {}), ours)
+
+        value = _best(off, family.low, family.high)
+        for one in (float(f"{value:.2g}"), float(f"{value:.3g}"), value):
+            if _fits(family.version(one), seen, trials):
+                return family.name, family.hint
+    return None
+
+
+def by_when_it_moves(seen: Evidence) -> Named | None:
+    """A first step that is treated unlike all others."""
+    moves = (np.diff(np.array(seen.runs[seen.failing[0]].points), axis=0) != 0).any(axis=1)
+    if moves[0] and not moves[1:].any():
+        return "only the first step moves", HINTS["once"]
+    if not moves[0] and moves[1:].all():
+        return "the first step does not move", HINTS["once"]
+    return None
+
+
+def by_probing(seen: Evidence) -> Named | None:
+    """What its steps depend on, and shouldn't."""
+    if seen.probed.mixes:
+        return "coordinates are mixed", HINTS["mixed"]
+    if seen.probed.looks_at_w:
+        return "the step depends on w", HINTS["looks"]
+    return None
+
+
+def by_what_changes(seen: Evidence) -> Named | None:
+    """A setting that has no effect, and one that changes from step to step."""
+    own, walks = [np.array(run.points) for run in seen.runs], seen.walks
+    whole = [n for n, run in enumerate(seen.runs) if not run.fault and seen.pairs[n][0].decay == 1]
+    plain = [n for n in whole if len(seen.pairs[n][0].shapes) == 1 and seen.pairs[n][0].steps == len(walks[0]) - 1]
+    if plain and not np.isfinite(own[plain[0]]).all():
+        return None
+    factors = [factor for n in plain if (factor := _factors(own[n], walks[n])) is not None]
+    if factors and len(factors) == len(plain):
+        alike = all(np.allclose(factor, factors[0], rtol=1e-4) for factor in factors)
+        varies = any(np.ptp(factor) > 1e-4 * np.abs(factor).max() for factor in factors)
+        if varies:
+            return ("lr changes by itself", HINTS["itself"]) if alike else ("steps scaled by a factor", HINTS["alone"])
+        if alike:
+            said = f"Each of your steps is {factors[0][0]:.3g} times as long as it should be."
+            return "steps of the wrong length", said
+    if plain:
+        for name in seen.right.rule.hyper:
+            if name in DECAYS and _follows(seen, plain[0], name):
+                return f"{name} changes by itself", HINTS["itself"]
+    if seen.probed.deaf:
+        return f"{seen.probed.deaf[0]} has no effect", HINTS["deaf"]
+    return None
+
+
+def by_numbers(seen: Evidence) -> Named:
+    """What the numbers show, if nothing else does."""
+    n = seen.failing[0]
+    trial, points, walk = seen.pairs[n][0], np.array(seen.runs[n].points), seen.walks[n]
+    step, difference = seen.departures[n] or (1, 0.0)
+    if not np.isfinite(difference):
+        return "not a number", HINTS["nan"]
+    ours, theirs = points[step] - points[step - 1], walk[step] - walk[step - 1]
+    i = int(np.argmax(np.abs(ours - theirs) / (np.abs(theirs) + 1e-300)))
+    digits = next(d for d in range(3, 18) if f"{ours[i]:.{d}g}" != f"{theirs[i]:.{d}g}" or d == 17)
+    gradient, should, does = (
+        f"{x:.{d}g}".replace("e+", "e")
+        for x, d in ((trial.gradients[step - 1][i], 3), (theirs[i], digits), (ours[i], digits))
+    )
+    before = "" if step == 1 else f"Up to step {step - 1} all is right. So look at what you carry to the next. "
+    by_hand = f"Work out step {step} of one coordinate by hand: with the gradient {gradient}"
+    name = f"{'the first step is' if step == 1 else f'from step {step} on the steps are'} not the equation's"
+    return name, f"{before}{by_hand} the equation moves it by {should}, and your lines by {does}."
+
+
+def signature_slip(about: Description) -> tuple[str, str, str] | None:
+    """A method that doesn't take what it is given: the mistake, the sentence, and the hint."""
+    for method, wanted in (("__init__", "self, params"), ("my_step", "self, p, state, group")):
+        takes = about.methods.get(method)
+        if takes is None or (takes[:1] == ["self"] and (method == "__init__" or len(takes) == 4)):
+            continue
+        lacks = takes[:1] == wanted.split(", ")[1:2] or len(takes) == len(wanted.split(", ")) - 1
+        if method == "__init__" and not lacks:
+            continue
+        mistake = f"{method} lacks self" if lacks and "self" not in takes else f"{method} takes other arguments"
+        more = ", and the hyper-parameters" if method == "__init__" else ""
+        found = f"`{method}` must take {wanted}{more}. Yours takes {', '.join(takes) or 'nothing'}."
+        return mistake, found, f"Look at the line that begins with `def {method}`."
+    return None
+
+
+def error_hint(fault: Fault) -> str:
+    """A question for an exception."""
+    if fault.error == "KeyError" and fault.held:
+        return f"At that moment {fault.held}. {HINTS['keys']}"
+    if fault.error == "AttributeError" and not fault.where:
+        return HINTS["handed on"]
+    if not fault.where and fault.error != "RecursionError":
+        return HINTS["elsewhere"]
+    return HINTS[ERRORS.get(fault.error, "raises")]
+
+
+# --- numbers -------------------------------------------------------------------------------------------------------
+
+
+def _buffers(right: Version, trial: Trial) -> Iterator[Vector]:
+    """What the equation keeps of the first parameter at the end of a trial."""
+    part = trial.parts[0]
+    state = right.rule.start(trial.start[part])
+    for step, gradient in enumerate(trial.gradients):
+        state = right.rule.step(state, gradient[part], right.hyper(trial, 0, step))
+    yield from (value for name, value in state.items() if name not in ("w", "t"))
+
+
+def _fits(version: Version, seen: Evidence, trials: list[Trial]) -> bool:
+    """Whether a class walks as a version does, in all trials that both come through."""
+    compared = False
+    for run, departure, trial, points in zip(seen.runs, seen.departures, trials, version.walks(trials), strict=True):
+        # Who keeps p.grad as well may yet be told what else is wrong.
+        if points is not None and not run.fault and not trial.reused:
+            if departure_of(run.points, points):
+                return False
+            compared |= departure is not None
+    return compared
+
+
+def departure_of(ours: Sequence[Vector], theirs: Vector) -> tuple[int, float] | None:
+    """The first step at which two runs part, and by how much; as a part of the way that the second has gone."""
+    a, b = np.array(ours), theirs[: len(ours)]
+    with np.errstate(all="ignore"):
+        gone = np.maximum.accumulate(np.where(np.isfinite(b), np.abs(b - b[0]), 0.0))
+        off = np.abs(a - b)
+        near = (off <= TOLERANCE * gone + 1e-13 * (1 + np.abs(b))) & np.isfinite(b)
+        near |= ~(np.isfinite(a) | np.isfinite(b))
+    apart = np.nonzero(~near.all(axis=1))[0]
+    if not len(apart):
+        return None
+    step = int(apart[0])
+    return step, float(np.where(near[step], 0, np.where(np.isfinite(off[step]), off[step], np.inf)).max())
+
+
+def _factors(ours: Vector, theirs: Vector) -> Vector | None:
+    """For each step the number by which it is too long, if that is one number for all coordinates."""
+    a, b = np.diff(ours, axis=0), np.diff(theirs[: len(ours)], axis=0)
+    factors: Vector = np.sum(a * b, axis=1) / np.sum(b * b, axis=1)
+    # As near as the points can tell, which are rounded.
+    near = np.abs(a - factors[:, None] * b) <= 1e-4 * np.abs(factors[:, None] * b) + 1e-13
+    return factors if len(a) and near.all() else None
+
+
+def _follows(seen: Evidence, n: int, name: str) -> bool:
+    """Whether a class follows the equation with a value of a decay that is another one at each step."""
+    trial, run, rule = seen.pairs[n][0], seen.runs[n], seen.right.rule
+    state, values = rule.start(trial.start), []
+    for step, gradient in enumerate(trial.gradients[:12]):
+        hyper = seen.right.hyper(trial, 0, step)
+
+        def off(
+            c: float, state: Any = state, gradient: Vector = gradient, hyper: Any = hyper, step: int = step
+        ) -> float:
+            return _distance(
+                np.array([state["w"], rule.step(state, gradient, {**hyper, name: c})["w"]]),
+                np.array(run.points[step : step + 2]),
+            )
+
+        own = float(hyper[name])
+        value = own if off(own) < 1e-6 else _best(off, 1e-9, 1.0)
+        if off(value) > 1e-6:
+            return False
+        values.append(value)
+        state = rule.step(state, gradient, {**hyper, name: value})
+    return float(np.ptp(values)) > 1e-3
+
+
+def _distance(ours: Vector, theirs: Vector) -> float:
+    """How far apart two runs are, as a part of the way that each coordinate goes."""
+    with np.errstate(all="ignore"):
+        off = np.abs(ours - theirs).max(axis=0) / (np.ptp(theirs, axis=0) + 1e-12)
+    return float(off.sum()) if np.isfinite(off).all() else math.inf
+
+
+def _best(off: Callable[[float], float], low: float, high: float) -> float:
+    """The number between two at which a distance is smallest: tried at many, then narrowed down around the best."""
+    tried = sorted({*np.geomspace(low, high, 60), *np.linspace(max(low, high / 50), high * (1 - 1e-9), 50)})
+    nearest = int(np.argmin([off(float(c)) for c in tried]))
+    left, right = float(tried[max(nearest - 1, 0)]), float(tried[min(nearest + 1, len(tried) - 1)])
+    for _ in range(60):
+        one, other = left + 0.382 * (right - left), right - 0.382 * (right - left)
+        left, right = (left, other) if off(one) <= off(other) else (one, right)
+    return (left + right) / 2
+
+
+def _says(
+    mistake: str, found: str, hint: str, step: int | None = None, difference: float | None = None
+) -> dict[str, Any]:
+    fields = dict(mistake=mistake, found=found, hint=hint, step=step, difference=difference)
+    return {"passed": False, **fields}

@@ -1,0 +1,554 @@
+"""The mistakes that are made with an update rule, each as a run of its own, made by rewriting the compiled rule.
+
+Nothing here knows a method: what can be mistaken is found in the rule's expressions, so a new one has its mistakes at
+once. A mistake is named where a class walks the same way as it.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import sympy
+
+from optim_code.equations.compiler import UpdateRule, Vector
+from optim_code.equations.rewriting import Version, extended
+from optim_code.marking.trials import DECAYS
+
+HINTS = {
+    "step uphill": "The gradient points to where the cost grows. Which way do you go?",
+    "lr forgotten": "Which number sets how long the step is, and does your step use it?",
+    "lr used twice": "Follow `lr` through your lines: how often does it come into one step?",
+    "lr inside the buffer": "When `lr` changes, what becomes of the gradients that are in the buffer by then?",
+    "lr of the first step kept": "A scheduler changes `lr` between two steps. When do your lines read it?",
+    "eps inside the root": "Look at the denominator in the equation: is `eps` there when the root is taken?",
+    "eps forgotten": "What does the equation divide by? Compare it with yours, term by term.",
+    "eps added before the correction": "Which comes first in the equation: the correction of the mean, or `eps`?",
+    "bias correction forgotten": "Means that start at zero are too small at first. Where is that corrected?",
+    "hat forgotten on one of two": "Which symbols of the last line have a hat in the equation, and which in your step?",
+    "corrected mean stored": "The recursion goes on with the plain mean. What do you carry to the next step?",
+    "one minus, then the power": "Read the correction again: is the power taken before or after the subtraction?",
+    "counter off by one": "What is t at the first step, in the equation and in your class?",
+    "counter never advances": "Look at your counter after three steps. What should it be?",
+    "counter advances twice": "Look at your counter after three steps. What should it be?",
+    "decay and one minus decay swapped": "In the equation, which of the two weighs the past, and which the gradient?",
+    "wrong sign of decay": "Look at the signs in the line that updates the buffer, one by one.",
+    "wrong sign": "Compare the signs with those of the equation, one by one.",
+    "decay forgotten": "How much of the old buffer does the equation keep?",
+    "extra one minus decay": "With what weight does the new gradient enter the buffer in the equation?",
+    "one minus decay forgotten": "With what weight does the new gradient enter the buffer in the equation?",
+    "square forgotten": "The equation has a power that your line hasn't.",
+    "root forgotten": "The equation takes a root on the way from the buffer to the step. Do you?",
+    "buffer never updated": "Look at what you keep after two steps. Does the line that changes it change the tensor?",
+    "Nesterov's step": "Which velocity does the equation's last line use, and what does yours make of it first?",
+    "buffer updated twice": "How often does one gradient enter the buffer on the way to the step?",
+    "bias correction that the equation hasn't": "Which symbols of the equation have a hat? Which of yours?",
+    "buffer overwritten on the way to the step": "What is in the buffer after the step: what the equation keeps?",
+    "root before the correction": "Under which root does the correction stand in the equation?",
+    "a product for a power": "Compare the exponents in the equation with what your line does with two numbers.",
+    "multiplied instead of divided": "What stands below the bar of a fraction? Follow it through your lines.",
+    "eps as a floor": "What is done with `eps` in the denominator of the equation?",
+    "the sign of the gradient": "Is a steep slope treated like a gentle one in the equation?",
+    "the size of the gradient": "A gradient has a sign. Does it survive in your lines as it does in the equation?",
+    "parentheses in the wrong place": "Python divides and multiplies first, then adds. How far does yours reach?",
+    "gradient missing from the step": "What stands in the numerator of the equation's last line?",
+    "division forgotten": "What does the last line of the equation divide by?",
+    "buffer not used": "Which of the symbols that your lines compute does the step use, and which the equation's?",
+    "buffer used before its update": "Compare the indices in the equation: is the old or the new buffer used?",
+    "first gradient copied instead of zeros": "What is in the buffers before the first step, by the section's text?",
+    "buffer begins at one": "What is in the buffers before the first step, by the section's text?",
+    "state never stored": "What is in `state` when the step is done? Only that is still there at the next one.",
+    "state shared between parameters": "Each parameter has a `state` of its own. Where do you keep what you remember?",
+    "hyper-parameters not read from the group": "Two groups may have different values. Where do you read yours?",
+}
+TOO = "the gradient is weighed by"
+HINTS |= {
+    "weighed too": "In the equation, how far does the decay reach? Is the gradient within its parentheses?",
+    "centred mean square": "How many buffers has the equation? Is anything taken from the mean of the squares?",
+    "AMSGrad's largest mean": "Can the denominator of the equation become smaller again? Can yours?",
+    "AdaBelief's mean": "The square of what does the equation take: of the gradient, or of a difference?",
+    "AdaMax's largest gradient": "Is the denominator of the equation a mean, or the largest of several?",
+    "NAdam's look ahead": "How often does the gradient of this step come into the equation's last line?",
+    "Adadelta's step": "How many buffers has the equation? Which number sets how long its step is?",
+    "the sign of the buffer": "Is a long velocity treated like a short one in the equation?",
+    "the gradient of the step before": "Which gradient does the equation use at step t, and which do your lines?",
+    "gradients are added up": "How long does one gradient matter in the equation, and how long in your lines?",
+    "the gradient is clipped": "Does the equation treat a steep slope differently? Which of your lines does?",
+    "p set to the step": "What becomes of the old parameter in the equation, and what in your last line?",
+    "dampening": "With what weight does the new gradient enter the buffer, at the first step and later?",
+    "weight decay in the gradient": "Where does w stand on the right-hand side of the equation? Where in your lines?",
+    "weight decay beside the step": "Where does w stand on the right-hand side of the equation? Where in your lines?",
+}
+LETTERS = "Go through the symbols of the equation: does each stand where yours stands?"
+
+
+Lines = dict[str, sympy.Expr]
+Wrong = Iterator[tuple[str, Lines]]
+"""Names of mistakes, each with the lines of the rule as they are then."""
+
+
+def mistakes(rule: UpdateRule) -> Iterator[Version]:
+    """All that can be mistaken in a rule, the likelier first where two walk the same way."""
+    in_lines = (in_the_step, in_the_hats, in_the_buffers, in_the_way, in_signs, in_the_letters, in_the_tree)
+    right = dict(rule.lines)
+    for name, lines in itertools.chain.from_iterable(find(rule) for find in in_lines):
+        changed = any(right[one] != line for one, line in lines.items())
+        if changed and not any(line.has(sympy.zoo, sympy.nan) for line in lines.values()):
+            hint = HINTS["weighed too"] if name.startswith(TOO) else HINTS.get(name, LETTERS)
+            yield Version(rule.rewritten(lines), name, hint)
+    yield from in_the_state(rule)
+    yield from in_the_hyper_parameters(rule)
+    yield from other_methods(rule)
+
+
+COMMON = (
+    "step uphill", "lr forgotten", "eps inside the root", "eps forgotten", "eps added before the correction",
+    "bias correction forgotten", "hat forgotten on one of two", "corrected mean stored", "one minus, then the power",
+    "counter off by one", "counter never advances", "decay and one minus decay swapped", "decay forgotten",
+    "extra one minus decay", "one minus decay forgotten", "square forgotten", "root forgotten", "Nesterov's step",
+    "bias correction that the equation hasn't",
+)  # fmt: skip
+"""Mistakes that come in pairs often enough to be looked for."""
+
+
+def pairs(rule: UpdateRule) -> Iterator[Version]:
+    """Two common mistakes at once, and one of them in a buffer that begins with the first gradient."""
+    done = set()
+    for one, lines in common(rule):
+        changed = rule.rewritten(lines)
+        for maker in (lambda g, w: g, lambda g, w: g * g):
+            copied = "first gradient copied instead of zeros"
+            begin = dict.fromkeys(buffers(rule), maker)
+            yield Version(changed, f"{one}, and {copied}", f"{HINTS[one]} {HINTS[copied]}", begin=begin)
+        for two, more in common(changed):
+            both = changed.rewritten(more)
+            if one != two and both.lines not in done:
+                done.add(both.lines)
+                yield Version(both, f"{one}, and {two}", f"{HINTS[one]} {HINTS[two]}")
+
+
+def common(rule: UpdateRule) -> Iterator[tuple[str, Lines]]:
+    """The common mistakes in the lines of a rule, each of them once everywhere that it can be."""
+    right, seen = dict(rule.lines), set()
+    for find in (in_the_step, in_the_hats, in_the_buffers, in_the_way):
+        for name, lines in find(rule):
+            key = name, sum(name.count(word) for word in ("one of two", "counter")) and str(lines)
+            fine = not any(line.has(sympy.zoo, sympy.nan) for line in lines.values())
+            if name in COMMON and key not in seen and fine and any(right[one] != other for one, other in lines.items()):
+                seen.add(key)
+                yield name, lines
+
+
+@dataclass(frozen=True)
+class Family:
+    """A mistake with a number in it that nobody knows: how the rule goes for each value of it.
+
+    Attributes:
+        name: the mistake.
+        hint: a question that leads to it.
+        low: the smallest value that is tried.
+        high: the largest.
+        version: the rule with a value.
+    """
+
+    name: str
+    hint: str
+    low: float
+    high: float
+    version: Callable[[float], Version]
+
+
+def families(rule: UpdateRule) -> Iterator[Family]:
+    """Mistakes with an unknown number: a hyper-parameter that is fixed, weight decay, dampening, clipping."""
+    for name in rule.hyper:
+        high = 1.0 if name in DECAYS else 10.0
+        fixed = (
+            "The constructor is given a value, and with another one you go the same way. Where do your lines use it?"
+        )
+
+        def constant(value: float, name: str = name) -> Version:
+            return Version(rule, constants={name: value})
+
+        yield Family(f"{name} is a fixed number", fixed, 1e-12, high, constant)
+    c, w, g = symbol("c"), symbol("w"), symbol("g")
+    decayed = {name: right.xreplace({g: g + c * w}) for name, right in rule.lines}
+    step = dict(rule.lines)["w_new"]
+    own: list[tuple[str, Lines, Callable[[Vector, Vector], Vector] | None]] = [
+        ("weight decay in the gradient", decayed, None),
+        ("weight decay beside the step", {"w_new": step - symbol("lr") * c * w}, None),
+        ("weight decay beside the step", {"w_new": step - c * w}, None),
+        ("weight decay beside the step", {"w_new": step * (1 - symbol("lr") * c)}, None),
+        ("weight decay beside the step", {"w_new": step * (1 - c)}, None),
+        ("the gradient is clipped", replaced(rule, {g: (abs(g + c) - abs(g - c)) / 2}), None),
+    ]
+    for old in buffers(rule):
+        line = dict(rule.lines)[f"{old}_new"]
+        past = line.coeff(symbol(old)) * symbol(old)
+        if not (line - past - g).free_symbols:
+            own.append(("dampening", {f"{old}_new": past + c * g}, lambda g, w: g))
+    for name, lines, begin in own:
+        changed = extended(rule, lines, hyper=("c",))
+
+        def version(value: float, changed: UpdateRule = changed, begin: Any = begin) -> Version:
+            # Torch's dampening takes the first gradient whole.
+            return Version(changed, constants={"c": value}, firsts=dict.fromkeys(buffers(rule), begin) if begin else {})
+
+        yield Family(name, HINTS[name], 1e-8, 10.0, version)
+
+
+def other_methods(rule: UpdateRule) -> Iterator[Version]:
+    """Methods that have a name of their own, as far as they are near to the rule."""
+    lines, g, w, lr, t = dict(rule.lines), symbol("g"), symbol("w"), symbol("lr"), symbol("t")
+    eps, u, u_new = symbol("eps"), symbol("u"), symbol("u_new")
+    step = lines["w_new"]
+    hats = {str(mean): name for name, right in rule.lines for mean in right.free_symbols if not name.endswith("_new")
+            and str(mean).endswith("_new")}  # fmt: skip
+
+    def named(name: str, lines: Lines, extra: dict[str, tuple[str, sympy.Expr]] | None = None) -> Version:
+        return Version(extended(rule, lines, extra), name, HINTS[name])
+
+    for old in buffers(rule):
+        new, line = symbol(f"{old}_new"), lines[f"{old}_new"]
+        used = symbol(hats.get(str(new), str(new)))
+        own = f"{old}_new"
+        decays = sorted(line.coeff(symbol(old)).free_symbols, key=str)
+        present = sympy.expand(line - line.coeff(symbol(old)) * symbol(old))
+        if present.has(g**2):
+            for name in {hats.get(own, own), own}:
+                largest = larger(u, symbol(name))
+                there = {key: right.xreplace({symbol(name): u_new}) for key, right in rule.lines if key != own}
+                yield named("AMSGrad's largest mean", there, {"u": (name, largest)})
+            for decay in decays:
+                mean = {"u": (own, decay * u + (1 - decay) * g)}
+                centred = {key: right.xreplace({new: new - u_new**2}) for key, right in rule.lines if key != own}
+                yield named("centred mean square", centred, mean)
+                for size in (abs(g), abs(g) + eps):
+                    for bottom in (new + eps, new):
+                        root = {sympy.sqrt(used): new} if bottom != new else {sympy.sqrt(used) + eps: new}
+                        changed = {own: larger(decay * symbol(old), size), "w_new": step.xreplace(root)}
+                        yield named("AdaMax's largest gradient", changed)
+                for other in (mean_of for mean_of in buffers(rule) if mean_of != old):
+                    for before in (symbol(f"{other}_new"), symbol(other)):
+                        for more in (sympy.Integer(0), eps):
+                            yield named("AdaBelief's mean", {own: line.xreplace({g**2: (g - before) ** 2}) + more})
+                if eps in step.free_symbols and len(buffers(rule)) == 1:
+                    root = sympy.sqrt(u + eps) / sympy.sqrt(new + eps)
+                    other_root = (sympy.sqrt(u) + eps) / (sympy.sqrt(new) + eps)
+                    for ratio in (root, other_root):
+                        kept = {"u": (own, decay * u + (1 - decay) * (g * ratio) ** 2)}
+                        yield named("Adadelta's step", {"w_new": w - lr * g * ratio}, kept)
+                        yield named("Adadelta's step", {"w_new": w - g * ratio}, kept)
+        elif present.has(g):
+            for decay in decays if used != new else ():
+                now = (1 - decay) * g / (1 - decay**t)
+                for ahead in (decay * used, decay * new / (1 - decay ** (t + 1))):
+                    yield named("NAdam's look ahead", {"w_new": step.xreplace({used: ahead + now})})
+            yield named("the sign of the buffer", {"w_new": w - lr * sympy.sign(new)})
+            if used == new:
+                nesterov = rule.rewritten({"w_new": step.xreplace({new: line.xreplace({symbol(old): new})})})
+                past = line.coeff(symbol(old)) * symbol(old)
+                inside = {own: past + lr * (line - past), "w_new": nesterov.lines[-1][1]}
+                ahead = past.xreplace({symbol(old): new}) + lr * (line - past)
+                yield Version(
+                    rule.rewritten({**inside, "w_new": w - ahead}), "Nesterov's step", HINTS["Nesterov's step"]
+                )
+    yield named("the gradient of the step before", replaced(rule, {g: u}), {"u": ("w_new", g)})
+    yield named("gradients are added up", replaced(rule, {g: u_new}), {"u": ("", u + g)})
+    yield named("p set to the step", {"w_new": step - w})
+    yield named("p set to the step", {"w_new": w - step})
+    every = {symbol(f"{old}_new"): symbol(old) for old in buffers(rule)}
+    if len(every) > 1:
+        name = "buffer used before its update"
+        early = {key: right.xreplace(every) for key, right in rule.lines if not key.endswith("_new") or key == "w_new"}
+        yield named(name, early)
+        yield named(name, {key: right.xreplace({t: larger(t - 1, sympy.Integer(1))}) for key, right in early.items()})
+
+
+def in_the_step(rule: UpdateRule) -> Wrong:
+    """What goes wrong in the last line, and around epsilon."""
+    (step,) = (right for name, right in rule.lines if name == "w_new")
+    yield "step uphill", {"w_new": 2 * symbol("w") - step}
+    yield "lr forgotten", replaced(rule, {symbol("lr"): sympy.Integer(1)})
+    yield "lr used twice", replaced(rule, {symbol("lr"): symbol("lr") ** 2})
+    for wrong in rate_inside(rule):
+        yield "lr inside the buffer", wrong
+        yield "lr used twice", {name: right for name, right in wrong.items() if name != "w_new"}
+    for name, change in (
+        ("eps inside the root", eps_inside),
+        ("eps forgotten", lambda node: node - symbol("eps") if symbol("eps") in node.args else None),
+        ("eps added before the correction", lambda node: eps_early(rule, node)),
+    ):
+        yield from ((name, wrong) for wrong in each(rule, change, "eps"))
+    top, bottom = sympy.fraction(sympy.together(step - symbol("w")))
+    for s in sorted(step.free_symbols - {symbol(name) for name in ("w", "t", *rule.hyper)}, key=str):
+        used_above = top.has(s)
+        name = "gradient missing from the step" if used_above else "division forgotten"
+        yield name, {"w_new": step.xreplace({s: sympy.Integer(1)})}
+        if used_above and s != symbol("g"):
+            yield "buffer not used", {"w_new": step.xreplace({s: symbol("g")})}
+    if bottom.free_symbols:
+        yield "division forgotten", {"w_new": symbol("w") + top}
+    for old in buffers(rule):
+        for wrong in each(rule, instead(symbol(f"{old}_new"), symbol(old))):
+            yield "buffer used before its update", wrong
+
+
+def in_the_hats(rule: UpdateRule) -> Wrong:
+    """What goes wrong with corrected means, and with the power of t in them."""
+    lines = dict(rule.lines)
+    hats = [name for name in lines if not name.endswith("_new")]
+    for some in subsets(hats):
+        plain = {hat: next(s for s in lines[hat].free_symbols if str(s).endswith("_new")) for hat in some}
+        lost = {symbol(hat): mean for hat, mean in plain.items()}
+        name = "bias correction forgotten" if len(some) == len(hats) else "hat forgotten on one of two"
+        yield name, {"w_new": lines["w_new"].xreplace(lost)}
+        stored = {str(mean): lines[hat].xreplace({mean: lines[str(mean)]}) for hat, mean in plain.items()}
+        yield "corrected mean stored", {**stored, **plain}
+    for wrong in each(rule, one_minus_then_power):
+        yield "one minus, then the power", wrong
+    t = symbol("t")
+    for name, other in (
+        ("counter off by one", t + 1),
+        ("counter off by one", t - 1),
+        ("counter off by one", larger(t - 1, sympy.Integer(1))),
+        ("counter never advances", sympy.Integer(1)),
+        ("counter advances twice", 2 * t),
+        ("counter advances twice", 2 * t - 1),
+    ):
+        for wrong in each(rule, instead(t, other)):
+            yield name, wrong
+
+
+def in_the_buffers(rule: UpdateRule) -> Wrong:
+    """What goes wrong in the lines of the buffers: decays, squares and roots."""
+    lines = dict(rule.lines)
+    changed: dict[str, dict[str, sympy.Expr]] = {}
+    for old in buffers(rule):
+        line = lines[f"{old}_new"]
+        past = line.coeff(symbol(old)) * symbol(old)
+        present = sympy.expand(line - past)
+        for decay in past.free_symbols - {symbol(old)}:
+            weight = 1 - decay
+            share = sympy.cancel(present / weight)
+            weighed = not sympy.denom(share).has(decay)
+            for name, other in (
+                ("decay and one minus decay swapped", line.xreplace({decay: weight})),
+                ("decay forgotten", symbol(old) + line - past),
+                ("decay forgotten", symbol(old) + (share if weighed else present)),
+                ("one minus decay forgotten", past + share) if weighed else
+                ("extra one minus decay", past + weight * present),
+                (f"the gradient is weighed by {decay} too", past + decay * present),
+            ):  # fmt: skip
+                changed.setdefault(name, {})[f"{old}_new"] = other
+    for name, others in changed.items():
+        for some in subsets(list(others)):
+            yield name, {line: others[line] for line in some}
+    for power, name in ((2, "square forgotten"), (sympy.Rational(1, 2), "root forgotten")):
+        powers = {node for _, right in rule.lines for node in right.atoms(sympy.Pow) if node.exp == power}
+        for node in sorted(powers, key=str):
+            yield from ((name, wrong) for wrong in each(rule, instead(node, node.base)))
+
+
+def in_the_way(rule: UpdateRule) -> Wrong:
+    """What goes wrong between the buffers and the step: too much, too little, or kept where it should be passed on."""
+    lines = dict(rule.lines)
+    step, w = lines["w_new"], symbol("w")
+    hats = [name for name in lines if not name.endswith("_new")]
+    for old in buffers(rule):
+        line, new = lines[f"{old}_new"], symbol(f"{old}_new")
+        yield "buffer never updated", {f"{old}_new": symbol(old)}
+        ahead = step.xreplace({new: line.xreplace({symbol(old): new})})
+        yield "Nesterov's step" if step.coeff(symbol("lr") * new) == -1 else "buffer updated twice", {"w_new": ahead}
+        for decay in line.coeff(symbol(old)).free_symbols if not hats else ():
+            corrected = step.xreplace({new: new / (1 - decay ** symbol("t"))})
+            yield "bias correction that the equation hasn't", {"w_new": corrected}
+        for node in sympy.preorder_traversal(step - w):
+            if node != new and node.has(new) and not node.free_symbols & {symbol("g"), w, *map(symbol, hats)}:
+                for sign in (1, -1):
+                    kept = {f"{old}_new": sign * node.xreplace({new: line}), "w_new": step.xreplace({node: sign * new})}
+                    yield "buffer overwritten on the way to the step", kept
+    for hat in hats:
+        (mean,) = (s for s in lines[hat].free_symbols if str(s).endswith("_new"))
+        root = lines[hat].xreplace({mean: sympy.sqrt(mean)})
+        yield "root before the correction", {"w_new": step.xreplace({sympy.sqrt(symbol(hat)): root})}
+
+
+def in_the_tree(rule: UpdateRule) -> Wrong:
+    """One operator for another, a parenthesis elsewhere, and one symbol for another, wherever the equation has any."""
+    for name, change in (
+        ("a product for a power", lambda node: node.base * node.exp if powers(node) else None),
+        ("square forgotten", lambda node: abs(node.base) if node.is_Pow and node.exp == 2 else None),
+        ("multiplied instead of divided", lambda node: 1 / node if node.is_Pow and node.exp == -1 else None),
+        ("eps as a floor", lambda node: larger(*node.args) if node.is_Add and symbol("eps") in node.args else None),
+        ("the sign of the gradient", lambda node: sympy.sign(node) if node == symbol("g") else None),
+        ("the size of the gradient", lambda node: abs(node) if node == symbol("g") else None),
+    ):
+        yield from ((name, wrong) for wrong in each(rule, change))
+    known = [symbol(name) for name in ("g", *rule.state)]
+    for line, right in rule.lines:
+        for node in sympy.preorder_traversal(right):
+            for other in unparenthesised(node):
+                yield "parentheses in the wrong place", {line: right.xreplace({node: other})}
+        here = sorted(right.free_symbols & {*known}, key=str)
+        for one, other in itertools.product(here, known):
+            if one != other:
+                yield f"{plain(other)} in the place of {plain(one)}", {line: right.xreplace({one: other})}
+        for one, other in itertools.combinations(here, 2):
+            yield f"{plain(one)} and {plain(other)} swapped", {line: right.xreplace({one: other, other: one})}
+        known.append(symbol(line))
+    for one, other in itertools.combinations(map(symbol, rule.hyper), 2):
+        both = each(rule, lambda node, a=one, b=other: {a: b, b: a}.get(node))  # type: ignore[misc]
+        yield from ((f"{one} and {other} swapped", wrong) for wrong in both)
+
+
+def in_signs(rule: UpdateRule) -> Wrong:
+    """Every sign, one at a time."""
+    for line, right in rule.lines:
+        name = "wrong sign of decay" if line != "w_new" and line.endswith("_new") else "wrong sign"
+        for node in sympy.preorder_traversal(right):
+            for term in node.args if node.is_Add else ():
+                yield name, {line: right.xreplace({node: node - 2 * term})}
+
+
+def in_the_letters(rule: UpdateRule) -> Wrong:
+    """Hyper-parameters that stand where another belongs."""
+    for one, other in itertools.combinations(rule.hyper, 2):
+        a, b = symbol(one), symbol(other)
+        yield f"{one} and {other} swapped", replaced(rule, {a: b, b: a})
+        for place, value in ((a, b), (b, a)):
+            for wrong in each(rule, instead(place, value)):
+                yield f"{value} in the place of {place}", wrong
+
+
+def in_the_state(rule: UpdateRule) -> Iterator[Version]:
+    """What goes wrong between two steps: beginning, remembering, and sharing."""
+    own = buffers(rule)
+    makers: tuple[Callable[[Vector, Vector], Vector], ...] = (lambda g, w: g, lambda g, w: g * g)
+    for some in subsets(own):
+        name = "state never stored"
+        yield Version(rule, name, HINTS[name], forgotten=some)
+        yield Version(rule, name, HINTS[name], forgotten=(*some, "t"))
+        for choice in itertools.product(makers, repeat=len(some)):
+            name = "first gradient copied instead of zeros"
+            yield Version(rule, name, HINTS[name], begin=dict(zip(some, choice, strict=True)))
+        name = "buffer begins at one"
+        yield Version(rule, name, HINTS[name], begin=dict.fromkeys(some, lambda g, w: np.ones_like(g)))
+        name = "buffer begins at the parameter"
+        yield Version(rule, name, HINTS["buffer begins at one"], begin=dict.fromkeys(some, lambda g, w: w))
+    for some in subsets([*own, "t"]):
+        for scope in ("group", "optimizer", "class"):
+            name = "state shared between parameters"
+            yield Version(rule, name, HINTS[name], shared=some, scope=scope)
+
+
+def in_the_hyper_parameters(rule: UpdateRule) -> Iterator[Version]:
+    """Values that are not those of the group."""
+    for some in subsets(rule.hyper):
+        name = "hyper-parameters not read from the group"
+        yield Version(rule, name, HINTS[name], constructors=some)
+        yield Version(rule, name, HINTS[name], leading=some)
+    name = "lr of the first step kept"
+    yield Version(rule, name, HINTS[name], first=("lr",))
+
+
+# --- rewriting -----------------------------------------------------------------------------------------------------
+
+
+def symbol(name: str) -> sympy.Symbol:
+    return sympy.Symbol(name, real=True)
+
+
+def buffers(rule: UpdateRule) -> list[str]:
+    return [name for name in rule.state if name != "w"]
+
+
+def subsets(names: Sequence[str]) -> list[tuple[str, ...]]:
+    """All of them, then each smaller choice; not none."""
+    return [some for size in range(len(names), 0, -1) for some in itertools.combinations(names, size)]
+
+
+def replaced(rule: UpdateRule, others: Mapping[sympy.Expr, sympy.Expr]) -> Lines:
+    return {name: right.xreplace(others) for name, right in rule.lines}
+
+
+def instead(of: sympy.Expr, other: sympy.Expr) -> Callable[[sympy.Expr], sympy.Expr | None]:
+    return lambda node: other if node == of else None
+
+
+def each(rule: UpdateRule, change: Callable[[sympy.Expr], sympy.Expr | None], within: str = "") -> Iterator[Lines]:
+    """The lines with a change made wherever it can be, and in one line at a time; ``within`` skips what lacks it."""
+    lines = {}
+    for name, right in rule.lines:
+        nodes = [node for node in sympy.preorder_traversal(right) if not within or node.has(symbol(within))]
+        others = {node: other for node in nodes if (other := change(node)) is not None}
+        if others:
+            lines[name] = right.xreplace(others)
+    for some in subsets(list(lines)):
+        yield {name: lines[name] for name in some}
+
+
+def rate_inside(rule: UpdateRule) -> Iterator[Lines]:
+    """A buffer that collects steps in place of gradients: the same thing as long as lr is."""
+    lines, lr = dict(rule.lines), symbol("lr")
+    for old in buffers(rule):
+        line, new = lines[f"{old}_new"], symbol(f"{old}_new")
+        past = line.coeff(symbol(old)) * symbol(old)
+        if lines["w_new"].coeff(lr * new) == -1:
+            yield {f"{old}_new": past + lr * (line - past), "w_new": lines["w_new"].xreplace({lr: sympy.Integer(1)})}
+
+
+def root_in(node: sympy.Expr) -> sympy.Expr | None:
+    """The square root among the terms of a sum with epsilon."""
+    if not (node.is_Add and symbol("eps") in node.args):
+        return None
+    roots = [term for term in node.args if term.is_Pow and term.exp == sympy.Rational(1, 2)]
+    return roots[0] if roots else None
+
+
+def eps_inside(node: sympy.Expr) -> sympy.Expr | None:
+    root = root_in(node)
+    return None if root is None else node - root - symbol("eps") + sympy.sqrt(root.base + symbol("eps"))
+
+
+def eps_early(rule: UpdateRule, node: sympy.Expr) -> sympy.Expr | None:
+    """The root of a corrected mean plus epsilon, as it is if the correction comes last."""
+    root, means = root_in(node), {name: right for name, right in rule.lines if not name.endswith("_new")}
+    if root is None or str(root.base) not in means:
+        return None
+    plain, correction = sympy.fraction(means[str(root.base)])
+    return (sympy.sqrt(plain) + symbol("eps")) / sympy.sqrt(correction)
+
+
+def larger(one: sympy.Expr, other: sympy.Expr) -> sympy.Expr:
+    return (one + other + abs(one - other)) / 2
+
+
+def plain(s: sympy.Symbol) -> str:
+    return str(s).removesuffix("_new")
+
+
+def powers(node: sympy.Expr) -> bool:
+    return bool(node.is_Pow and (node.exp == 2 or node.exp.has(symbol("t"))))
+
+
+def unparenthesised(node: sympy.Expr) -> Iterator[sympy.Expr]:
+    """What stands there if only a part of a sum is divided by, or multiplied."""
+    for power in node.args if node.is_Mul else ():
+        if power.is_Pow and power.exp == -1 and power.base.is_Add:
+            sign, top = (node / power).as_coeff_Mul()
+            for term in power.base.args:
+                rest = power.base - term
+                yield from (sign * (top / term + rest), sign * top / term + rest)
+    for term in node.args if node.is_Add and len(node.args) == 2 else ():
+        for factor in term.args if term.is_Mul else ():
+            yield factor * (term / factor + node - term)
+
+
+def one_minus_then_power(node: sympy.Expr) -> sympy.Expr | None:
+    if node.is_Add and len(node.args) == 2 and sympy.Integer(1) in node.args:
+        power = 1 - node
+        return (1 - power.base) ** power.exp if power.is_Pow and power.exp == symbol("t") else None
+    return None

@@ -1,0 +1,185 @@
+"""A rebuild shows what the sources say now: nothing stale, and nothing run again without need."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from book._ext.execute.freshness import Code
+from conftest import ROOT
+from optim_code.equations.sections import Page
+from small_book import NOTEBOOK, TOC, Copy, copy_book
+
+WALK = f"""{NOTEBOOK}
+# Walk
+
+```{{code-cell}} ipython3
+---
+mystnb:
+  figure:
+    name: fig-walk
+    caption: The path ends {{glue:text}}`end:.6f` from the minimum.
+---
+from myst_nb import glue
+from optim_code import SGDOptimizer, output, w
+
+drawing = output(SGDOptimizer([w], lr=0.1), fname="walk.pdf")
+glue("end", float(drawing.trajectory.distances[-1]), display=False)
+drawing
+```
+"""
+
+
+@pytest.fixture(scope="module")
+def walk(tmp_path_factory: pytest.TempPathFactory) -> Copy:
+    """A small book with a figure and a number that a run makes; each test leaves its sources as they were."""
+    copy = copy_book(tmp_path_factory.mktemp("walk") / "book")
+    copy.write("_toc.yml", TOC + "  - file: book/walk\n")
+    copy.write("book/walk.md", WALK)
+    assert "executed" in build(copy)
+    return copy
+
+
+def build(copy: Copy) -> str:
+    done = copy.build()
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def everything(copy: Copy) -> dict[str, bytes]:
+    """Every file of the built book, and of its figures."""
+    figures = copy.root / "_build" / "figures"
+    return {**copy.published(), **{f"figures/{path.name}": path.read_bytes() for path in figures.iterdir()}}
+
+
+def state(copy: Copy) -> dict[str, bytes]:
+    """What a reader sees of it: what the pages say, their pictures, the figures' files.
+
+    Around that, a rebuild may differ from a first build: it knows the versions of the style sheets, and the search
+    index keeps a forgotten word, with no page to it.
+    """
+    pages = {
+        name: data for name, data in everything(copy).items() if name.startswith(("book/", "_images/", "figures/"))
+    }
+    return {
+        name: data[data.index(b"<article") : data.index(b"</article>")] if name.endswith(".html") else data
+        for name, data in pages.items()
+    }
+
+
+def number(copy: Copy) -> str:
+    text = (copy.root / "_build/html/book/walk.html").read_text(encoding="utf-8")
+    found = re.search(r'The path ends <span class="pasted-text">([\d.]+)</span>', text)
+    assert found is not None
+    return found[1]
+
+
+def test_two_builds_from_nothing_are_the_same_to_the_byte(walk: Copy) -> None:
+    before = everything(walk)
+    shutil.rmtree(walk.root / "_build")
+    assert "book/walk … executed" in build(walk)
+    assert everything(walk) == before
+    # It would be another where the requirements are installed in another folder.
+    assert ".buildinfo" not in before
+
+
+def test_a_changed_module_changes_figures_and_numbers_and_going_back_runs_nothing(walk: Copy) -> None:
+    before, said_before = state(walk), number(walk)
+    module = "optim_code/figures.py"
+    walk.replace(module, "nsteps: int = 20", "nsteps: int = 19")
+    assert "book/walk … executed" in build(walk)
+    changed = state(walk)
+    assert number(walk) != said_before
+    assert changed["figures/walk.pdf"] != before["figures/walk.pdf"]
+    pictures = [{name for name in book if name.startswith("_images/")} for book in (before, changed)]
+    assert pictures[0].isdisjoint(pictures[1])
+    walk.replace(module, "nsteps: int = 19", "nsteps: int = 20")
+    assert "executed" not in build(walk)
+    assert state(walk) == before
+
+
+def test_a_rebuild_without_a_change_reads_no_section_and_changes_no_byte(walk: Copy) -> None:
+    before = everything(walk)
+    assert "book/" not in build(walk)
+    assert everything(walk) == before
+
+
+def test_a_changed_style_sheet_reaches_the_book_and_no_section_is_read(walk: Copy) -> None:
+    name = "book/_static/descent.css"
+    before = (walk.root / name).read_text(encoding="utf-8")
+    walk.write(name, before + "/* new */\n")
+    assert "book/" not in build(walk)
+    assert walk.published()["_static/descent.css"].endswith(b"/* new */\n")
+    walk.write(name, before)
+    build(walk)
+
+
+def test_a_changed_sentence_runs_no_cell(walk: Copy) -> None:
+    before = state(walk)
+    walk.replace("book/walk.md", "# Walk\n", "# Walk\n\nA new sentence.\n")
+    said = build(walk)
+    assert "book/walk … cached" in said
+    assert "book/two" not in said
+    assert b"A new sentence." in state(walk)["book/walk.html"]
+    walk.write("book/walk.md", WALK)
+    build(walk)
+    assert state(walk) == before
+
+
+def test_with_all_cells_from_the_cache_the_figures_are_all_there(walk: Copy) -> None:
+    before = state(walk)
+    for name in ("html", "figures", ".work"):
+        shutil.rmtree(walk.root / "_build" / name)
+    assert "executed" not in build(walk)
+    assert state(walk) == before
+    assert [name for name in before if name.endswith(".pdf")] == ["figures/walk.pdf"]
+
+
+def test_a_section_that_left_the_contents_leaves_the_book(walk: Copy, tmp_path: Path) -> None:
+    copy = Copy(Path(shutil.copytree(walk.root, tmp_path / "book")))
+    assert {name for name in state(copy) if "walk" in name or "_images" in name}
+    copy.replace("_toc.yml", "  - file: book/walk\n", "")
+    build(copy)
+    assert {name for name in state(copy) if "walk" in name or "_images" in name} == set()
+
+
+CHECKS = "from optim_code import check\n\ncheck('sgd', Mine)"
+GETS = "import optim_code\n\ngetattr(optim_code, 'SGD' + 'Optimizer')"
+CALLS = "import optim_code\n\neval('optim_code.' + 'SGDOptimizer')"
+WALKS = "from optim_code import SGDOptimizer, output, w\n\noutput(SGDOptimizer([w], lr=0.1))"
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new", "reaches"),
+    [
+        ("marking.mistakes", 'replaced(rule, {symbol("lr")', 'replaced(rule, {symbol("eps")', {CHECKS, GETS, CALLS}),
+        ("marking.trials", "NSTEPS = 50", "NSTEPS = 51", {CHECKS, GETS, CALLS}),
+        ("marking.judging", "TOLERANCE = 1e-5", "TOLERANCE = 1e-6", {CHECKS, GETS, CALLS}),
+        ("figures", "nsteps: int = 20", "nsteps: int = 21", {WALKS, GETS, CALLS}),
+        ("optimizers", 'p.add_(p.grad, alpha=-group["lr"])', "pass", {WALKS, CHECKS, GETS, CALLS}),
+        ("optimizers", 'state["t"] += 1', 'state["t"] += 2', {WALKS, CHECKS, GETS, CALLS}),
+    ],
+)
+def test_code_reaches_a_module_that_a_function_imports_if_it_reaches_the_function(
+    tmp_path: Path, module: str, old: str, new: str, reaches: set[str]
+) -> None:
+    shutil.copytree(ROOT / "optim_code", tmp_path / "optim_code")
+    before = {cell: Code(tmp_path).reached([cell]) for cell in (CHECKS, WALKS, GETS, CALLS)}
+    path = tmp_path / "optim_code" / f"{module.replace(chr(46), chr(47))}.py"
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    assert {cell for cell in before if Code(tmp_path).reached([cell]) != before[cell]} == reaches
+
+
+@pytest.mark.parametrize("name", ["book/heights.csv", "book/tool.py", "optim_code/table.json"])
+def test_a_file_beside_the_code_is_data_for_all_cells(tmp_path: Path, name: str) -> None:
+    shutil.copytree(ROOT / "optim_code", tmp_path / "optim_code")
+    (tmp_path / "book").mkdir()
+    page = Page("book/walk", WALK.split("\n"))
+    before = Code(tmp_path).key(page)
+    (tmp_path / name).write_text("1")
+    assert Code(tmp_path).key(page) != before

@@ -1,0 +1,141 @@
+"""The deck of `make slides`: what is on it, in which order, and that it is the book's."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from html import unescape
+from pathlib import Path
+
+import pytest
+from test_pdf import PAGES as SMALL
+from test_pdf import printed, run, squeezed, write_small_book
+
+from book._ext.printing.pdf import read_log, typeset
+from book._ext.printing.slides import FIGURES
+from conftest import BUILD, PAGES, ROOT, run_build
+
+LATEX = BUILD / ".work" / "latex" / "latex"
+CELL = re.compile(r'^```\{code-cell\}.*?fname="(?P<fname>\w+)\.pdf".*?^```$', re.M | re.S)
+
+
+@pytest.fixture(scope="session")
+def deck() -> Path:
+    done = run_build("slides")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return BUILD / "slides" / "slides.pdf"
+
+
+def slides(deck: Path) -> list[str]:
+    """The text of each slide after the title, on one line: what is in the figure, then what stands beside it."""
+    title, *rest = run("pdftotext", "-raw", "-enc", "UTF-8", deck, "-").split("\f")[:-1]
+    assert " ".join(title.split()).startswith("Descent SGD, momentum, RMSProp and Adam")
+    return [" ".join(text.split()) for text in rest]
+
+
+def asked_for(html: Path) -> list[tuple[str, str, str]]:
+    """What the deck should show, in the order of the book's pages: section, name, number of each."""
+    found = []
+    for page in PAGES:
+        text = (html / f"{page}.html").read_text(encoding="utf-8")
+        source = (ROOT / f"{page}.md").read_text(encoding="utf-8")
+        labels = {
+            re.search(r"name: (fig-[\w-]+)", cell[0])[1]: cell["fname"]
+            for cell in CELL.finditer(source)
+            if cell["fname"] in FIGURES
+        }
+        numbered = r'id="equation-(update-[^"]*)">\s*<span class="eqno">(\([\d.]+\))|<figure [^>]*id="([^"]*)".*?'
+        numbered += r'<span class="caption-number">(Figure [\d.]+) '
+        for update, equation, figure, number in re.findall(numbered, text, re.DOTALL):
+            if update:
+                found.append((page, update, f"equation {equation}"))
+            elif figure in labels:
+                found.append((page, labels[figure], number))
+    return found
+
+
+def caption(html: Path, page: str, number: str) -> str:
+    """The words with which the caption of a figure begins."""
+    text = (html / f"{page}.html").read_text(encoding="utf-8")
+    found = re.search(rf'<span class="caption-number">{number} </span><span class="caption-text">([^<$\\.,]+)', text)
+    return unescape(found[1]).strip()
+
+
+@printed
+def test_there_is_a_slide_for_each_update_and_each_named_figure_in_the_order_of_the_book(
+    deck: Path, html: Path
+) -> None:
+    wanted = asked_for(html)
+    assert sorted(name for _, name, _ in wanted if name in FIGURES) == sorted(FIGURES)
+    assert len(FIGURES) == 9
+    assert len(wanted) > len(FIGURES)
+    found = slides(deck)
+    assert len(found) == len(wanted)
+    for text, (page, _, number) in zip(found, wanted, strict=True):
+        section = re.search(r"<h1>(.*?)<a ", (html / f"{page}.html").read_text(encoding="utf-8"))[1]
+        title = unescape(re.sub(r"<[^>]*>", "", section)).replace(". ", " ", 1)
+        assert f"Descent, {title}, {number} " in f"{text} "
+        if number.startswith("Figure"):
+            assert squeezed(f"{number}{caption(html, page, number)}") in squeezed(text)
+
+
+@printed
+def test_a_slide_shows_the_very_figure_that_is_saved_by_the_name(deck: Path, html: Path) -> None:
+    shown = re.findall(r"\\slidefigure\{+(\w+)\}?\.pdf\}", (LATEX / "slides.tex").read_text(encoding="utf-8"))
+    names = [name for _, name, _ in asked_for(html) if name in FIGURES]
+    figures = [(BUILD / "figures" / f"{name}.pdf").read_bytes() for name in names]
+    assert [(LATEX / f"{name}.pdf").read_bytes() for name in shown] == figures
+
+
+@printed
+def test_a_slide_is_16_to_9_and_says_what_it_is(deck: Path) -> None:
+    info = dict(re.findall(r"^(\w[\w ]*): +(.*)$", run("pdfinfo", deck), re.MULTILINE))
+    width, height = map(float, re.findall(r"[\d.]+", info["Page size"])[:2])
+    assert abs(width / height - 16 / 9) < 0.001
+    assert info["Title"] == "Descent: slides"
+
+
+@printed
+def test_all_on_a_slide_is_drawn_with_lines_and_embedded_fonts(deck: Path) -> None:
+    assert run("pdfimages", "-list", deck).splitlines()[2:] == []
+    fonts = run("pdffonts", deck).splitlines()[2:]
+    assert fonts
+    for font in fonts:
+        assert "Type 3" not in font
+        assert re.search(r"\s(yes|no) +(yes|no) +(yes|no) +\d+ +\d+$", font)[1] == "yes", font
+    assert read_log((LATEX / "slides.log").read_text(encoding="utf-8", errors="replace"), []) == []
+
+
+@printed
+def test_nothing_runs_off_a_slide(deck: Path) -> None:
+    for page in run("pdftotext", "-bbox", deck, "-").split("</page>")[:-1]:
+        width, height = map(float, re.search(r'<page width="([\d.]+)" height="([\d.]+)"', page).groups())
+        for left, top, right, bottom in re.findall(
+            r'<word xMin="([\d.-]+)" yMin="([\d.-]+)" xMax="([\d.-]+)" yMax="([\d.-]+)"', page
+        ):
+            assert 0 < float(left) <= float(right) < width
+            assert 0 < float(top) < float(bottom) < height
+
+
+@printed
+def test_the_same_latex_gives_the_same_bytes_elsewhere(
+    deck: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1767225600")  # as a build sets it
+    shutil.copytree(LATEX, tmp_path / "copy", ignore=shutil.ignore_patterns("slides.*"))
+    shutil.copyfile(LATEX / "slides.tex", tmp_path / "copy" / "slides.tex")
+    typeset("slides", tmp_path / "copy" / "slides.tex")
+    assert (tmp_path / "copy" / "slides.pdf").read_bytes() == deck.read_bytes()
+
+
+@printed
+def test_a_figure_that_the_book_does_not_have_is_one_line(tmp_path: Path) -> None:
+    write_small_book(tmp_path, "one", "two")
+    assert "sgd_lr_opt_example" not in "".join(SMALL.values())
+    done = run_build("slides", tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "descent: slides: no figure of the book is saved as sgd_lr_opt_example.pdf; "
+        "draw it with that fname, or take it out of FIGURES in book/_ext/printing/slides.py\n"
+    )
+    assert not (tmp_path / "_build" / "slides").exists()
