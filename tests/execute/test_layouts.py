@@ -251,8 +251,8 @@ TRIPLED = ("p.addcdiv_(g, root, ", "p.addcdiv_(3 * g, root, ")
 
 def test_a_package_beside_the_modules_hides_none_of_them(book: Copy, tmp_path: Path) -> None:
     copy = Copy(Path(shutil.copytree(book.root, tmp_path / "book")))
-    (copy.root / "optim_code" / "optim").mkdir()
-    copy.write("optim_code/optim/__init__.py", "")
+    (copy.root / "optim_code" / "later").mkdir()
+    copy.write("optim_code/later/__init__.py", "")
     executed(copy)
     copy.replace("optim_code/optimizers.py", *TRIPLED)
     assert re.match(r"descent: book/updates\.md:\d+: update-rmsprop: differs from RMSPropOptimizer", copy.fault())

@@ -34,7 +34,7 @@ def run(program: str, folder: Path = ROOT) -> list[str]:
 
 
 def test_the_build_reads_the_module_without_what_takes_seconds_to_import() -> None:
-    assert run(READS) == ['fill="#e8eaee"', "w params defaults", "[]"]
+    assert run(READS) == ['fill="#e8eaee"', "w", "params defaults", "[]"]
 
 
 def test_where_torch_is_there_already_it_is_there_afterwards() -> None:
