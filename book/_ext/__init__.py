@@ -1,10 +1,14 @@
-"""The Sphinx side of the book: one small module per idea, all set up by naming this package in `_config.yml`."""
+"""The Sphinx side of the book, set up by naming this package in `_config.yml`.
+
+`LISTENERS` is all that happens in a build, in order. `PARTS` have directives, nodes, builders or settings of their own.
+"""
 
 from __future__ import annotations
 
 import sys
 from importlib import import_module
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # a build that finds nothing changed does not import Sphinx
@@ -16,40 +20,118 @@ for needed in ("equations/sections.py",) if CODE.is_dir() else ("optimizers.py",
     if not (CODE / needed).is_file():
         sys.exit(f"descent: optim_code/{needed}: No such file or directory; put it back")
 
-IDEAS = (
+PARTS = (
     "sources.reading",
-    "sources.checking",
     "sources.warning_remedies",
     "sources.editions",
     "execute.freshness",
-    "page.equations",
     "execute.execution",
-    "execute.outputs",
-    "figures.figure_files",
-    "figures.figure_downloads",
+    "page.equations",
     "page.playground",
-    "figures.changes",
-    "execute.light_imports",
-    "page.listings",
-    "page.exercises",
     "page.bibliography",
     "page.offline",
-    "page.search",
-    "page.leftovers",
-    "sources.strict",
-    "execute.warm_kernels",
-    "page.writing",
+    "figures.figure_files",
+    "figures.figure_downloads",
     "printing.worksheets",
     "printing.handouts",
-    "downloads.notebooks",
     "downloads.downloads",
 )
 
 
+# `cli.console` adds three more, which print what a build is doing.
+LISTENERS = {
+    "config-inited": (
+        (500, "sources.editions:set_edition", "the edition asked for → the setting `edition`, Sphinx's tags"),
+        (500, "execute.freshness:configure", "code, style sheets → digests in the settings; cells' environment"),
+        (500, "page.offline:use_local_mathjax", "→ the place of MathJax"),
+    ),
+    "builder-inited": (
+        (100, "sources.checking:check_all_sources", "all sources → warnings, or one fault that ends the build"),
+        (500, "page.bibliography:restore_works", "formatted works of the last build → pybtex's style"),
+        (500, "page.search:use_own_index", "→ our search in place of Sphinx's"),
+        (900, "page.writing:cache_templates", "→ a cache of compiled templates"),
+    ),
+    "env-get-outdated": (
+        (40, "execute.freshness:restore_code", "the modules as read by the last build → the cache of `code_of`"),
+        (45, "page.equations:collect_equations", "sources, `optim_code` → what can be told by reading them"),
+        (
+            50,
+            "execute.freshness:find_outdated",
+            "all sources, last digests → the pages to read; where outputs are kept",
+        ),
+        (100, "execute.warm_kernels:start_if_needed", "kept outputs → the kernel server, if cells have to run"),
+    ),
+    "env-before-read-docs": (
+        (100, "page.equations:start_check", "the equations that have to be run → a process that checks them meanwhile"),
+        (500, "execute.execution:start_outdated_sections", "pages to read → kernels that run them; their order"),
+    ),
+    "source-read": (
+        (10, "sources.reading:give_page_text", "the page and what it includes → the text that all below read"),
+        (50, "downloads.notebooks:note_class_file", "the text → a dependency of a page that leaves a class out"),
+        (100, "sources.editions:cut_edition", "the text → the text of this edition"),
+        (500, "page.equations:fill_listing", "the verdicts → what the list of all equations shows"),
+        (500, "execute.execution:await_section", "the running section → the cache that MyST-NB takes outputs from"),
+        (500, "execute.light_imports:import_documented", "the text → `optim_code`, imported for autodoc without torch"),
+        (550, "execute.outputs:check_outputs", "the outputs → a fault for what print or page cannot show"),
+    ),
+    "doctree-read": (
+        (500, "sources.checking:check_math", "the doctree → a warning for TeX that is not balanced"),
+        (500, "page.equations:mark_updates", "the doctree → a mark beside each update equation"),
+        (500, "figures.figure_files:describe_figures", "figures of cells → alt texts, the files of each figure"),
+        (500, "figures.changes:note_figures", "figures and numbers → what the report of changes compares"),
+        (500, "execute.light_imports:restore_imports", "→ torch and the others as they were"),
+        (500, "page.listings:remove_docstrings", "listings of classes → the same without docstrings"),
+        (500, "page.exercises:give_bodies_own_ids", "exercises → ids that are unique"),
+        (500, "page.offline:refuse_other_hosts", "the doctree → a warning for what another host would send"),
+    ),
+    "env-updated": (
+        (50, "execute.freshness:remember_shown", "what pages were made of → digests for the next build"),
+        (500, "page.equations:require_verdicts", "the verdicts → the marks; or a fault that ends the build"),
+        (500, "downloads.notebooks:find_renamed", "the pages → the pages whose notebook has another name"),
+    ),
+    "env-get-updated": (
+        (500, "figures.figure_files:find_pages_to_darken", "code of dark figures → pages with figures, if it changed"),
+        (
+            850,
+            "page.playground:collect_playgrounds",
+            "verdicts, figures, numbers → what playgrounds run; pages to write",
+        ),
+        (900, "page.writing:find_pages_to_write", "titles, numbers, labels → all pages, if one of these changed"),
+    ),
+    "env-check-consistency": (
+        (500, "execute.outputs:check_glued_names", "the glued names → a warning for a name of two sections"),
+        (500, "page.writing:keep_contents_pages", "→ no page is written because of a title alone"),
+    ),
+    "html-page-context": (
+        (500, "page.playground:load_scripts", "the doctree → the playground's script and style"),
+        (500, "page.bibliography:make_entries_list_items", "the HTML → roles that screen readers know"),
+        (500, "page.offline:load_formula_scripts", "the equations of the page → the menu and the copying of formulas"),
+        (500, "page.search:collect_words", "the HTML → the words of the page"),
+        (500, "downloads.notebooks:write_notebook", "source, outputs, numbers → the notebook of the page"),
+        (600, "downloads.downloads:offer_downloads", "the notebook, the PDFs → the menu at the head of the page"),
+    ),
+    "build-finished": (
+        (100, "execute.execution:finish_sections", "the running sections → their outputs; the oldest ones removed"),
+        (400, "figures.figure_downloads:lay_out_downloads", "figures → their files, beside the book and in it"),
+        (500, "page.offline:copy_mathjax", "→ MathJax"),
+        (500, "page.search:write_index", "the words of all pages → the index of the search"),
+        (500, "execute.warm_kernels:stop_server", "→ the end of the kernel server"),
+        (800, "page.leftovers:remove_stale_files", "all pages → no page or picture that the book has no more"),
+        (800, "downloads.notebooks:remove_stale_notebooks", "the pages → no notebook that the book has no more"),
+        (900, "sources.strict:fail_on_warnings", "the number of warnings → the end of a build that warned"),
+    ),
+}
+"""Of each event of Sphinx, in the order in which they come: who listens, with which priority (the lowest is first), and
+what it reads → what it writes, beside what Sphinx gives it."""
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Set up each idea, and say what holds for all of them."""
-    for idea in IDEAS:
-        import_module(f"{__name__}.{idea}").setup(app)
+    """Set up the parts and connect the listeners."""
+    for part in PARTS:
+        import_module(f"{__name__}.{part}").setup(app)
+    for event, listeners in LISTENERS.items():
+        for priority, function, _ in listeners:
+            app.connect(event, resolve_name(f"{__name__}.{function}"), priority=priority)
     # Sections run, and equations are checked, in threads of this process while pages are read. With `-j` Sphinx would
     # read in forks of it, which have no such threads and would wait for ever. Sections run side by side anyhow. Sphinx
     # must not find out by itself: it would warn, and a warning ends the build.

@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from book._ext.faults import ROOT
+from book._ext.state import build_state
 
 
 class Console:
@@ -29,7 +30,7 @@ class Console:
         app.connect("doctree-read", self.end, priority=999)
 
     def wait(self, app: Any, docname: str, source: list[str]) -> None:
-        if docname in getattr(app, "descent_jobs", {}):
+        if docname in build_state(app).jobs:
             print(f"  {docname} … running", flush=True)
 
     def executed(self, app: Any, docname: str, seconds: float) -> None:

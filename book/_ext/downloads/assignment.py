@@ -19,6 +19,7 @@ from book._ext.cli.publishing import BUILD, WORK, publish
 from book._ext.downloads.student import lay_out_module
 from book._ext.faults import Fault
 from book._ext.sources.settings import find_page, read_contents
+from book._ext.state import kept_state
 
 if TYPE_CHECKING:
     from book._ext.downloads.notebooks import Part
@@ -112,7 +113,7 @@ def make_assignment(build: Callable[..., Any], section: str) -> str:
 def with_cells(app: Any) -> list[str]:
     from book._ext.page.equations import toc_order
 
-    return [docname for docname in toc_order(app.env) if app.env.descent_keys.get(docname)]
+    return [docname for docname in toc_order(app.env) if kept_state(app.env).outputs.get(docname)]
 
 
 def assignment_of(app: Any, docname: str) -> Any:

@@ -55,7 +55,9 @@ def lay_out_pdfs(folder: Path, pdfs: Mapping[str, Path]) -> None:
         shutil.copy2(path, place / f"{name}.pdf")
 
 
-def offer(app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: nodes.document | None) -> None:
+def offer_downloads(
+    app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
     """Put a menu, of the theme's own kind, first among the buttons at the head of the page."""
     links = [
         dict(type="link", url=context["pathto"](place, 1), text=text, tooltip=tooltip, icon=icon)
@@ -69,5 +71,3 @@ def offer(app: Sphinx, pagename: str, template: str, context: dict[str, Any], do
 def setup(app: Sphinx) -> None:
     # the names of the PDFs that there are
     app.add_config_value("handouts", [], "html", list)
-    # after the theme has made its list
-    app.connect("html-page-context", offer, priority=600)

@@ -36,6 +36,7 @@ from book._ext.page.listings import without_docstring
 from book._ext.printing.handouts import write_out
 from book._ext.sources.editions import CLASSES, WRITTEN
 from book._ext.sources.settings import read_yaml
+from book._ext.state import build_state, kept_state
 from optim_code.equations.sections import read_page
 
 logger = logging.getLogger(__name__)
@@ -418,7 +419,7 @@ def notebook_names(env: BuildEnvironment) -> dict[str, str]:
     A name is the page's own, such as ``adam``; of pages with the same, in several folders, each has as many of its
     folders before it as tell it from the others, such as ``first-intro``. It depends on nothing but the pages.
     """
-    keys: dict[str, str] = env.descent_keys  # type: ignore[attr-defined]
+    keys = kept_state(env).outputs
     pages = {page: reversed(page.split("/")) for page, key in keys.items() if key}
     tails = {page: list(accumulate(parts, lambda tail, part: f"{part}-{tail}")) for page, parts in pages.items()}
     count = Counter(tail.lower() for page in tails for tail in tails[page])
@@ -437,27 +438,28 @@ def notebook_of(app: Sphinx, docname: str) -> str:
 
 def find_renamed(app: Sphinx, env: BuildEnvironment) -> list[str]:
     """The pages whose notebook is called otherwise than at the last build, because another page came or went."""
-    before: dict[str, str] = getattr(env, "descent_notebooks", {})
-    names = notebook_names(env)
-    env.descent_notebooks = names  # type: ignore[attr-defined]
+    kept, names = kept_state(env), notebook_names(env)
+    before, kept.notebooks = kept.notebooks, names
     return [page for page, name in names.items() if before.get(page, name) != name]
 
 
-def write(app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: nodes.document | None) -> None:
+def write_notebook(
+    app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
     """Whenever a page is written, its notebook is: it shows the same numbers of the same other pages."""
     place = notebook_of(app, pagename) if doctree is not None else ""
-    refused: int = getattr(app, "descent_refused", 0)
+    state = build_state(app)
     # With a warning there is no book; what was said of the page need not be said of its notebook again.
-    if place and app._warncount == refused:
+    if place and app._warncount == state.warnings_before_notebook:
         path = Path(app.outdir, place)
         path.parent.mkdir(exist_ok=True)
         made = notebook(app, pagename, app.config.edition)
         path.write_text(as_text(made), encoding="utf-8")
         # What is said of a notebook is no reason to be silent about the next one.
-        app.descent_refused = app._warncount  # type: ignore[attr-defined]
+        state.warnings_before_notebook = app._warncount
 
 
-def sweep(app: Sphinx, error: Exception | None) -> None:
+def remove_stale_notebooks(app: Sphinx, error: Exception | None) -> None:
     """Remove the notebooks of pages that are no more."""
     if error is None and app.builder.name == "html":
         wanted = {notebook_of(app, docname) for docname in app.env.found_docs}
@@ -466,14 +468,7 @@ def sweep(app: Sphinx, error: Exception | None) -> None:
                 path.unlink()
 
 
-def depend(app: Sphinx, docname: str, source: list[str]) -> None:
+def note_class_file(app: Sphinx, docname: str, source: list[str]) -> None:
     """A student's notebook takes the constructor of its class from where the class is, though the page shows none."""
     if CLASSES in source[0]:
         app.env.note_dependency(str(Path(app.srcdir, CLASSES)))
-
-
-def setup(app: Sphinx) -> None:
-    app.connect("source-read", depend, priority=50)  # before the student's edition leaves the classes out
-    app.connect("env-updated", find_renamed)
-    app.connect("html-page-context", write)
-    app.connect("build-finished", sweep, priority=800)

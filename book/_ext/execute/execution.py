@@ -13,7 +13,7 @@ import os
 import shutil
 import tempfile
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import Empty
 from typing import Any
@@ -36,6 +36,7 @@ from book._ext.execute.freshness import LISTING, cells_as_written, code_of
 from book._ext.execute.output_forms import normalise
 from book._ext.faults import cell_fault
 from book._ext.page.equations import await_verdicts
+from book._ext.state import build_state, kept_state
 from optim_code.equations.sections import Page, read_page
 
 MADE_BY_RUNNING = ("language_info", "widgets")
@@ -140,7 +141,7 @@ def name_cells(folder: Path) -> None:
 
 
 def cache_of(app: Sphinx, docname: str) -> Path:
-    return Path(app.config.nb_execution_cache_path, app.env.descent_keys[docname])  # type: ignore[attr-defined]
+    return Path(app.config.nb_execution_cache_path, kept_state(app.env).outputs[docname])
 
 
 def as_run(app: Sphinx, docname: str) -> list[dict[str, Any]]:
@@ -156,30 +157,27 @@ def code_cells_in(path: Path, changed: int) -> list[dict[str, Any]]:
     return [cell for cell in cells if cell["cell_type"] == "code"]
 
 
-def begin(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
+def start_outdated_sections(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
     """Begin to run what has to run, the longest first; read first what has nothing to run, the rest as it ends."""
-    keys: dict[str, str] = env.descent_keys  # type: ignore[attr-defined]
+    keys, state = kept_state(env).outputs, build_state(app)
     running = [name for name in docnames if keys[name] and not sound(cache_of(app, name))]
     if app.config.nb_execution_mode != "cache":
         running = []
     size = {name: Path(env.doc2path(name)).stat().st_size for name in docnames}
     # One section a core. They are a queue of threads that wait for kernels.
-    pool = ThreadPoolExecutor(max_workers=os.cpu_count())
-    app.descent_pool = pool  # type: ignore[attr-defined]
-    app.descent_jobs = {  # type: ignore[attr-defined]
-        name: pool.submit(execute, app, name) for name in sorted(running, key=lambda name: -size[name])
-    }
-    pages: dict[str, Page] = app.descent_pages  # type: ignore[attr-defined]
-    listing = [name for name in docnames if LISTING in pages[name].text]
+    state.pool = pool = ThreadPoolExecutor(max_workers=os.cpu_count())
+    longest_first = sorted(running, key=lambda name: -size[name])
+    state.jobs = {name: pool.submit(execute, app, name) for name in longest_first}
+    listing = [name for name in docnames if LISTING in state.pages[name].text]
     docnames.sort(key=lambda name: (name in listing, name in running, -size[name] if name in running else 0, name))
 
 
 def await_section(app: Sphinx, docname: str, source: list[str]) -> None:
     """Wait for a section that is about to be read, and let MyST-NB look into its cache."""
     env: Any = app.env
-    if not env.descent_keys.get(docname):
+    if not kept_state(env).outputs.get(docname):
         return
-    job: Future[float] | None = getattr(app, "descent_jobs", {}).pop(docname, None)
+    job = build_state(app).jobs.pop(docname, None)
     if job is not None:
         try:
             seconds = job.result()
@@ -225,9 +223,9 @@ def lay_out(app: Sphinx, page: Page) -> Path:
     return folder
 
 
-def end(app: Sphinx, error: Exception | None) -> None:
+def finish_sections(app: Sphinx, error: Exception | None) -> None:
     """Let what runs finish, for its outputs are kept then; and forget the oldest states of sections."""
-    pool = getattr(app, "descent_pool", None)
+    pool = build_state(app).pool
     if pool is not None:
         pool.shutdown(wait=True, cancel_futures=True)
     seals = list(Path(app.config.nb_execution_cache_path).glob("*.seal"))
@@ -238,6 +236,3 @@ def end(app: Sphinx, error: Exception | None) -> None:
 
 def setup(app: Sphinx) -> None:
     app.add_event("section-executed")
-    app.connect("env-before-read-docs", begin)
-    app.connect("source-read", await_section)
-    app.connect("build-finished", end, priority=100)

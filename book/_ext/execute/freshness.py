@@ -21,6 +21,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from book._ext.state import build_state, kept_state
 from optim_code.equations import sections
 from optim_code.equations.sections import Page, read_page
 
@@ -312,7 +313,7 @@ def names(tree: ast.AST) -> Iterator[str]:
             yield from () if all(isinstance(name, ast.Constant) for name in node.args[1:2]) else ("__dict__",)
 
 
-def settle(app: Sphinx, config: Config) -> None:
+def configure(app: Sphinx, config: Config) -> None:
     root = Path(app.srcdir)
     config["nb_execution_cache_path"] = str(root / "_build" / ".jupyter_cache")
     # A changed extension renders the same outputs differently: re-read all, execute nothing.
@@ -333,9 +334,9 @@ def settle_environment(root: Path) -> None:
     os.environ.setdefault("FORCE_SOURCE_DATE", "1")
 
 
-def recall_code(app: Sphinx, env: BuildEnvironment, *_: set[str]) -> list[str]:
+def restore_code(app: Sphinx, env: BuildEnvironment, *_: set[str]) -> list[str]:
     """Take the code as the last build read it, before anything asks for it; `code_of` sees whether it is the same."""
-    known: Code | None = getattr(env, "descent_code", None)
+    known = kept_state(env).code
     if known is not None and known.root == Path(app.srcdir):
         _code_cache.setdefault(known.root, known)
     return []
@@ -343,38 +344,31 @@ def recall_code(app: Sphinx, env: BuildEnvironment, *_: set[str]) -> list[str]:
 
 def find_outdated(app: Sphinx, env: BuildEnvironment, *_: set[str]) -> list[str]:
     """Find the pages that show something else now, by content: Sphinx looks at times, and an old file can come back."""
-    root = Path(app.srcdir)
-    code = env.descent_code = code_of(root)  # type: ignore[attr-defined]
-    before: dict[str, str] = getattr(env, "descent_shown", {})
+    root, kept = Path(app.srcdir), kept_state(env)
+    code = kept.code = code_of(root)
     pages = {docname: read_page(root, docname) for docname in sorted(env.found_docs)}
-    app.descent_pages = pages  # type: ignore[attr-defined]
-    env.descent_keys = {docname: code.key(page) for docname, page in pages.items()}  # type: ignore[attr-defined]
-    return [docname for docname, page in pages.items() if before.get(docname) != shown(env, page)]
+    build_state(app).pages = pages
+    kept.outputs = {docname: code.key(page) for docname, page in pages.items()}
+    return [docname for docname, page in pages.items() if kept.shown.get(docname) != shown(env, page)]
 
 
 def shown(env: BuildEnvironment, page: Page) -> str:
     """A hash of what a page is made of: its text with all that it includes, its outputs, the files that it shows."""
-    root, docname = Path(env.srcdir), page.docname
+    root, docname, kept = Path(env.srcdir), page.docname, kept_state(env)
     files = [root / name for name in sorted(env.dependencies.get(docname, ())) if "_build" not in Path(name).parts]
-    keys: dict[str, str] = env.descent_keys  # type: ignore[attr-defined]
-    parts = [page.text, keys[docname], digest(*files)]
-    if any(mark in page.text for mark in SHOWS_CODE):
-        parts.append(env.descent_code.every_byte)  # type: ignore[attr-defined]
+    parts = [page.text, kept.outputs[docname], digest(*files)]
+    if kept.code is not None and any(mark in page.text for mark in SHOWS_CODE):
+        parts.append(kept.code.every_byte)
     if LISTING in page.text:
-        parts.append(env.descent_equations)  # type: ignore[attr-defined]
+        parts.append(kept.equations)
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-def remember(app: Sphinx, env: BuildEnvironment) -> None:
+def remember_shown(app: Sphinx, env: BuildEnvironment) -> None:
     """After reading: what each page was made of. A text that was changed meanwhile is read again at the next build."""
-    pages: dict[str, Page] = app.descent_pages  # type: ignore[attr-defined]
-    env.descent_shown = {docname: shown(env, page) for docname, page in pages.items()}  # type: ignore[attr-defined]
+    kept_state(env).shown = {docname: shown(env, page) for docname, page in build_state(app).pages.items()}
 
 
 def setup(app: Sphinx) -> None:
     app.add_config_value("descent_extension_digest", "", "env")
     app.add_config_value("descent_look_digest", "", "html")
-    app.connect("config-inited", settle)
-    app.connect("env-get-outdated", recall_code, priority=40)
-    app.connect("env-get-outdated", find_outdated, priority=50)
-    app.connect("env-updated", remember, priority=50)

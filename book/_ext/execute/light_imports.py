@@ -63,7 +63,7 @@ def say_how_classes_are_made() -> None:
             cls.__signature__ = signature.replace(parameters=list(signature.parameters.values())[1:])
 
 
-def begin(app: Sphinx, docname: str, source: list[str]) -> None:
+def import_documented(app: Sphinx, docname: str, source: list[str]) -> None:
     """Import what autodoc is about to; of what cannot be imported it tells by itself."""
     if ".. auto" in source[0]:
         for name in sorted({*MODULE.findall(source[0])}):
@@ -73,10 +73,5 @@ def begin(app: Sphinx, docname: str, source: list[str]) -> None:
         reading.enter_context(without_heavy())
 
 
-def end(app: Sphinx, doctree: nodes.document) -> None:
+def restore_imports(app: Sphinx, doctree: nodes.document) -> None:
     reading.close()
-
-
-def setup(app: Sphinx) -> None:
-    app.connect("source-read", begin)
-    app.connect("doctree-read", end)

@@ -18,6 +18,7 @@ from book._ext.execute.execution import SectionFails, as_run
 from book._ext.execute.output_forms import FROM_LATEX, MATHS, picture
 from book._ext.faults import OutputFault, code_cells
 from book._ext.page.offline import other_host
+from book._ext.state import kept_state
 from optim_code.equations.sections import Page, read_page
 
 logger = logging.getLogger(__name__)
@@ -30,14 +31,14 @@ PRINTED = {"application/pdf", "image/png", "image/jpeg"}
 NOT_PRINTED = "shows a figure that print cannot; draw it with matplotlib, or show it as PNG"
 
 
-def check(app: Sphinx, docname: str, source: list[str]) -> None:
+def check_outputs(app: Sphinx, docname: str, source: list[str]) -> None:
     """Refuse, before the page is made, what a page or its print cannot show.
 
     Raises:
         SectionFails: naming the cell and what to do.
     """
     glued: dict[str, int] = {}
-    cells = as_run(app, docname) if app.env.descent_keys.get(docname) else []  # type: ignore[attr-defined]
+    cells = as_run(app, docname) if kept_state(app.env).outputs.get(docname) else []
     for number, cell in enumerate(cells):
         said = fault_of(cell, app.builder.name) or fault_of_names(cell, glued, number)
         if said:
@@ -105,7 +106,7 @@ def text_of(text: Any) -> str:
     return "".join(text) if isinstance(text, list) else str(text)
 
 
-def compare_names(app: Sphinx, env: BuildEnvironment) -> None:
+def check_glued_names(app: Sphinx, env: BuildEnvironment) -> None:
     """Refuse a name that two sections glue: the text of either could mean the other's."""
     places: dict[str, tuple[str, int]] = {}
     for docname in sorted(env.found_docs):
@@ -120,8 +121,3 @@ def compare_names(app: Sphinx, env: BuildEnvironment) -> None:
 def line_of(env: BuildEnvironment, docname: str, number: int) -> tuple[Page, int]:
     page = read_page(Path(env.srcdir), docname)
     return page, code_cells(page)[number].line
-
-
-def setup(app: Sphinx) -> None:
-    app.connect("source-read", check, priority=550)  # after its cells have run, before it is parsed
-    app.connect("env-check-consistency", compare_names)

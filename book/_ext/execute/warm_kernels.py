@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from book._ext.cli.publishing import LASTING, sound
+from book._ext.state import kept_state
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -170,15 +171,10 @@ def environment() -> dict[str, str]:
 def start_if_needed(app: Sphinx, env: BuildEnvironment, *_: Any) -> list[str]:
     """Start it if cells have to run, or many equations to be checked."""
     cache = Path(app.config.nb_execution_cache_path)
-    if any(key and not sound(cache / key) for key in env.descent_keys.values()):  # type: ignore[attr-defined]
+    if any(key and not sound(cache / key) for key in kept_state(env).outputs.values()):
         start()
     return []
 
 
-def end_with_build(app: Sphinx, *_: Any) -> None:
+def stop_server(app: Sphinx, *_: Any) -> None:
     end()
-
-
-def setup(app: Sphinx) -> None:
-    app.connect("env-get-outdated", start_if_needed, priority=100)
-    app.connect("build-finished", end_with_build)

@@ -19,6 +19,7 @@ from book._ext.cli.publishing import BUILD, places
 from book._ext.execute.execution import as_run
 from book._ext.figures.figure_files import drawn
 from book._ext.page.offline import mathjax_tags
+from book._ext.state import build_state
 
 GLUED = "application/papermill.record/"
 KINDS = {"figures": "figure", "numbers": "number", "equations": "equation"}
@@ -62,13 +63,15 @@ def note_figures(app: Sphinx, document: nodes.document) -> None:
 
 def facts(app: Any) -> dict[str, dict[str, list[str]]]:
     """Of the whole book: figures, numbers and equations by name, each with its page and what it is."""
+    checker = build_state(app).checker
+    assert checker is not None
     found: dict[str, dict[str, list[str]]] = {kind: {} for kind in KINDS}
     for docname in sorted(app.env.found_docs):
         noted = app.env.metadata[docname].get("changes", {})
         for kind in ("figures", "numbers"):
             for name, value in noted.get(kind, {}).items():
                 found[kind][name] = [docname, value]
-        for equation in app.descent_checker.found.get(docname, ()):
+        for equation in checker.found.get(docname, ()):
             found["equations"][equation.label] = [docname, equation.latex]
     return found
 
@@ -155,7 +158,3 @@ def publish_report(after: dict[str, dict[str, list[str]]], summary: str) -> None
     fresh = BUILD / ".facts.new"
     fresh.write_text(json.dumps(after), encoding="utf-8")
     fresh.replace(BUILD / ".facts.json")
-
-
-def setup(app: Sphinx) -> None:
-    app.connect("doctree-read", note_figures)

@@ -61,7 +61,7 @@ def visit_html(self: Any, node: downloads) -> None:
     raise nodes.SkipNode
 
 
-def collect(app: Sphinx, error: Exception | None) -> None:
+def lay_out_downloads(app: Sphinx, error: Exception | None) -> None:
     """Lay the files of all figures into the book, and beside it, there with an index."""
     if error is not None or app.builder.name != "html":
         return
@@ -105,4 +105,3 @@ def lay_out(folder: Path, files: dict[str, bytes]) -> None:
 def setup(app: Sphinx) -> None:
     app.add_node(downloads, html=(visit_html, None))
     app.add_post_transform(Offer)
-    app.connect("build-finished", collect, priority=400)

@@ -20,6 +20,7 @@ from sphinx.util import logging
 from book._ext.execute.execution import as_run
 from book._ext.execute.light_imports import imported
 from book._ext.figures.programs import Program, program, read
+from book._ext.state import kept_state
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ def read_label(svg: Path) -> tuple[str, str, str]:
     return alt, name, runs
 
 
-def describe(app: Sphinx, document: nodes.document) -> None:
+def describe_figures(app: Sphinx, document: nodes.document) -> None:
     """Give each figure its alt text, given or computed by its run; remember its files; ask for what it lacks."""
     figures: list[Figure] = []
     playable: dict[str, dict[str, Any]] = {}
@@ -170,17 +171,18 @@ def night(app: Sphinx, uri: str) -> str:
 
 def maker(env: BuildEnvironment) -> str:
     """A hash of the code that makes a figure dark."""
-    return str(env.descent_code.reached(["optim_code.figures.dark"]))[:16]  # type: ignore[attr-defined]
+    code = kept_state(env).code
+    assert code is not None
+    return code.reached(["optim_code.figures.dark"])[:16]
 
 
-def darken_again(app: Sphinx, env: BuildEnvironment) -> list[str]:
+def find_pages_to_darken(app: Sphinx, env: BuildEnvironment) -> list[str]:
     """The pages with figures, if those would be made dark otherwise now: no cell depends on that."""
-    before, now = getattr(env, "descent_dark", ""), maker(env)
-    env.descent_dark = now  # type: ignore[attr-defined]
+    kept = kept_state(env)
+    before, now = kept.dark, maker(env)
+    kept.dark = now
     return [docname for docname in sorted(env.found_docs) if figures_of(env, docname)] if before != now else []
 
 
 def setup(app: Sphinx) -> None:
-    app.connect("doctree-read", describe)
-    app.connect("env-get-updated", darken_again)
     app.add_post_transform(LightAndDark)

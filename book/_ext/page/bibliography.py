@@ -12,6 +12,8 @@ from pybtex.style.formatting import unsrt
 from sphinx.application import Sphinx
 from sphinxcontrib.bibtex import plugin as referencing
 
+from book._ext.state import kept_state
+
 # For every citation that a page shows they look through all packages that are installed; those stay the same.
 for looking in (plugin, referencing):
     vars(looking)["entry_points"] = functools.cache(looking.entry_points)
@@ -33,10 +35,9 @@ class Unsrt(unsrt.Style):  # type: ignore[misc]  # pybtex has no types
         return self.works[key]
 
 
-def remember(app: Sphinx) -> None:
+def restore_works(app: Sphinx) -> None:
     """Keep them with what is kept of the pages."""
-    env: Any = app.env
-    env.descent_works = Unsrt.works = getattr(env, "descent_works", {})
+    Unsrt.works = kept_state(app.env).works
 
 
 def make_entries_list_items(
@@ -49,5 +50,3 @@ def make_entries_list_items(
 
 def setup(app: Sphinx) -> None:
     plugin.register_plugin("pybtex.style.formatting", "unsrt", Unsrt, force=True)
-    app.connect("builder-inited", remember)
-    app.connect("html-page-context", make_entries_list_items)

@@ -37,6 +37,7 @@ from book._ext.page.verdicts import Finding
 from book._ext.page.verdicts import verdicts as hold_here
 from book._ext.sources.checking import SourceFaults, ask_sphinx, refuse_sources, remembered_names
 from book._ext.sources.settings import check_contents
+from book._ext.state import build_state, kept_state
 from optim_code.equations.sections import Block, Page, SectionError, contents, label_of, read_options, read_page
 
 KEPT = 500
@@ -233,16 +234,18 @@ def name_for(update: str, classes: Iterable[str]) -> str:
 # --- in the build --------------------------------------------------------------------------------------------------
 
 
-def find(app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]) -> list[str]:
+def collect_equations(
+    app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]
+) -> list[str]:
     """Find all equations before anything is read, and refuse what reading them tells."""
     checker = Checker(Path(app.srcdir), toc_order(env))
     refuse(checker.verdicts)
-    app.descent_checker = checker  # type: ignore[attr-defined]
-    env.descent_equations = checker.state  # type: ignore[attr-defined]
+    build_state(app).checker = checker
+    kept_state(env).equations = checker.state
     return []
 
 
-def begin(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
+def start_check(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
     """Begin to check what has to be run, in another process: a warm one, where there is one."""
 
     def hold(equations: list[tuple[str, str]]) -> list[Finding]:
@@ -253,9 +256,10 @@ def begin(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
         except (ValueError, IndexError):
             raise EquationsFail(cannot_check(done.stderr, Path(app.srcdir))) from None
 
-    checker = app.descent_checker  # type: ignore[attr-defined]
+    state = build_state(app)
+    assert state.checker is not None
     pool = ThreadPoolExecutor(max_workers=1)
-    app.descent_verdicts = pool.submit(checker.run, hold)  # type: ignore[attr-defined]
+    state.verdicts = pool.submit(state.checker.run, hold)
     pool.shutdown(wait=False)
 
 
@@ -273,7 +277,9 @@ def await_verdicts(app: Sphinx) -> list[Verdict]:
     Raises:
         EquationsFail: if an equation does not hold.
     """
-    verdicts: list[Verdict] = app.descent_verdicts.result()  # type: ignore[attr-defined]
+    reached = build_state(app).verdicts
+    assert reached is not None
+    verdicts = reached.result()
     refuse(verdicts)
     return verdicts
 
@@ -284,16 +290,17 @@ def refuse(verdicts: list[Verdict]) -> None:
         raise EquationsFail("\n".join(faults))
 
 
-def before_listing(app: Sphinx, docname: str, source: list[str]) -> None:
+def fill_listing(app: Sphinx, docname: str, source: list[str]) -> None:
     if LISTING in source[0]:
-        app.env.descent_listed = [asdict(v) for v in await_verdicts(app)]  # type: ignore[attr-defined]
+        kept_state(app.env).listed = [asdict(v) for v in await_verdicts(app)]
 
 
-def conclude(app: Sphinx, env: BuildEnvironment) -> list[str]:
+def require_verdicts(app: Sphinx, env: BuildEnvironment) -> list[str]:
     """No page is written before all equations are known to hold; a page whose mark says something new is written."""
-    before: dict[str, str] = getattr(env, "descent_notes", {})
+    kept = kept_state(env)
+    before = kept.marks
     updates = [verdict for verdict in await_verdicts(app) if verdict.kind == "update"]
-    env.descent_notes = {verdict.label: verdict.against for verdict in updates}  # type: ignore[attr-defined]
+    kept.marks = {verdict.label: verdict.against for verdict in updates}
     moved = [v.docname for v in updates if before.get(v.label) != v.against]
     return [name for name in moved if name in env.found_docs]
 
@@ -315,7 +322,7 @@ def mark_updates(app: Sphinx, document: nodes.document) -> None:
 
 
 def note(env: Any, mark: checked) -> str:
-    return f"Held against {env.descent_notes[mark['label']]}, on the same gradients, at this build."
+    return f"Held against {kept_state(env).marks[mark['label']]}, on the same gradients, at this build."
 
 
 def visit_html(self: Any, node: checked) -> None:
@@ -358,7 +365,7 @@ class Coverage(SphinxDirective):
     has_content = False
 
     def run(self) -> list[nodes.Node]:
-        verdicts = self.env.descent_listed  # type: ignore[attr-defined]
+        verdicts = kept_state(self.env).listed
         lines = ["| kind | equations | of all |", "| --- | --- | --- |"]
         for kind in KINDS:
             count = sum(v["kind"] == kind for v in verdicts)
@@ -389,17 +396,11 @@ def parse_myst(directive: SphinxDirective, lines: list[str]) -> list[nodes.Node]
     return parent.children
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
-    app.connect("env-get-outdated", find, priority=45)
-    app.connect("env-before-read-docs", begin, priority=100)
-    app.connect("source-read", before_listing)
-    app.connect("env-updated", conclude)
-    app.connect("doctree-read", mark_updates)
+def setup(app: Sphinx) -> None:
     app.add_node(checked, html=(visit_html, None), latex=(skip, None), text=(skip, None))
     app.add_post_transform(PrintMarks)
     app.add_directive("equation-coverage", Coverage)
     app.add_directive("notation", Notation)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
 # --- on the command line -------------------------------------------------------------------------------------------

@@ -6,11 +6,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 
 
-def name_bodies(app: Sphinx, document: nodes.document) -> None:
+def give_bodies_own_ids(app: Sphinx, document: nodes.document) -> None:
     for body in document.findall(nodes.section):
         if body["ids"] in (["exercise-content"], ["solution-content"]) and isinstance(body.parent, nodes.Element):
             body["ids"] = [f"{body.parent['ids'][0]}-content"]
-
-
-def setup(app: Sphinx) -> None:
-    app.connect("doctree-read", name_bodies)

@@ -7,7 +7,7 @@ from pathlib import Path
 from sphinx.application import Sphinx
 
 
-def sweep(app: Sphinx, error: Exception | None) -> None:
+def remove_stale_files(app: Sphinx, error: Exception | None) -> None:
     if error is not None or app.builder.name != "html":
         return
     out = Path(app.outdir)
@@ -21,7 +21,3 @@ def sweep(app: Sphinx, error: Exception | None) -> None:
     for picture in out.glob("_images/*"):
         if picture.name not in text:
             picture.unlink()
-
-
-def setup(app: Sphinx) -> None:
-    app.connect("build-finished", sweep, priority=800)

@@ -25,13 +25,9 @@ def without_docstring(source: str) -> str:
     return "\n".join(lines)
 
 
-def shorten(app: Sphinx, document: nodes.document) -> None:
+def remove_docstrings(app: Sphinx, document: nodes.document) -> None:
     for block in document.findall(nodes.literal_block):
         if "listing" in block["classes"]:
             source = without_docstring(block.astext())
             block.rawsource, block.children = source, []
             block += nodes.Text(source)
-
-
-def setup(app: Sphinx) -> None:
-    app.connect("doctree-read", shorten)

@@ -122,7 +122,7 @@ def line_of(page: Page, node: nodes.Node, address: str) -> int:
     return next((n for n, line in enumerate(page.lines, start=1) if n >= first and address in line), first)
 
 
-def point_to_disk(app: Sphinx, config: Config) -> None:
+def use_local_mathjax(app: Sphinx, config: Config) -> None:
     config["mathjax_path"] = MATHJAX
 
 
@@ -159,7 +159,3 @@ def drop_live_kernels(app: Sphinx) -> None:
 
 def setup(app: Sphinx) -> None:
     drop_live_kernels(app)
-    app.connect("config-inited", point_to_disk)
-    app.connect("doctree-read", refuse_other_hosts)
-    app.connect("html-page-context", load_formula_scripts)
-    app.connect("build-finished", copy_mathjax)

@@ -25,6 +25,7 @@ from sphinx.util.docutils import SphinxDirective
 from book._ext.execute.freshness import PACKAGE, source_files
 from book._ext.figures.figure_files import figure_number
 from book._ext.page.equations import await_verdicts, toc_order
+from book._ext.state import kept_state
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ class Playground(SphinxDirective):
 # --- what all playgrounds share ------------------------------------------------------------------------------------
 
 
-def gather(app: Sphinx, env: BuildEnvironment) -> list[str]:
+def collect_playgrounds(app: Sphinx, env: BuildEnvironment) -> list[str]:
     """Put together what the playgrounds run and offer; the pages whose playgrounds begin otherwise now."""
     where = [docname for docname in sorted(env.found_docs) if env.metadata[docname].get("playgrounds")]
     if not where:
@@ -97,14 +98,14 @@ def gather(app: Sphinx, env: BuildEnvironment) -> list[str]:
         if not {run["optimizer"] for run in figure["runs"].values()} <= known:
             figure["runs"] = {}  # a class of the page's own, which no equation stands for
     shared = {"methods": methods, "presets": begin_with(presets), "look": look(Path(app.srcdir))}
-    before = getattr(env, "descent_playground", None)
-    env.descent_playground = (shared, figures)  # type: ignore[attr-defined]
+    kept = kept_state(env)
+    before, kept.playground = kept.playground, (shared, figures)
     for docname in where:
         for found in env.metadata[docname]["playgrounds"]:
             fault = fault_of(found["node"], figures, methods)
             if fault:
                 logger.warning("%s", fault, location=(docname, found["line"]))
-    return where if before != env.descent_playground else []  # type: ignore[attr-defined]
+    return where if before != kept.playground else []
 
 
 def begin_with(figures: dict[str, Any]) -> list[dict[str, Any]]:
@@ -159,7 +160,7 @@ def look(root: Path) -> dict[str, Any]:
 
 
 def visit_html(self: Any, node: playground) -> None:
-    shared, figures = self.builder.env.descent_playground
+    shared, figures = kept_state(self.builder.env).playground
     figure = figures.get(node["figure"], {"number": "", "runs": {}})
     own = {
         "figure": figure["number"],
@@ -187,7 +188,9 @@ def script(shared: dict[str, Any]) -> str:
     return f'{rest[:-1]}, "methods": [{", ".join(methods)}]}}'.replace("</", "<\\/")
 
 
-def load(app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: nodes.document | None) -> None:
+def load_scripts(
+    app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
     """The script and its style, on pages that have a playground."""
     if doctree is not None and next(doctree.findall(playground), None) is not None:
         app.add_css_file("playground.css")
@@ -202,7 +205,7 @@ class PrintPlace(SphinxPostTransform):
 
     def run(self, **kwargs: Any) -> None:
         for node in list(self.document.findall(playground)):
-            _, figures = self.env.descent_playground  # type: ignore[attr-defined]
+            _, figures = kept_state(self.env).playground
             docname = node["docname"]  # of several in one document
             base = self.config.html_baseurl.rstrip("/") or "../html"
             address = f"{base}/{docname}.html#{node['ids'][0]}"
@@ -223,5 +226,3 @@ def setup(app: Sphinx) -> None:
     app.add_directive("playground", Playground)
     app.add_node(playground, html=(visit_html, None), latex=(skip, None), text=(skip, None))
     app.add_post_transform(PrintPlace)
-    app.connect("env-get-updated", gather, priority=850)
-    app.connect("html-page-context", load)

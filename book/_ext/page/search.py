@@ -127,7 +127,7 @@ def use_own_index(app: Sphinx) -> None:
         builder.load_indexer = lambda docnames: setattr(builder, "indexer", None)
 
 
-def keep_words(
+def collect_words(
     app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: nodes.document | None
 ) -> None:
     """Keep what a page says; it may be written in a process of its own, so in a file."""
@@ -155,9 +155,3 @@ def write_index(app: Sphinx, error: Exception | None) -> None:
     index = {"docnames": docnames, "titles": titles, "terms": terms, "parts": pages}
     text = json.dumps(index, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     Path(app.outdir, "searchindex.js").write_text(f"Search.setIndex({text})", encoding="utf-8")
-
-
-def setup(app: Sphinx) -> None:
-    app.connect("builder-inited", use_own_index)
-    app.connect("html-page-context", keep_words)
-    app.connect("build-finished", write_index)

@@ -21,6 +21,8 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util.parallel import parallel_available
 
+from book._ext.state import build_state, kept_state
+
 SHARED = ("titles", "longtitles", "tocs", "toctree_includes", "toc_secnumbers", "toc_fignumbers", "toc_num_entries")
 OWN = ("index",)
 """The domains that pages do not show of one another."""
@@ -28,21 +30,23 @@ FEW = 4
 """Up to so many pages are written faster one after the other than side by side."""
 
 
-def write_what_others_see(app: Sphinx, env: BuildEnvironment) -> list[str]:
+def find_pages_to_write(app: Sphinx, env: BuildEnvironment) -> list[str]:
     """All pages, if one has changed something that others may show: a title, a number, a label, a citation."""
     shared = [canonical(getattr(env, name)) for name in SHARED]
     shared += [f"{name}: {canonical(data)}" for name, data in sorted(env.domaindata.items()) if name not in OWN]
     seen = hashlib.sha256("\n".join(shared).encode()).hexdigest()
-    before, env.descent_shared = getattr(env, "descent_shared", ""), seen  # type: ignore[attr-defined]
+    kept, state = kept_state(env), build_state(app)
+    before, kept.shared = kept.shared, seen
     builder: Any = app.builder
-    state = "\n".join([seen, app.config.descent_look_digest, canonical(env.domaindata["index"])])
-    builder.descent_state = hashlib.sha256(state.encode()).hexdigest()
+    shown = "\n".join([seen, app.config.descent_look_digest, canonical(env.domaindata["index"])])
+    state.written_for = hashlib.sha256(shown.encode()).hexdigest()
     around = (Path(app.outdir, "genindex.html"), Path(app.outdir, "_static"))
-    builder.descent_keeps = laid_out(app)["state"] == builder.descent_state and all(path.exists() for path in around)
+    current = laid_out(app)["state"] == state.written_for and all(path.exists() for path in around)
+    state.pages_around_are_current = current
     if builder.name == "html":
         builder.copy_assets = functools.partial(lay_out_assets, app)
         builder.write = functools.partial(write, app)
-    if builder.descent_keeps:
+    if current:
         # Nor would the pages around these change.
         builder.gen_indices = builder.gen_additional_pages = lambda: None
     return sorted(env.found_docs) if before != seen else []
@@ -66,12 +70,12 @@ def write(app: Sphinx, outdated: list[str], updated: list[str], method: str = "u
     type(builder).write(builder, outdated, updated, method)
 
 
-def leave_contents_alone(app: Sphinx, env: BuildEnvironment) -> None:
+def keep_contents_pages(app: Sphinx, env: BuildEnvironment) -> None:
     """Sphinx would write a page again whenever one that its table of contents names was read; titles are shared."""
     env.files_to_rebuild = {}
 
 
-def keep_templates(app: Sphinx) -> None:
+def cache_templates(app: Sphinx) -> None:
     """Compile the templates once, not at every build."""
     templates: Any = getattr(app.builder, "templates", None)
     if templates is not None:
@@ -117,7 +121,7 @@ def lay_out_assets(app: Sphinx) -> None:
     """Before the first page: lay out the style sheets, whose sums pages name."""
     builder: Any = app.builder
     static = Path(app.outdir, "_static")
-    if builder.descent_keeps:
+    if build_state(app).pages_around_are_current:
         # Some extensions lay theirs out only after the pages, which then did not name their sums.
         for late in set(scripts(static)) - set(laid_out(app)["files"]):
             (static / late).unlink()
@@ -130,12 +134,5 @@ def lay_out_assets(app: Sphinx) -> None:
         shutil.rmtree(static / "locales", ignore_errors=True)
         for unused in ("searchtools.js", "language_data.js"):
             (static / unused).unlink(missing_ok=True)
-        note = {"state": builder.descent_state, "files": scripts(static)}
+        note = {"state": build_state(app).written_for, "files": scripts(static)}
         listing(app).write_text(json.dumps(note), encoding="utf-8")
-
-
-def setup(app: Sphinx) -> None:
-    app.connect("builder-inited", keep_templates, priority=900)
-    # Only then are figures numbered anew; what it gives is written as well as what was read.
-    app.connect("env-get-updated", write_what_others_see, priority=900)
-    app.connect("env-check-consistency", leave_contents_alone)

@@ -31,6 +31,7 @@ from book._ext.sources.editions import EDITIONS
 from book._ext.sources.findings import Book, Finding, Names, line_of, near
 from book._ext.sources.text_check import check_token
 from book._ext.sources.yaml_faults import read_yaml
+from book._ext.state import build_state
 from optim_code.equations.sections import Page, SectionError, Text, contents, label_of, read_page, read_text
 
 if TYPE_CHECKING:
@@ -297,7 +298,7 @@ def docutils_directive(name: str) -> Any:
     return getattr(importlib.import_module(f"docutils.parsers.rst.directives.{module}"), directive, None)
 
 
-def check(app: Sphinx) -> None:
+def check_all_sources(app: Sphinx) -> None:
     """Check all sources before anything else reads them.
 
     Raises:
@@ -308,7 +309,7 @@ def check(app: Sphinx) -> None:
     docnames = [name for name in contents(root) if (root / f"{name}.md").is_file()]
     found = refuse_sources(root, docnames, names, check_bibliography(root))
     # What Sphinx warns of, too, is a warning here; `warning_remedies` then leaves out that of Sphinx.
-    app.descent_said = {finding.page.docname for finding in found}  # type: ignore[attr-defined]
+    build_state(app).warned = {finding.page.docname for finding in found}
     for finding in found:
         logger.warning("%s", finding.text, location=str(root / finding.where), type="descent", subtype="source")
 
@@ -391,10 +392,3 @@ def ask_sphinx(root: Path) -> Names | None:
         Sphinx(str(root), None, folder, f"{folder}/trees", "dummy", config, status=None, warning=io.StringIO())
     # They are kept before anything can be found wrong.
     return remembered_names(root)
-
-
-def setup(app: Sphinx) -> dict[str, Any]:
-    # Before the bibliography is read; all directives are known by then.
-    app.connect("builder-inited", check, priority=100)
-    app.connect("doctree-read", check_math)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -370,12 +370,12 @@ def check_included(page: Page, root: Path) -> None:
 # --- in the build --------------------------------------------------------------------------------------------------
 
 
-def choose(app: Sphinx, config: Config) -> None:
+def set_edition(app: Sphinx, config: Config) -> None:
     if config["edition"] not in EDITIONS:
         raise ValueError(f"edition: {config['edition']}: there are two, {' and '.join(EDITIONS)}")
 
 
-def leave_out(app: Sphinx, docname: str, source: list[str]) -> None:
+def cut_edition(app: Sphinx, docname: str, source: list[str]) -> None:
     from sphinx.errors import SphinxError
 
     root = Path(app.srcdir)
@@ -391,5 +391,3 @@ def leave_out(app: Sphinx, docname: str, source: list[str]) -> None:
 
 def setup(app: Sphinx) -> None:
     app.add_config_value("edition", EDITIONS[0], "env", str)
-    app.connect("config-inited", choose)
-    app.connect("source-read", leave_out, priority=100)

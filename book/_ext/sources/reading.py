@@ -18,7 +18,7 @@ from optim_code.equations.sections import Page, read_page
 read_notebook = read.read_myst_markdown_notebook
 
 
-def bring(app: Sphinx, docname: str, source: list[str]) -> None:
+def give_page_text(app: Sphinx, docname: str, source: list[str]) -> None:
     """Give Sphinx the text of a page, before anything else looks at it."""
     page = read_page(Path(app.srcdir), docname)
     for path in page.included:
@@ -61,7 +61,6 @@ def read_with_true_lines(text: str, *args: Any, **kwargs: Any) -> Any:
 
 def setup(app: Sphinx) -> None:
     read.read_myst_markdown_notebook = read_with_true_lines
-    app.connect("source-read", bring, priority=10)
     for handler in logging.getLogger("sphinx").handlers:
         # Sphinx's own filters turn a page's name into a path first.
         handler.addFilter(Places(app))

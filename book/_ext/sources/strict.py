@@ -27,7 +27,3 @@ def left(app: Sphinx) -> str:
     if WORK in Path(app.outdir).parents:
         return "there is no new book, and the last one stays as it was"
     return "what is built now is not a whole book: fix them and build again"
-
-
-def setup(app: Sphinx) -> None:
-    app.connect("build-finished", fail_on_warnings, priority=900)

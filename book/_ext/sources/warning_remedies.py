@@ -19,6 +19,7 @@ from sphinx.util.logging import WarningStreamHandler, get_node_location
 
 from book._ext.sources.checking import bibliography_keys, names_of
 from book._ext.sources.findings import near
+from book._ext.state import build_state
 
 OWN = "sphinx.book._ext."
 SAID = re.compile(r"Unknown directive type|Unknown interpreted text role|Found an unexpected `code-cell`|No role entry")
@@ -97,7 +98,7 @@ class Remedies(logging.Filter):
         self.given: set[tuple[str, str]] = set()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        said: set[str] = getattr(self.app, "descent_said", set())
+        said = build_state(self.app).warned
         message = " ".join(record.getMessage().split("\n\n")[0].split())
         # What Python said on the way is of no use to an editor.
         message = re.sub(r"the following exception was raised:? Traceback .*?(\w+(Error|Exception): )", r"\1", message)
@@ -196,11 +197,10 @@ class Words(dict[str, str]):
         return f"{question} If not, " if question else "fix it, or "
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
+def setup(app: Sphinx) -> None:
     for handler in logging.getLogger("sphinx").handlers:
         if isinstance(handler, WarningStreamHandler):
             # Before Sphinx counts it.
             handler.filters.insert(0, Remedies(app))
             # After Sphinx has put its place in words.
             handler.filters.append(Lines(app))
-    return {"parallel_read_safe": True, "parallel_write_safe": True}

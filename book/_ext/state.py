@@ -1,0 +1,94 @@
+"""The state of a build: what one run of Sphinx knows, and what it keeps with its environment for the next one.
+
+`BuildState` hangs on the application and ends with it. `KeptState` hangs on the environment, which Sphinx stores
+between builds. Nothing else of ours is hung on an object of Sphinx's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+    from sphinx.application import Sphinx
+    from sphinx.environment import BuildEnvironment
+
+    from book._ext.execute.freshness import Code
+    from book._ext.page.equations import Checker, Verdict
+    from optim_code.equations.sections import Page
+
+
+@dataclass
+class BuildState:
+    """What one run of Sphinx knows.
+
+    Attributes:
+        pages: the sources of all pages, as they stood when the build looked for outdated ones.
+        warned: the pages whose sources have a fault that the check of the sources has named already.
+        checker: the check of the equations; None until they were collected.
+        verdicts: the verdicts on all equations, which another process reaches meanwhile.
+        pool: the threads that wait for the sections that run.
+        jobs: for each section that runs and has not been waited for, its seconds.
+        pages_around_are_current: whether style sheets, index and search page can stay as they are.
+        written_for: a digest of all that pages show of one another.
+        warnings_before_notebook: how many warnings there were when the last notebook was written.
+    """
+
+    pages: dict[str, Page] = field(default_factory=dict)
+    warned: set[str] = field(default_factory=set)
+    checker: Checker | None = None
+    verdicts: Future[list[Verdict]] | None = None
+    pool: ThreadPoolExecutor | None = None
+    jobs: dict[str, Future[float]] = field(default_factory=dict)
+    pages_around_are_current: bool = False
+    written_for: str = ""
+    warnings_before_notebook: int = 0
+
+
+@dataclass
+class KeptState:
+    """What is kept for the next build.
+
+    Attributes:
+        code: the modules of `optim_code` as the last build read them; None before the first one.
+        outputs: for each page the name of the folder that holds its outputs; empty if it has no cells.
+        shown: for each page a digest of all that it is made of.
+        equations: a digest of what the verdicts follow from.
+        listed: the verdicts as the last listing of all equations shows them.
+        marks: what the mark of each update equation says, by label.
+        works: the formatted works of the bibliography.
+        dark: a digest of the code that makes figures dark.
+        playground: what all playgrounds share, and the figures that they can show.
+        shared: a digest of what pages show of one another.
+        notebooks: the names of the notebooks by page.
+    """
+
+    code: Code | None = None
+    outputs: dict[str, str] = field(default_factory=dict)
+    shown: dict[str, str] = field(default_factory=dict)
+    equations: str = ""
+    listed: list[dict[str, Any]] = field(default_factory=list)
+    marks: dict[str, str] = field(default_factory=dict)
+    works: dict[str, Any] = field(default_factory=dict)
+    dark: str = ""
+    playground: tuple[dict[str, Any], dict[str, Any]] = field(default_factory=lambda: ({}, {}))
+    shared: str = ""
+    notebooks: dict[str, str] = field(default_factory=dict)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take what an older version of this class kept, with the defaults for what it did not."""
+        vars(self).update(vars(KeptState()) | state)
+
+
+def build_state(app: Sphinx) -> BuildState:
+    """The state of this run of Sphinx; made when it is first asked for."""
+    state: BuildState = vars(app).setdefault("descent", BuildState())
+    return state
+
+
+def kept_state(env: BuildEnvironment) -> KeptState:
+    """The state that is stored with this environment; made when it is first asked for."""
+    state: KeptState = vars(env).setdefault("descent", KeptState())
+    return state
