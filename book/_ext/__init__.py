@@ -126,14 +126,20 @@ what it reads → what it writes, beside what Sphinx gives it."""
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Set up the parts and connect the listeners."""
+    """Set up the parts, and connect the listeners of all modules."""
     for part in PARTS:
         import_module(f"{__name__}.{part}").setup(app)
-    for event, listeners in LISTENERS.items():
-        for priority, function, _ in listeners:
-            app.connect(event, resolve_name(f"{__name__}.{function}"), priority=priority)
+    connect(app)
     # Sections run, and equations are checked, in threads of this process while pages are read. With `-j` Sphinx would
     # read in forks of it, which have no such threads and would wait for ever. Sections run side by side anyhow. Sphinx
     # must not find out by itself: it would warn, and a warning ends the build.
     app.parallel = 1
     return {"parallel_read_safe": False, "parallel_write_safe": True}
+
+
+def connect(app: Sphinx, *modules: str) -> None:
+    """Connect the listeners of these modules; of all, if none is named."""
+    for event, listeners in LISTENERS.items():
+        for priority, function, _ in listeners:
+            if not modules or function.partition(":")[0] in modules:
+                app.connect(event, resolve_name(f"{__name__}.{function}"), priority=priority)

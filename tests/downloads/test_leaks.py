@@ -19,7 +19,7 @@ from optim_code.equations.sections import SectionError, read_page
 MANY = 300
 EXAM = "---\nedition: teacher\n---\n# Exam notes\n\nAll of them are asked for the colour of the lighthouse.\n"
 OTHERS = "  - file: book/exam\n  - file: book/shows\n"
-EXTENSIONS = ["myst_nb", "sphinx_exercise", "sphinx_design", "book._ext.sources.reading", "book._ext.sources.editions"]
+EXTENSIONS = ["myst_nb", "sphinx_exercise", "sphinx_design", "two_parts"]
 
 
 def write(root: Path, pages: list[Wrapping]) -> None:
