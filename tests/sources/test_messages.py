@@ -16,9 +16,9 @@ import pytest
 from bs4 import BeautifulSoup
 
 from book._ext.faults import Fault
+from book._ext.sources import settings
 from book._ext.sources.checking import check_bibliography, check_page_names
 from book._ext.sources.findings import near
-from book._ext.sources.reading import settings
 from conftest import ROOT
 from small_book import NO_BOOK, NOTEBOOK, ONE, TOC, Copy, complaints, copy_book, run
 
