@@ -26,7 +26,8 @@ import optim_code
 from book._ext.page.equations import read_section
 from conftest import PAGES, ROOT
 from optim_code import check
-from optim_code.equations.compiler import UpdateRule, class_for, rewriting
+from optim_code.equations import rewriting
+from optim_code.equations.compiler import UpdateRule, class_for
 from optim_code.equations.sections import read_page
 from optim_code.marking import checking, judging, mistakes, trials, watched
 from optim_code.marking.checking import CheckError, Verdict
