@@ -145,7 +145,7 @@ def test_a_page_for_teachers_that_a_page_for_students_shows_is_seen(
     secrets = Secrets.of(root, teacher)
     assert secrets.where["exam.md: the page"] == "book/exam.md:1"
     ((_, shown),) = texts_of("shows.html", (Path(student.outdir) / "book" / "shows.html").read_bytes())
-    told = secrets.told_by(shown)
+    told = secrets.secrets_in(shown)
     assert told == ["exam.md: the page"]
 
 
@@ -177,10 +177,10 @@ def test_the_sources_alone_say_what_a_solution_is(marked: str, answer: str, tmp_
     (tmp_path / "one.md").write_text(f"{BEFORE}{solution}{AFTER}", encoding="utf-8")
     secrets = Secrets.of(tmp_path)
     assert secrets.where == {"one.md: ex-it": f"one.md:{line_of('solution', BEFORE + solution)}"}
-    assert secrets.told_by(BEFORE + AFTER) == []
-    assert secrets.told_by(f"{BEFORE}<p>{solution}</p>{AFTER}") == ["one.md: ex-it"]
+    assert secrets.secrets_in(BEFORE + AFTER) == []
+    assert secrets.secrets_in(f"{BEFORE}<p>{solution}</p>{AFTER}") == ["one.md: ex-it"]
     # Its words without its mark, if they are more than a number that can stand anywhere.
-    assert secrets.told_by(f"A page: {answer}") == (["one.md: ex-it"] if len(answer) > 2 else [])
+    assert secrets.secrets_in(f"A page: {answer}") == (["one.md: ex-it"] if len(answer) > 2 else [])
 
 
 def line_of(word: str, text: str) -> int:
@@ -192,4 +192,4 @@ def test_what_students_read_elsewhere_is_no_secret(tmp_path: Path) -> None:
     (tmp_path / "_toc.yml").write_text("root: one\nchapters:\n- file: two\n", encoding="utf-8")
     (tmp_path / "one.md").write_text(f"{BEFORE}```{{solution}} ex-it\n{said}\n```\n", encoding="utf-8")
     (tmp_path / "two.md").write_text(f"# Two\n\n{said}\n", encoding="utf-8")
-    assert Secrets.of(tmp_path).told_by(said) == []
+    assert Secrets.of(tmp_path).secrets_in(said) == []

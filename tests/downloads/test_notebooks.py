@@ -25,7 +25,7 @@ from playwright.sync_api import Browser
 
 from book._ext.downloads.leaks import Secrets, leaks
 from book._ext.downloads.notebooks import notebook_names
-from book._ext.downloads.student import lay_out_module
+from book._ext.downloads.student import write_kit_module
 from book._ext.execute import warm_kernels
 from book._ext.execute.freshness import settle_environment
 from book._ext.figures.needed_code import needed_code
@@ -217,7 +217,7 @@ def drawn(notebook: Notebook) -> list[str]:
 def test_the_teachers_run_from_top_to_bottom_and_draw_the_figures_of_the_book(
     made: Any, teacher: dict[str, Notebook], kernels: None, tmp_path: Path
 ) -> None:
-    lay_out_module(tmp_path / "optim_code")
+    write_kit_module(tmp_path / "optim_code")
     shutil.copy(ROOT / CLASSES, tmp_path / CLASSES)
     for page, ran in run_all(teacher, tmp_path).items():
         (stored,) = (BUILD / ".jupyter_cache" / made[0][page]).glob("executed/*/base.ipynb")
@@ -229,7 +229,7 @@ def test_the_teachers_run_from_top_to_bottom_and_draw_the_figures_of_the_book(
 def test_a_students_run_with_the_class_written_and_draw_all_figures(
     teacher: dict[str, Notebook], student: dict[str, Notebook], kernels: None, tmp_path: Path
 ) -> None:
-    lay_out_module(tmp_path / "optim_code")
+    write_kit_module(tmp_path / "optim_code")
     written = deepcopy(student)
     for page in WITH_CLASS:
         cell(written[page], "class").source = cell(teacher[page], "class").source
@@ -244,7 +244,7 @@ def test_a_students_run_with_the_class_written_and_draw_all_figures(
 def test_a_students_notebook_that_is_not_written_yet_runs_up_to_its_class_and_says_so(
     student: dict[str, Notebook], kernels: None, tmp_path: Path
 ) -> None:
-    lay_out_module(tmp_path / "optim_code")
+    write_kit_module(tmp_path / "optim_code")
     ran = run(student["book/sgd"], tmp_path, allow_errors=True)
     check = ran.cells.index(cell(ran, "check"))
     outputs = [output for cell in ran.cells[:check] for output in cell.get("outputs", ())]
@@ -440,7 +440,7 @@ def test_a_notebook_alone_says_in_one_line_what_it_needs(
     assert "student's kit" in line
     assert "which lies in the book's source and in the student's kit" in notebook.cells[0].source
     # Beside its module, it runs without a word.
-    lay_out_module(tmp_path / "optim_code")
+    write_kit_module(tmp_path / "optim_code")
     ran = run(nbformat.from_dict({**notebook, "cells": notebook.cells[: first + 1]}), tmp_path)
     assert ran.cells[first].outputs == []
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from book._ext.printing.pdf import install, read_log
+from book._ext.printing.pdf import install_command, read_log
 from book._ext.printing.typeset import columns
 from conftest import BUILD, ROOT, run_build
 
@@ -597,13 +597,13 @@ def test_without_tex_one_line_says_what_to_install_and_nothing_is_built(
         (path / program).chmod(0o755)
     done = run_build(target, tmp_path, PATH=str(path))
     assert done.returncode == 1
-    assert done.stderr == f"descent: make {target.split()[0]} needs lualatex and latexmk; {install()}\n"
+    assert done.stderr == f"descent: make {target.split()[0]} needs lualatex and latexmk; {install_command()}\n"
     assert not (tmp_path / "_build").exists()
 
 
 def test_the_packages_to_install_are_those_of_apt_txt() -> None:
     listed = (ROOT / "apt.txt").read_text(encoding="utf-8").split()
-    named = install().removeprefix("apt-get install ").split()
+    named = install_command().removeprefix("apt-get install ").split()
     assert "texlive-luatex" in named
     assert "chromium" not in named
     assert set(named) <= set(listed)

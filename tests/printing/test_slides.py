@@ -148,7 +148,7 @@ mystnb:
     caption: A line.
 ---
 from optim_code.figures import draw_lines
-draw_lines({"a": [3, 2, 1]}, fname="%s.pdf")
+draw_lines({"a": [3, 2, 1]}, ylabel="a", fname="%s.pdf")
 ```
 """
 

@@ -1,7 +1,7 @@
-"""`make assignment`: the sections' exercises as a course that nbgrader takes as it is, in `_build/assignment`.
+"""`make assignment`: the exercises of the sections as a course for nbgrader, in `_build/assignment`.
 
-A section's assignment is the student's notebook. The class to write is marked by `check`, in a cell that students can't
-change; the answers to the other exercises are marked by hand. nbgrader takes the solutions out when it releases it.
+The assignment of a section is the student's notebook. `check` marks the class, in a cell that students can't change;
+the answers to the other exercises are marked by hand. nbgrader takes the solutions out when it releases the assignment.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from book._ext.cli.publishing import BUILD, WORK, publish
-from book._ext.downloads.student import lay_out_module
+from book._ext.downloads.student import write_kit_module
 from book._ext.faults import Fault
 from book._ext.sources.settings import find_page, read_contents
 from book._ext.state import kept_state
@@ -32,9 +32,9 @@ CONFIG = '''\
 
 c = get_config()
 c.CourseDirectory.course_id = "{course}"
-# What stands where a student is to answer.
+# The text where students answer.
 c.ClearSolutions.text_stub = "*Your answer:*"
-# A class that never ends is stopped, and so marked as one that doesn't pass.
+# A class that runs too long is stopped, and does not pass.
 c.Execute.timeout = 120
 c.Execute.interrupt_on_timeout = True
 '''
@@ -62,11 +62,11 @@ Such a container can write to this folder alone: keep the copy that you give it 
 ASSERT = """
 display(verdict)
 assert verdict, f"\\n{verdict}\""""
-"""What follows the check in its cell: the verdict, for the student to see, and for nbgrader to count."""
+"""The lines after the check in its cell: they show the verdict, and fail if it is bad, so that nbgrader counts it."""
 
 
 def check_section(section: str) -> str:
-    """Refuse what the book has no page of, before anything is computed. Returns the name of its page, or of none."""
+    """Fail early if the book has no such section. Returns the name of its page, or nothing if none is asked for."""
     if find_spec("nbgrader") is None:
         raise Fault("nbgrader is not installed, and the assignment is for it: pip install -r requirements.txt")
     pages = [str(page).removesuffix(".md") for page in read_contents()]
@@ -78,7 +78,7 @@ def check_section(section: str) -> str:
 
 
 def make_assignment(build: Callable[..., Any], section: str) -> str:
-    """The course in `_build/assignment`, of one page of the book or of all that have exercises."""
+    """Make the course in `_build/assignment`, of one page or of all pages that have exercises."""
     place, work = BUILD / "assignment", WORK / "assignment"
     used = [name for name in ("gradebook.db", "submitted") if (place / name).exists()]
     if used:
@@ -102,7 +102,7 @@ def make_assignment(build: Callable[..., Any], section: str) -> str:
     shutil.rmtree(work, ignore_errors=True)
     course = names_of(app)[app.config.root_doc]
     folder = work / "assignment" / "source" / course
-    lay_out_module(folder / "optim_code")
+    write_kit_module(folder / "optim_code")
     for docname in wanted:
         (folder / f"{names[docname]}.ipynb").write_text(as_text(asked[docname]), encoding="utf-8")
     (work / "assignment" / "nbgrader_config.py").write_text(CONFIG.format(course=course), encoding="utf-8")
@@ -119,7 +119,7 @@ def with_cells(app: Any) -> list[str]:
 
 
 def assignment_of(app: Any, docname: str) -> Any:
-    """A section's notebook as nbgrader's source; None if it asks nothing."""
+    """The notebook of a section as nbgrader's source; None if it has no exercise."""
     from book._ext.downloads.notebooks import assemble, parts_of
 
     student, teacher = (parts_of(app, docname, edition) for edition in ("student", "teacher"))
@@ -149,7 +149,7 @@ def assignment_of(app: Any, docname: str) -> Any:
 
 
 def with_solution(part: Part, whole: dict[tuple[str, str], str]) -> str:
-    """The source of a cell, with what nbgrader takes out of it again."""
+    """The source of a cell with its solution, which nbgrader takes out again."""
     if part.kind == "answer":
         return whole.get(("solution", part.name), "") if part.name else ""
     if part.kind == "check":
@@ -157,7 +157,7 @@ def with_solution(part: Part, whole: dict[tuple[str, str], str]) -> str:
         return f"{before}\nverdict = {call}{ASSERT}"
     if part.kind != "class":
         return part.source
-    # Only here, for it takes Sphinx.
+    # Imported here, because it imports Sphinx.
     from book._ext.downloads.notebooks import NOT_WRITTEN
 
     lines = whole["class", part.name].split("\n")

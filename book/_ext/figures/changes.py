@@ -1,6 +1,6 @@
-"""What a rebuild moved: figures, numbers that runs made, equations; the old beside the new, in `_build/changes`.
+"""The report of what a build changed: figures, glued numbers and equations, old and new, in `_build/changes`.
 
-A sentence that says "after 17 steps" is checked by nobody if a run now takes 18; here the editor sees it.
+Nothing checks a sentence that says "after 17 steps" when a run now takes 18. In this report the editor sees it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from sphinx.application import Sphinx
 
 from book._ext.cli.publishing import BUILD, places
 from book._ext.execute.execution import as_run
-from book._ext.figures.figure_files import drawn
+from book._ext.figures.figure_files import cell_images
 from book._ext.page.offline import mathjax_tags
 from book._ext.state import build_state
 
@@ -44,9 +44,9 @@ th, td {{ text-align: left; padding: 0.2rem 1rem 0.2rem 0; border-bottom: 1px so
 
 
 def note_figures(app: Sphinx, document: nodes.document) -> None:
-    """Remember the figures of a page by their names, and the numbers that its cells gave to the text."""
+    """Note the figures of a page by their names, and the numbers that its cells glued."""
     figures = {}
-    for image in drawn(document, ".svg"):
+    for image in cell_images(document, ".svg"):
         figure: Any = image.parent
         while figure is not None and not isinstance(figure, nodes.figure):
             figure = figure.parent
@@ -61,8 +61,8 @@ def note_figures(app: Sphinx, document: nodes.document) -> None:
     app.env.metadata[app.env.docname]["changes"] = {"figures": figures, "numbers": numbers}
 
 
-def facts(app: Any) -> dict[str, dict[str, list[str]]]:
-    """Of the whole book: figures, numbers and equations by name, each with its page and what it is."""
+def facts_of_book(app: Any) -> dict[str, dict[str, list[str]]]:
+    """The figures, numbers and equations of the book: by kind and name, each with its page and its value."""
     checker = build_state(app).checker
     assert checker is not None
     found: dict[str, dict[str, list[str]]] = {kind: {} for kind in KINDS}
@@ -77,7 +77,7 @@ def facts(app: Any) -> dict[str, dict[str, list[str]]]:
 
 
 def compare(before: dict[str, dict[str, list[str]]], after: dict[str, dict[str, list[str]]]) -> dict[str, list[str]]:
-    """The names, by kind, of what is new, gone or different."""
+    """The names, by kind, of all that is new, gone or different."""
     moved = {}
     for kind in KINDS:
         old, new = before.get(kind, {}), after[kind]
@@ -86,14 +86,14 @@ def compare(before: dict[str, dict[str, list[str]]], after: dict[str, dict[str, 
 
 
 def write_report(after: dict[str, dict[str, list[str]]], out: Path) -> str:
-    """Write the page for what is about to take the place of the last book, beside it.
+    """Write the report for a book that is about to replace the last one.
 
     Args:
         after: the facts of the new book.
-        out: where that lies.
+        out: the folder of the new book.
 
     Returns:
-        What moved, in a few words; empty if nothing did, or there was no book before.
+        What changed, in a few words; empty if nothing did, or there was no book before.
     """
     note, page = BUILD / ".facts.json", places("changes")[2]
     try:
@@ -114,7 +114,7 @@ def write_report(after: dict[str, dict[str, list[str]]], out: Path) -> str:
 
 
 def show(kind: str, names: list[str], before: Any, after: Any, out: Path) -> str:
-    """One kind of changes as HTML; pictures are copied beside the page."""
+    """The changes of one kind as HTML. Pictures are copied beside the report."""
     lines = [f"<h2>{kind.capitalize()}</h2>"]
     if kind == "numbers":
         rows = "".join(
@@ -150,7 +150,7 @@ def link(name: str, place: list[str] | None, anchor: str) -> str:
 
 
 def publish_report(after: dict[str, dict[str, list[str]]], summary: str) -> None:
-    """Put the report in its place, or none; and remember what the book now says."""
+    """Publish the report, or remove the last one if nothing changed; store the facts for the next build."""
     place, _, new = places("changes")
     shutil.rmtree(place, ignore_errors=True)
     if summary:

@@ -1,4 +1,4 @@
-"""The page that shows all figures of the book at a glance, each with what drew it: `_build/figures/index.html`."""
+"""The page that shows all figures of the book, each with the code that draws it: `_build/figures/index.html`."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ CAPTION = re.compile(r'<figure[^>]* id="([^"]+)".*?<span class="caption-text">(.
 
 
 def index_page(app: Sphinx) -> str:
-    """The index, by the sections of the book; captions are those of its pages, as they were just written."""
+    """The index, section by section. The captions are read from the pages, which have just been written."""
     sections = []
     for docname in toc_order(app.env):
         figures = figures_of(app.env, docname)
@@ -93,14 +93,14 @@ def heading(app: Sphinx, docname: str) -> str:
 
 
 def captions_of(page: str) -> dict[str, str]:
-    """The captions of a page's figures, by label, as HTML; without links, which lead on from that page."""
+    """The captions of a page's figures, by label, as HTML; without links, which would be wrong on another page."""
     figures = re.findall(r"<figure.*?</figure>", page, re.S)
     found = [match for match in map(CAPTION.match, figures) if match]
     return {match[1]: re.sub(r"</?a\b[^>]*>", "", match[2]) for match in found}
 
 
 def show(figure: Figure, page: str, number: str, caption: str) -> str:
-    """A figure of the index."""
+    """A figure in the index, as HTML."""
     file = quote(figure.name)
     links = {".pdf": f"{figure.name}.pdf", ".svg": "SVG", "-dark.svg": "SVG for dark", ".csv": "CSV"}
     return FIGURE.format(
@@ -122,7 +122,7 @@ def show(figure: Figure, page: str, number: str, caption: str) -> str:
 
 
 def seed_of(figure: Figure) -> str:
-    """The seed, noise and start of a figure's runs; of a figure that holds no runs, the seeds of its program."""
+    """The seed, noise and start of a figure's runs; for a figure without runs, the seeds in its program."""
     runs = figure.runs.values()
     if not runs and not figure.program.whole:
         return "as its page says"
@@ -140,7 +140,7 @@ def written(value: object) -> str:
 
 
 def code_of(figure: Figure) -> str:
-    """The lines of its cell; before them their imports, if that is all they need, or else the whole program apart."""
+    """The lines of its cell; with the program before them if that is only imports, or else with the program folded."""
     whole, own = figure.program
     before = whole.removesuffix(own).split("\n")
     if all(line.startswith(("import ", "from ")) for line in before if line):
@@ -152,7 +152,7 @@ def code_of(figure: Figure) -> str:
 
 
 def seeds(code: str) -> list[int]:
-    """The seeds of a program: those it names, and the 0 that `descend` and `output` take where it asks for noise."""
+    """The seeds of a program: those it names, and 0, the default of `descend` and `output`, where it asks for noise."""
     found = set()
     for call in ast.walk(ast.parse(code)):
         if isinstance(call, ast.Call):
