@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from book._ext.printing.pdf import install_command, read_log
-from book._ext.printing.typeset import columns
+from book._ext.printing.typeset import column_spec
 from conftest import BUILD, ROOT, run_build
 
 printed = pytest.mark.needs("tex", "poppler")
@@ -613,8 +613,8 @@ def test_the_packages_to_install_are_those_of_apt_txt() -> None:
 
 
 def test_a_long_table_breaks_the_lines_of_its_widest_column_only_if_they_are_too_long() -> None:
-    assert columns([[5.0, 20.0], [8.0, 30.0]]) is None
-    found = columns([[10.0, 20.0, 200.0], [8.0, 30.0, 9.0]])
+    assert column_spec([[5.0, 20.0], [8.0, 30.0]]) is None
+    found = column_spec([[10.0, 20.0, 200.0], [8.0, 30.0, 9.0]])
     assert found is not None
     assert re.fullmatch(r"ll>\{\\raggedright\\arraybackslash\}\\X\{\d+\}\{\d+\}", found)
     rest, whole = map(int, re.findall(r"\d+", found))

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -17,30 +16,12 @@ from sphinx.application import Sphinx
 
 from book._ext.cli.publishing import BUILD, places
 from book._ext.execute.execution import as_run
-from book._ext.figures.figure_files import cell_images
+from book._ext.figures.figure_files import cell_images, render
 from book._ext.page.offline import mathjax_tags
 from book._ext.state import build_state
 
 GLUED = "application/papermill.record/"
 KINDS = {"figures": "figure", "numbers": "number", "equations": "equation"}
-PAGE = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>What the last build changed</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-{mathjax}
-<style>
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; color: #1a1c20;
-       background: #fff; }}
-.pair {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(20rem, 1fr)); gap: 1rem; }}
-figure {{ margin: 0; border: 1px solid #d9dce1; padding: 0.5rem; }}
-img {{ display: block; margin: 0 auto; max-width: 100%; }}
-table {{ border-collapse: collapse; }}
-th, td {{ text-align: left; padding: 0.2rem 1rem 0.2rem 0; border-bottom: 1px solid #d9dce1; }}
-</style></head><body>
-<h1>What the last build changed</h1>
-<p>{summary}.</p>
-{body}
-</body></html>
-"""
 
 
 def note_figures(app: Sphinx, document: nodes.document) -> None:
@@ -107,46 +88,26 @@ def write_report(after: dict[str, dict[str, list[str]]], out: Path) -> str:
         return ""
     page.mkdir(parents=True)
     summary = ", ".join(counts)
-    parts = [show(kind, names, before, after, out) for kind, names in moved.items() if names]
-    text = PAGE.format(mathjax=mathjax_tags("../html/_static"), summary=summary, body="\n".join(parts))
+    kinds = {kind: [entry(kind, name, before, after) for name in names] for kind, names in moved.items() if names}
+    for side, folder in (("before", BUILD / "html"), ("now", out)):
+        for picture in filter(None, (figure[side] for figure in kinds.get("figures", []))):
+            (page / side).mkdir(exist_ok=True)
+            shutil.copyfile(folder / "_images" / picture, page / side / picture)
+    mathjax = mathjax_tags("../html/_static")
+    text = render("changes.html.jinja", mathjax=mathjax, summary=summary, kinds=kinds)
     (page / "index.html").write_text(text, encoding="utf-8")
     return summary
 
 
-def show(kind: str, names: list[str], before: Any, after: Any, out: Path) -> str:
-    """The changes of one kind as HTML. Pictures are copied beside the report."""
-    lines = [f"<h2>{kind.capitalize()}</h2>"]
-    if kind == "numbers":
-        rows = "".join(
-            f"<tr><th>{link(name, after[kind].get(name), '')}</th><td>{escape(value(before[kind], name))}</td>"
-            f"<td>{escape(value(after[kind], name))}</td></tr>"
-            for name in names
-        )
-        return f"{lines[0]}<table><tr><th>name</th><th>before</th><th>now</th></tr>{rows}</table>"
-    for name in names:
-        anchor = f"equation-{name}" if kind == "equations" else name
-        lines.append(f'<h3>{link(name, after[kind].get(name), anchor)}</h3><div class="pair">')
-        for side, facts_, folder in (("before", before, BUILD / "html"), ("now", after, out)):
-            what = value(facts_[kind], name)
-            if what and kind == "figures":
-                copied = places("changes")[2] / side / what
-                copied.parent.mkdir(exist_ok=True)
-                shutil.copyfile(folder / "_images" / what, copied)
-                what = f'<img src="{side}/{escape(what)}" alt="{escape(name)}, {side}">'
-            elif what:
-                what = rf"\[{escape(what)}\]"
-            lines.append(f"<figure><figcaption>{side}</figcaption>{what or 'not there'}</figure>")
-        lines.append("</div>")
-    return "\n".join(lines)
-
-
-def value(found: dict[str, list[str]], name: str) -> str:
-    return re.sub(r"^'(.*)'$", r"\1", found[name][1]) if name in found else ""
-
-
-def link(name: str, place: list[str] | None, anchor: str) -> str:
-    address = f"../html/{place[0]}.html" + f"#{anchor}" * bool(anchor) if place else ""
-    return f'<a href="{escape(address)}">{escape(name)}</a>' if place else escape(name)
+def entry(kind: str, name: str, before: Any, after: Any) -> dict[str, str]:
+    """One change for the report: its name, its address in the new book, if it is there, and its two values."""
+    page, now = after[kind].get(name, ["", ""])
+    _, old = before.get(kind, {}).get(name, ["", ""])
+    anchor = {"figures": f"#{name}", "numbers": "", "equations": f"#equation-{name}"}[kind]
+    address = f"../html/{page}.html{anchor}" if page else ""
+    # A glued text comes with its quotation marks.
+    old, now = (re.sub(r"^'(.*)'$", r"\1", value) for value in (old, now))
+    return {"name": name, "address": address, "before": old, "now": now}
 
 
 def publish_report(after: dict[str, dict[str, list[str]]], summary: str) -> None:

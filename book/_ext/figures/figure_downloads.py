@@ -15,14 +15,13 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
 from sphinx.util.osutil import relative_uri
 
-from book._ext.figures.figure_files import Figure, dark_twin, figure_number, figures_of
+from book._ext.figures.figure_files import Figure, dark_twin, figure_number, figures_of, kinds_of
 from book._ext.figures.figure_index import index_page
 from book._ext.page.equations import toc_order
 
 logger = logging.getLogger(__name__)
 
 FOLDER = "_figures"  # in the book
-KINDS = {".pdf": "PDF", ".svg": "SVG", "-dark.svg": "SVG for dark", ".csv": "CSV"}
 DARK_GROUND = "#121212"  # of the book's dark pages
 
 
@@ -42,11 +41,6 @@ class Offer(SphinxPostTransform):
             figure = next((figures[label] for label in node["names"] if label in figures), None)
             if figure is not None:
                 node += downloads("", label=figure.label, name=figure.name, kinds=kinds_of(figure))
-
-
-def kinds_of(figure: Figure) -> dict[str, str]:
-    """The endings of a figure's files, each with its format; a figure without numbers has no CSV."""
-    return {ending: kind for ending, kind in KINDS.items() if ending == "-dark.svg" or ending in figure.made}
 
 
 def visit_html(self: Any, node: downloads) -> None:

@@ -16,6 +16,7 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
+from sphinx.util.template import FileRenderer
 
 from book._ext.execute.execution import as_run
 from book._ext.execute.light_imports import imported
@@ -25,6 +26,7 @@ from book._ext.state import kept_state
 logger = logging.getLogger(__name__)
 
 DUBLIN_CORE = "{http://purl.org/dc/elements/1.1/}"
+KINDS = {".pdf": "PDF", ".svg": "SVG", "-dark.svg": "SVG for dark", ".csv": "CSV"}
 
 
 class Figure(NamedTuple):
@@ -119,6 +121,18 @@ def drawings_of(cells: list[dict[str, Any]]) -> dict[str, tuple[dict[str, Any], 
                 found[drawing["name"]] = (drawing, number)
     numbers = [number for _, number in found.values()]
     return {name: (drawing, program(sources, numbers, number)) for name, (drawing, number) in found.items()}
+
+
+def kinds_of(figure: Figure) -> dict[str, str]:
+    """The endings of a figure's files, each with its format; a figure without numbers has no CSV."""
+    return {ending: kind for ending, kind in KINDS.items() if ending == "-dark.svg" or ending in figure.made}
+
+
+def render(template: str, **values: Any) -> str:
+    """A page of its own beside the book, from a template of this folder."""
+    renderer = FileRenderer([str(Path(__file__).parent)])
+    renderer.env.autoescape = renderer.env.trim_blocks = renderer.env.lstrip_blocks = True
+    return renderer.render(template, values) + "\n"
 
 
 def figures_of(env: BuildEnvironment, docname: str) -> list[Figure]:
