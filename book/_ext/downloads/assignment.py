@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from book._ext.cli.publishing import BUILD, WORK, publish
@@ -27,38 +27,8 @@ if TYPE_CHECKING:
 GRADED = {"check": "class", "answer": "answer"}
 """The kinds of cells that have points, each with its name in the setting `exercise_points`."""
 
-CONFIG = '''\
-"""Read by nbgrader, which is to be run in this folder."""
-
-c = get_config()
-c.CourseDirectory.course_id = "{course}"
-# The text where students answer.
-c.ClearSolutions.text_stub = "*Your answer:*"
-# A class that runs too long is stopped, and does not pass.
-c.Execute.timeout = 120
-c.Execute.interrupt_on_timeout = True
-'''
-README = """\
-# {title}: the exercises, for nbgrader
-
-Copy this folder to where you keep your courses, and run these there, in an environment with nbgrader, such as the
-book's own (`source .venv/bin/activate`):
-
-    nbgrader generate_assignment {course}    # what students get: release/{course}
-    nbgrader autograde {course}              # marks submitted/STUDENT/{course}
-    nbgrader formgrader                    # the answers that are marked by hand: jupyter lab, then Nbgrader
-    nbgrader generate_feedback {course}      # feedback/STUDENT/{course}
-
-`autograde` runs what students wrote, with your rights. `check` runs a class in a process of its own and doesn't believe
-what it says, so that an accident stays there; it is no security border, and the other cells run in the notebook itself.
-So mark in a container that has a copy of this folder and nothing else of yours, and no network. With Docker, and an
-image `grader` that has nbgrader and the packages of the book's `requirements.txt`:
-
-    docker run --rm --network none --memory 4g --pids-limit 512 --user "$(id -u)" \\
-        --volume "$PWD":/course --workdir /course --env HOME=/tmp grader nbgrader autograde {course}
-
-Such a container can write to this folder alone: keep the copy that you give it apart from your list of marks.
-"""
+TEMPLATES = {"nbgrader_config.txt": "nbgrader_config.py", "nbgrader_readme.md": "README.md"}
+"""The texts of this folder that go along, with their names there."""
 ASSERT = """
 display(verdict)
 assert verdict, f"\\n{verdict}\""""
@@ -105,9 +75,10 @@ def make_assignment(build: Callable[..., Any], section: str) -> str:
     write_kit_module(folder / "optim_code")
     for docname in wanted:
         (folder / f"{names[docname]}.ipynb").write_text(as_text(asked[docname]), encoding="utf-8")
-    (work / "assignment" / "nbgrader_config.py").write_text(CONFIG.format(course=course), encoding="utf-8")
-    readme = README.format(title=app.config.html_title, course=course)
-    (work / "assignment" / "README.md").write_text(readme, encoding="utf-8")
+    for template, name in TEMPLATES.items():
+        text = Path(__file__).with_name(template).read_text(encoding="utf-8")
+        written = text.format(title=app.config.html_title, course=course)
+        (work / "assignment" / name).write_text(written, encoding="utf-8")
     publish("assignment", "assignment")
     return "_build/assignment; what to do with it is in its README.md"
 
