@@ -23,7 +23,7 @@ AT_ONCE = ("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>")
 """Code that is compiled as a function, but runs where it stands; a generator nearly always does."""
 UNTRACEABLE = {"eval", "exec", "globals", "locals", "vars"}
 """Functions that read or bind names that are nowhere in the code."""
-LOOKS = ("items", "keys", "values")
+PURE_METHODS = ("items", "keys", "values")
 """Methods that change nothing, whatever they are called on."""
 SEED = re.compile(r"[\w.]+\.(manual_seed|seed|set_rng_state)")
 """What seeds a module's own generator: every random number then depends on those drawn before it."""
@@ -157,7 +157,7 @@ class Statement:
         self.changes = set().union(*map(changed, parts)) - {""}
         functions = [part.func for part in parts if isinstance(part, ast.Call)]
         methods = [function for function in functions if isinstance(function, ast.Attribute)]
-        self.asks = {root(method) for method in methods if method.attr not in LOOKS} - {""}
+        self.asks = {root(method) for method in methods if method.attr not in PURE_METHODS} - {""}
         for part in parts:
             if isinstance(part, ast.Expr):
                 names_in = {name for name in ast.walk(part) if isinstance(name, ast.Name)}
