@@ -6,6 +6,7 @@ import os
 import sys
 from typing import Any
 
+from book._ext.compat import has_run
 from book._ext.faults import ROOT
 from book._ext.state import build_state
 
@@ -45,10 +46,7 @@ class Console:
 
     def end(self, app: Any, doctree: Any) -> None:
         if self.section not in self.ran:
-            ran = (
-                app.env.nb_metadata.get(self.section, {}).get("exec_data") if hasattr(app.env, "nb_metadata") else None
-            )
-            how = "cached" if ran else "no cells"
+            how = "cached" if has_run(app.env, self.section or "") else "no cells"
             print(how if self.line_is_open else f"  {self.section}: {how}", flush=True)
         self.section, self.line_is_open = None, False
 

@@ -29,6 +29,7 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 
+from book._ext.compat import warning_count
 from book._ext.downloads.needed_code import needed_code
 from book._ext.downloads.plain_markdown import Directive, Plain, folded, line_of
 from book._ext.page.equations import await_verdicts
@@ -450,13 +451,13 @@ def write_notebook(
     place = notebook_of(app, pagename) if doctree is not None else ""
     state = build_state(app)
     # With a warning there is no book; what was said of the page need not be said of its notebook again.
-    if place and app._warncount == state.warnings_before_notebook:
+    if place and warning_count(app) == state.warnings_before_notebook:
         path = Path(app.outdir, place)
         path.parent.mkdir(exist_ok=True)
         made = notebook(app, pagename, app.config.edition)
         path.write_text(as_text(made), encoding="utf-8")
         # What is said of a notebook is no reason to be silent about the next one.
-        state.warnings_before_notebook = app._warncount
+        state.warnings_before_notebook = warning_count(app)
 
 
 def remove_stale_notebooks(app: Sphinx, error: Exception | None) -> None:

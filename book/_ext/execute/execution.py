@@ -31,6 +31,7 @@ from sphinx.errors import SphinxError
 from traitlets.config import Config
 
 from book._ext.cli.publishing import seal, sound
+from book._ext.compat import stored_notebooks, use_cache
 from book._ext.execute import warm_kernels
 from book._ext.execute.freshness import LISTING, cells_as_written, code_of
 from book._ext.execute.output_forms import normalise
@@ -133,7 +134,7 @@ def store(notebook: nbformat.NotebookNode, path: Path, folder: Path) -> None:
 
 def name_cells(folder: Path) -> None:
     """Give the cells of a stored notebook names that are the same in every build; they come as random numbers."""
-    for path in folder.glob("executed/*/base.ipynb"):
+    for path in stored_notebooks(folder):
         notebook = json.loads(path.read_text(encoding="utf-8"))
         for number, cell in enumerate(notebook["cells"], start=1):
             cell["id"] = f"cell-{number}"
@@ -146,7 +147,7 @@ def cache_of(app: Sphinx, docname: str) -> Path:
 
 def as_run(app: Sphinx, docname: str) -> list[dict[str, Any]]:
     """The code cells of a section that is being read, with their outputs; not to be changed."""
-    stored = (Path(app.outdir).parent / "jupyter_cache" / docname).glob("executed/*/base.ipynb")
+    stored = stored_notebooks(Path(app.outdir).parent / "jupyter_cache" / docname)
     return [cell for path in stored for cell in code_cells_in(path, path.stat().st_mtime_ns)]
 
 
@@ -187,7 +188,7 @@ def await_section(app: Sphinx, docname: str, source: list[str]) -> None:
             raise SectionFails(Path(env.doc2path(docname)), error) from error
         app.emit("section-executed", docname, seconds)
     page = Page(docname, source[0].split("\n"))
-    env.mystnb_config = env.mystnb_config.copy(execution_cache_path=str(lay_out(app, page)))
+    use_cache(env, lay_out(app, page))
 
 
 def lay_out(app: Sphinx, page: Page) -> Path:
@@ -205,7 +206,7 @@ def lay_out(app: Sphinx, page: Page) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     path = env.doc2path(docname)
     reader = create_nb_reader(path, env.myst_config, env.mystnb_config, text)
-    stored = list(cache_of(app, docname).glob("executed/*/base.ipynb"))
+    stored = list(stored_notebooks(cache_of(app, docname)))
     if reader is None or len(stored) != 1:
         return folder
     notebook, ran = reader.read(text), nbformat.read(stored[0], as_version=4)  # type: ignore[no-untyped-call]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any, ClassVar
 
 from docutils import nodes
@@ -10,13 +9,11 @@ from pybtex import plugin
 from pybtex.database import Entry
 from pybtex.style.formatting import unsrt
 from sphinx.application import Sphinx
-from sphinxcontrib.bibtex import plugin as referencing
 
+from book._ext.compat import cache_entry_points
 from book._ext.state import kept_state
 
-# For every citation that a page shows they look through all packages that are installed; those stay the same.
-for looking in (plugin, referencing):
-    vars(looking)["entry_points"] = functools.cache(looking.entry_points)
+cache_entry_points()
 
 
 class Unsrt(unsrt.Style):  # type: ignore[misc]  # pybtex has no types

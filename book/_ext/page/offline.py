@@ -19,6 +19,7 @@ from sphinx.config import Config
 from sphinx.errors import ExtensionError
 from sphinx.util import logging
 
+from book._ext.compat import remove_extension
 from optim_code.equations.sections import Page, read_page
 
 logger = logging.getLogger(__name__)
@@ -150,12 +151,6 @@ def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
         copy(source / name, target / name)
 
 
-def drop_live_kernels(app: Sphinx) -> None:
-    """Jupyter Book always brings sphinx-thebe, which writes the address of a kernel somewhere else into each page."""
-    for listeners in app.events.listeners.values():
-        listeners[:] = [listener for listener in listeners if listener.handler.__module__ != "sphinx_thebe"]
-    app.registry.css_files[:] = [file for file in app.registry.css_files if "thebe" not in str(file[0])]
-
-
 def setup(app: Sphinx) -> None:
-    drop_live_kernels(app)
+    # Jupyter Book always brings it; it writes the address of a kernel somewhere else into each page.
+    remove_extension(app, "sphinx_thebe", "thebe")

@@ -18,6 +18,7 @@ from typing import Any
 from docutils import nodes
 from sphinx.application import Sphinx
 
+from book._ext.compat import write_no_index
 from book._ext.page.formula_text import plain_text
 
 INLINE = {"a", "abbr", "b", "cite", "code", "em", "i", "kbd", "mark", "q", "s", "samp", "small", "span", "strong"}
@@ -124,7 +125,7 @@ def use_own_index(app: Sphinx) -> None:
     """Let Sphinx write its search page, and no index."""
     builder: Any = app.builder
     if builder.name == "html":
-        builder.load_indexer = lambda docnames: setattr(builder, "indexer", None)
+        write_no_index(builder)
 
 
 def collect_words(

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
-from jinja2 import FileSystemBytecodeCache
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util.parallel import parallel_available
 
+from book._ext import compat
 from book._ext.state import build_state, kept_state
 
 SHARED = ("titles", "longtitles", "tocs", "toctree_includes", "toc_secnumbers", "toc_fignumbers", "toc_num_entries")
@@ -44,11 +44,10 @@ def find_pages_to_write(app: Sphinx, env: BuildEnvironment) -> list[str]:
     current = laid_out(app)["state"] == state.written_for and all(path.exists() for path in around)
     state.pages_around_are_current = current
     if builder.name == "html":
-        builder.copy_assets = functools.partial(lay_out_assets, app)
-        builder.write = functools.partial(write, app)
+        compat.replace_steps(builder, functools.partial(lay_out_assets, app), functools.partial(write, app))
     if current:
         # Nor would the pages around these change.
-        builder.gen_indices = builder.gen_additional_pages = lambda: None
+        compat.write_no_pages_around(builder)
     return sorted(env.found_docs) if before != seen else []
 
 
@@ -56,13 +55,7 @@ def write(app: Sphinx, outdated: list[str], updated: list[str], method: str = "u
     """Write these pages and no other, for Sphinx would always write the first; many of them side by side."""
     builder: Any = app.builder
     wanted = app.env.found_docs if outdated in (None, ["__all__"]) else {*outdated, *updated}
-    prepare = builder.prepare_writing
-
-    def prepare_wanted(docnames: set[str]) -> None:
-        docnames &= wanted
-        prepare(docnames)
-
-    builder.prepare_writing = prepare_wanted
+    compat.prepare_only(builder, wanted)
     if len(wanted) > FEW and parallel_available:
         # It counts its own process, which hands out the pages.
         app.parallel = 1 + (os.cpu_count() or 1)
@@ -72,16 +65,12 @@ def write(app: Sphinx, outdated: list[str], updated: list[str], method: str = "u
 
 def keep_contents_pages(app: Sphinx, env: BuildEnvironment) -> None:
     """Sphinx would write a page again whenever one that its table of contents names was read; titles are shared."""
-    env.files_to_rebuild = {}
+    compat.ignore_contents_pages(env)
 
 
 def cache_templates(app: Sphinx) -> None:
     """Compile the templates once, not at every build."""
-    templates: Any = getattr(app.builder, "templates", None)
-    if templates is not None:
-        folder = Path(app.doctreedir).parent / "templates"
-        folder.mkdir(parents=True, exist_ok=True)
-        templates.environment.bytecode_cache = FileSystemBytecodeCache(str(folder))
+    compat.cache_templates_in(app.builder, Path(app.doctreedir).parent / "templates")
 
 
 def canonical(value: Any) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib
 import io
 import json
 import os
@@ -25,6 +24,7 @@ from sphinx.errors import SphinxError
 from sphinx.util import logging
 from sphinx.util.docutils import docutils_namespace
 
+from book._ext.compat import directives_and_roles
 from book._ext.execute.freshness import digest, pins
 from book._ext.sources.block_check import EXERCISES, check_block, labels_in, not_closed
 from book._ext.sources.editions import EDITIONS
@@ -271,31 +271,13 @@ def pybtex_errors() -> Iterator[list[Any]]:
 
 def names_of(app: Sphinx) -> Names:
     """All directives and roles that docutils, Sphinx and its extensions have."""
-    from docutils.parsers.rst import directives, roles
-    from docutils.parsers.rst.languages import en
-
-    found: dict[str, Any] = {name: docutils_directive(name) for name in directives._directive_registry}
-    found |= {name: found.get(of) for name, of in en.directives.items()}
-    known = {*roles._role_registry, *en.roles, *roles._roles}
-    for domain in app.env.domains.values():
-        # Those of the standard domain and of the primary one need no prefix.
-        for prefix in ("", f"{domain.name}:") if domain.name in ("std", app.config.primary_domain) else (
-            f"{domain.name}:",):  # fmt: skip
-            found |= {f"{prefix}{name}": directive for name, directive in domain.directives.items()}
-            known |= {f"{prefix}{name}" for name in domain.roles}
-    found |= {**directives._directives, "eval-rst": None}
+    found, known = directives_and_roles(app)
+    found["eval-rst"] = None
     takes = {
         name.lower(): sorted(getattr(directive, "option_spec", None) or ()) or None for name, directive in found.items()
     }
     shown = {name: takes[name] for name in sorted(takes) if name and not name.startswith("_")}
     return Names(shown, sorted({name.lower() for name in known if name}))
-
-
-def docutils_directive(name: str) -> Any:
-    from docutils.parsers.rst import directives
-
-    module, directive = directives._directive_registry[name]
-    return getattr(importlib.import_module(f"docutils.parsers.rst.directives.{module}"), directive, None)
 
 
 def check_all_sources(app: Sphinx) -> None:

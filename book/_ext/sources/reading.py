@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from myst_nb.core import read
 from sphinx.application import Sphinx
 
+from book._ext.compat import log_handlers, replace_reader
 from optim_code.equations.sections import Page, read_page
-
-read_notebook = read.read_myst_markdown_notebook
 
 
 def give_page_text(app: Sphinx, docname: str, source: list[str]) -> None:
@@ -48,19 +47,23 @@ class Places(logging.Filter):
             return None
 
 
-def read_with_true_lines(text: str, *args: Any, **kwargs: Any) -> Any:
-    """MyST-NB's reader; it takes for granted that a text has one empty line above it, and is wrong by all others."""
-    notebook = read_notebook(text, *args, **kwargs)
-    lines, starts = text.splitlines(), notebook.metadata.get("source_map", [])
-    for number, cell in enumerate(notebook.cells[: len(starts)]):
-        if cell.cell_type == "markdown":
-            start = next((n for n in range(starts[number], len(lines)) if lines[n].strip()), starts[number] + 1)
-            starts[number] = start - 1
-    return notebook
+def with_true_lines(read_notebook: Callable[..., Any]) -> Callable[..., Any]:
+    """MyST-NB's reader with the right lines: it expects one empty line above each text, and is off by all others."""
+
+    def read(text: str, *args: Any, **kwargs: Any) -> Any:
+        notebook = read_notebook(text, *args, **kwargs)
+        lines, starts = text.splitlines(), notebook.metadata.get("source_map", [])
+        for number, cell in enumerate(notebook.cells[: len(starts)]):
+            if cell.cell_type == "markdown":
+                start = next((n for n in range(starts[number], len(lines)) if lines[n].strip()), starts[number] + 1)
+                starts[number] = start - 1
+        return notebook
+
+    return read
 
 
 def setup(app: Sphinx) -> None:
-    read.read_myst_markdown_notebook = read_with_true_lines
-    for handler in logging.getLogger("sphinx").handlers:
+    replace_reader(with_true_lines)
+    for handler in log_handlers():
         # Sphinx's own filters turn a page's name into a path first.
         handler.addFilter(Places(app))

@@ -8,6 +8,7 @@ from sphinx.application import Sphinx
 from sphinx.errors import SphinxError
 
 from book._ext.cli.publishing import WORK
+from book._ext.compat import warning_count
 
 
 class WarningsFound(SphinxError):
@@ -17,8 +18,8 @@ class WarningsFound(SphinxError):
 
 
 def fail_on_warnings(app: Sphinx, error: Exception | None) -> None:
-    if error is None and app._warncount:
-        count = f"{app._warncount} warning" + ("s" if app._warncount > 1 else "")
+    if error is None and (number := warning_count(app)):
+        count = f"{number} warning" + ("s" if number > 1 else "")
         raise WarningsFound(f"{count}, named above; {left(app)}")
 
 

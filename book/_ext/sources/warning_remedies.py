@@ -15,8 +15,9 @@ from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
-from sphinx.util.logging import WarningStreamHandler, get_node_location
+from sphinx.util.logging import get_node_location
 
+from book._ext.compat import warning_handlers
 from book._ext.sources.checking import bibliography_keys, names_of
 from book._ext.sources.findings import near
 from book._ext.state import build_state
@@ -198,9 +199,8 @@ class Words(dict[str, str]):
 
 
 def setup(app: Sphinx) -> None:
-    for handler in logging.getLogger("sphinx").handlers:
-        if isinstance(handler, WarningStreamHandler):
-            # Before Sphinx counts it.
-            handler.filters.insert(0, Remedies(app))
-            # After Sphinx has put its place in words.
-            handler.filters.append(Lines(app))
+    for handler in warning_handlers():
+        # Before Sphinx counts it.
+        handler.filters.insert(0, Remedies(app))
+        # After Sphinx has put its place in words.
+        handler.filters.append(Lines(app))
