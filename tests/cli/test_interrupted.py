@@ -17,7 +17,7 @@ from test_rebuilding import assert_same, everything
 from test_warm_kernels import helpers_of, wait_until
 
 from book._ext.execute import warm_kernels
-from book._ext.execute.freshness import settle_environment
+from book._ext.execute.freshness import configure_environment
 from small_book import NOTEBOOK, ONE, TOC, Copy, copy_book
 
 KILLS = 30
@@ -39,7 +39,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
     copy.write("book/updates.md", SLOW + (copy.root / "book/updates.md").read_text().replace("# Updates", "## All"))
     patch = pytest.MonkeyPatch()
     patch.setattr(os, "environ", dict(os.environ))
-    settle_environment(copy.root)
+    configure_environment(copy.root)
     warm_kernels.start(builds=True)
     build_warm(copy)
     yield copy

@@ -18,7 +18,7 @@ import pytest
 from book._ext.downloads.assignment import POINTS
 from book._ext.downloads.leaks import Secrets, leaks
 from book._ext.execute import warm_kernels
-from book._ext.execute.freshness import settle_environment
+from book._ext.execute.freshness import configure_environment
 from conftest import BUILD, PAGES, ROOT
 from small_book import NOTEBOOK, ONE, TOC, copy_book, run
 
@@ -80,7 +80,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Python's own programs on the path, kernels that start quickly, and a home of nobody's settings."""
     patch = pytest.MonkeyPatch()
     patch.setattr(os, "environ", dict(os.environ))
-    settle_environment(ROOT)
+    configure_environment(ROOT)
     patch.setenv("PYTHONPATH", ".")
     patch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     for name in ("HOME", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "IPYTHONDIR"):

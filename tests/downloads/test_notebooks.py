@@ -28,7 +28,7 @@ from book._ext.downloads.needed_code import needed_code
 from book._ext.downloads.notebooks import notebook_names
 from book._ext.downloads.student import lay_out_module
 from book._ext.execute import warm_kernels
-from book._ext.execute.freshness import settle_environment
+from book._ext.execute.freshness import configure_environment
 from book._ext.sources.editions import CLASSES
 from conftest import BUILD, PAGES, ROOT
 from small_book import NOTEBOOK, ONE, TOC, Copy, copy_book
@@ -187,7 +187,7 @@ def test_the_exercise_stands_where_the_class_is_printed(student: dict[str, Noteb
 def kernels() -> Iterator[None]:
     patch = pytest.MonkeyPatch()
     patch.setattr(os, "environ", dict(os.environ))
-    settle_environment(ROOT)
+    configure_environment(ROOT)
     # A notebook finds the module beside it, and nowhere else.
     patch.setenv("PYTHONPATH", ".")
     warm_kernels.start()

@@ -70,7 +70,7 @@ def renamed(statement: re.Match[str]) -> str:
 
 def reached(root: Path) -> dict[str, str]:
     code = Code(root)
-    return {name: code.reached([cell]) for name, cell in CELLS.items()}
+    return {name: code.reachable_digest([cell]) for name, cell in CELLS.items()}
 
 
 def affected(root: Path, file: str) -> set[str]:

@@ -16,7 +16,7 @@ import pytest
 
 from book._ext.execute import warm_kernels
 from book._ext.execute.execution import SectionFails, run
-from book._ext.execute.freshness import settle_environment
+from book._ext.execute.freshness import configure_environment
 from book._ext.execute.output_forms import normalise, overwritten
 from book._ext.execute.outputs import fault_of, fault_of_names
 from book._ext.faults import OutputFault
@@ -287,7 +287,7 @@ def without_code(text: str) -> str:
 def kernels() -> Iterator[None]:
     """The server that kernels are forked from."""
     before = dict(os.environ)
-    settle_environment(ROOT)
+    configure_environment(ROOT)
     warm_kernels.start()
     yield
     warm_kernels.end()

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from book._ext.execute import warm_kernels
-from book._ext.execute.freshness import settle_environment
+from book._ext.execute.freshness import configure_environment
 from conftest import run_build
 from small_book import NOTEBOOK, TOC, Copy, copy_book
 
@@ -199,7 +199,7 @@ def books(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Books]:
     shutil.rmtree(copy.root / "tests")
     patch = pytest.MonkeyPatch()
     patch.setattr(os, "environ", dict(os.environ))
-    settle_environment(copy.root)
+    configure_environment(copy.root)
     warm_kernels.start(builds=True)
     yield Books(copy, copy.root.parent / "clean", copy.root.parent / "ran", warm_kernels.environment())
     warm_kernels.end()

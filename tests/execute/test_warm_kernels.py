@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from book._ext.execute import warm_kernels
-from book._ext.execute.freshness import settle_environment
+from book._ext.execute.freshness import configure_environment
 from conftest import ROOT
 from small_book import NOTEBOOK, ONE, Copy, complaints, copy_book, run
 
@@ -195,7 +195,7 @@ def test_a_kernel_of_the_preview_finds_nothing_of_the_rehearsal(copy: Copy, monk
     code = "import logging\nassert not logging.getLogger().isEnabledFor(logging.INFO)"
     copy.write("book/one.md", ONE + CELL.format(code=code))
     monkeypatch.setattr(os, "environ", dict(os.environ))
-    settle_environment(copy.root)
+    configure_environment(copy.root)
     warm_kernels.start(builds=True)
     try:
         command = [*warm_kernels.python(), "-m", "book._ext.cli.build", "html"]

@@ -27,23 +27,23 @@ from book._ext.cli.publishing import (
     LASTING,
     PUBLISHED,
     WORK,
-    alone,
-    clear_what_cannot_be_trusted,
+    build_lock,
+    config_digest,
     current_pdfs,
-    ground,
-    inputs,
-    keep_sums,
+    input_digest,
+    is_intact,
+    keep_known_checksums,
     note_sources,
     publish,
-    published,
+    published_digest,
     read_note,
-    sound,
+    remove_untrusted_work,
+    work_digest,
     work_of,
-    worked,
     write_note,
 )
 from book._ext.execute import warm_kernels
-from book._ext.execute.freshness import code_of, files_read, settle_environment
+from book._ext.execute.freshness import code_of, configure_environment, files_read
 from book._ext.faults import ROOT as ROOT
 from book._ext.faults import Fault as Fault
 from book._ext.faults import cell_fault, one_line
@@ -148,8 +148,8 @@ def build(builder: str, edition: str = EDITIONS[0], pdfs: Mapping[str, Path] | N
         Fault: whatever goes wrong, in one line.
         Changed: if a file was changed meanwhile, so that the book may be half of the old and half of the new.
     """
-    before, work = inputs(), work_of(builder, edition)
-    clear_what_cannot_be_trusted(work)
+    before, work = input_digest(), work_of(builder, edition)
+    remove_untrusted_work(work)
     start_kernels_early()
     app = run_sphinx(builder, edition, pdfs or {})
     if builder == "html":
@@ -157,19 +157,19 @@ def build(builder: str, edition: str = EDITIONS[0], pdfs: Mapping[str, Path] | N
         from book._ext.downloads.downloads import lay_out_pdfs
 
         lay_out_pdfs(Path(app.outdir), pdfs or {})
-    if inputs() != before:
+    if input_digest() != before:
         shutil.rmtree(WORK / work)
         raise Changed("a file was changed during the build; build again")
     if edition == EDITIONS[0] and note_sources(files_read(app.env)):
-        before = inputs()
-    write_note(**{f"{work} inputs": before, f"{work} ground": ground(), f"{work} work": worked(work)})
+        before = input_digest()
+    write_note(**{f"{work} inputs": before, f"{work} config": config_digest(), f"{work} work": work_digest(work)})
     return app
 
 
 def make_html() -> str:
     """The book in `_build/html`, or the word that it is there already."""
     note, pdfs = read_note(), current_pdfs()
-    if note.get("inputs") == " ".join([inputs(), *pdfs]) and note.get("published") == published():
+    if note.get("inputs") == " ".join([input_digest(), *pdfs]) and note.get("published") == published_digest():
         shutil.rmtree(BUILD / "changes", ignore_errors=True)
         return "nothing has changed since the last build: _build/html/index.html"
     app = build("html", pdfs=pdfs)
@@ -179,8 +179,8 @@ def make_html() -> str:
     moved = write_report(after, Path(app.outdir))
     publish("html", *PUBLISHED)
     publish_report(after, moved)
-    write_note(inputs=" ".join([read_note()["html inputs"], *pdfs]), published=published())
-    keep_sums()
+    write_note(inputs=" ".join([read_note()["html inputs"], *pdfs]), published=published_digest())
+    keep_known_checksums()
     if moved:
         print(f"changed: {moved}: _build/changes/index.html", flush=True)
     return "_build/html/index.html"
@@ -188,18 +188,18 @@ def make_html() -> str:
 
 def start_kernels_early() -> None:
     """The kernel server takes seconds to import what kernels need; Sphinx takes as long to import itself."""
-    settle_environment(ROOT)
+    configure_environment(ROOT)
     if LASTING in os.environ:
         return
     outputs = BUILD / ".jupyter_cache"
-    if not any(outputs.glob("*.seal")):
+    if not any(outputs.glob("*.checksum")):
         return warm_kernels.start()
     code = code_of(ROOT)
     try:
-        keys = [code.key(page) for page in read_pages(ROOT).values()]
+        keys = [code.outputs_key(page) for page in read_pages(ROOT).values()]
     except SectionError:
         return  # `source_check` says it, with all else that is wrong
-    if any(key and not sound(outputs / key) for key in keys):
+    if any(key and not is_intact(outputs / key) for key in keys):
         warm_kernels.start()
 
 
@@ -335,7 +335,7 @@ def main(command: list[str] | None = None) -> None:
         print(f"building the book ({arguments.target})", flush=True)
         make = prepare(arguments.target, arguments.section)
         check_writable()
-        with alone():
+        with build_lock():
             try:
                 left = make()
             finally:

@@ -24,17 +24,17 @@ from book._ext.sources.editions import EDITIONS
 
 BUILD = ROOT / "_build"
 WORK = BUILD / ".work"
-NOTE = BUILD / ".finished.json"
-SUMS = BUILD / ".sums.json"
+FINISHED = BUILD / ".finished.json"
+CHECKSUMS = BUILD / ".checksums.json"
 LASTING = "DESCENT_WARM"
 """The variable that tells a build that it is one of many, and of the kernel server that stays for them."""
 PUBLISHED = ("html", "figures")
 # What a build goes on from. The rest of the work folder is TeX's, which looks after itself.
-WORKED = (".doctrees", "html", "figures", "jupyter_cache", "jupyter_execute")
+KEPT_WORK = (".doctrees", "html", "figures", "jupyter_cache", "jupyter_execute")
 # All that a page can come from.
 SOURCES = ("_config.yml", "_toc.yml", "requirements.txt", "book", "optim_code")
 # A change to one of these builds all pages anew; their cells come from the cache.
-GROUND = ("_config.yml", "_toc.yml", "requirements.txt", "book/_ext", "book/_templates")
+CONFIGURED_BY = ("_config.yml", "_toc.yml", "requirements.txt", "book/_ext", "book/_templates")
 EXCHANGE, AT_FDCWD = 2, -100
 # Sphinx's note for itself, of the configuration: it differs with the folder that all is installed in.
 left_out = shutil.ignore_patterns(".buildinfo")
@@ -46,7 +46,7 @@ def work_of(builder: str, edition: str) -> str:
 
 
 @contextlib.contextmanager
-def alone() -> Iterator[None]:
+def build_lock() -> Iterator[None]:
     """Wait until no other build of this tree runs; the system ends the wait, however that build ends."""
     try:
         import fcntl
@@ -86,29 +86,29 @@ def note_sources(read: Iterable[Path]) -> bool:
     return is_new
 
 
-def inputs() -> str:
+def input_digest() -> str:
     """A hash of all that the book is made from."""
     return hashlib.sha256(f"{digest(*sources())}{pins(ROOT)}".encode()).hexdigest()
 
 
-def ground() -> str:
+def config_digest() -> str:
     bibliographies = sorted(path for folder in sources() for path in folder.rglob("*.bib"))
-    present = [path for path in [*(ROOT / name for name in GROUND), *bibliographies] if path.exists()]
+    present = [path for path in [*(ROOT / name for name in CONFIGURED_BY), *bibliographies] if path.exists()]
     return hashlib.sha256(f"{digest(*present)}{pins(ROOT)}".encode()).hexdigest()
 
 
 def read_note() -> dict[str, Any]:
-    return read_json(NOTE)
+    return read_json(FINISHED)
 
 
 def write_note(**parts: str | list[str]) -> None:
     """Add to the note of what is finished, in one step."""
-    write_json(NOTE, {**read_note(), **parts})
+    write_json(FINISHED, {**read_note(), **parts})
 
 
-def keep_sums() -> None:
+def keep_known_checksums() -> None:
     if LASTING in os.environ:
-        write_json(SUMS, {path: sum for path, sum in sums().items() if os.path.exists(path)})
+        write_json(CHECKSUMS, {path: sum for path, sum in known_checksums().items() if os.path.exists(path)})
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -125,13 +125,13 @@ def write_json(path: Path, data: dict[str, Any]) -> None:
     new.replace(path)
 
 
-def everything(*folders: Path) -> str:
+def bytes_digest(*folders: Path) -> str:
     """A hash of all files in these folders, hidden ones too.
 
     A command reads each of them. The preview builds again and again: it believes the system that a file with the same
     size and time is the one that it read before.
     """
-    known = sums() if LASTING in os.environ else {}
+    known = known_checksums() if LASTING in os.environ else {}
     below = [Path(root, name) for folder in folders for root, _, names in os.walk(folder) for name in names]
     sha = hashlib.sha256()
     for path in sorted(os.fspath(path) for path in below if path.is_file()):
@@ -144,14 +144,14 @@ def everything(*folders: Path) -> str:
 
 
 @functools.cache
-def sums() -> dict[str, Any]:
+def known_checksums() -> dict[str, Any]:
     """For each file that the last build of the preview has read: a hash of it, its size, its time, its number."""
-    found = read_json(SUMS)
+    found = read_json(CHECKSUMS)
     return {path: sum for path, sum in found.items() if isinstance(sum, list)}
 
 
-def published() -> str:
-    return everything(*(BUILD / name for name in PUBLISHED))
+def published_digest() -> str:
+    return bytes_digest(*(BUILD / name for name in PUBLISHED))
 
 
 def note_pdfs(work: str, names: Iterable[str]) -> None:
@@ -162,16 +162,16 @@ def note_pdfs(work: str, names: Iterable[str]) -> None:
 
 def current_pdfs() -> dict[str, Path]:
     """The PDFs in `_build/pdf` that are of the book as it stands now, by name."""
-    note, now = read_note(), inputs()
+    note, now = read_note(), input_digest()
     found = {path.stem: path for path in sorted((BUILD / "pdf").glob("*.pdf"))}
     return {name: path for name, path in found.items() if note.get(f"pdf {name}") == f"{now} {digest(path)}"}
 
 
-def worked(builder: str) -> str:
-    return everything(*(WORK / builder / name for name in WORKED))
+def work_digest(builder: str) -> str:
+    return bytes_digest(*(WORK / builder / name for name in KEPT_WORK))
 
 
-def clear_what_cannot_be_trusted(builder: str) -> None:
+def remove_untrusted_work(builder: str) -> None:
     """Make room for a build: leftovers of one that was killed go, and whatever is not as the last one left it."""
     note = read_note()
     for name in (*PUBLISHED, "pdf", "slides", "student", "assignment"):
@@ -180,7 +180,7 @@ def clear_what_cannot_be_trusted(builder: str) -> None:
             old.rename(place)  # killed between the two steps that exchange needs where the system has no single one
         for leftover in (old, new):
             shutil.rmtree(leftover, ignore_errors=True)
-    if note.get(f"{builder} ground") != ground() or note.get(f"{builder} work") != worked(builder):
+    if note.get(f"{builder} config") != config_digest() or note.get(f"{builder} work") != work_digest(builder):
         shutil.rmtree(WORK / builder, ignore_errors=True)
 
 
@@ -190,7 +190,7 @@ def places(name: str) -> tuple[Path, Path, Path]:
 
 def publish(builder: str, *names: str) -> None:
     """Put what a builder made in the place of the last good one, each in one step."""
-    untouched = PUBLISHED if read_note().get("published") == published() else ()
+    untouched = PUBLISHED if read_note().get("published") == published_digest() else ()
     for name in names:
         place, old, new = places(name)
         source = WORK / builder / name
@@ -238,14 +238,14 @@ def exchange(one: Path, other: Path) -> bool:
     raise OSError(number, os.strerror(number), str(other))
 
 
-def seal(folder: Path) -> None:
+def write_checksum(folder: Path) -> None:
     """Note that a folder is whole."""
-    folder.with_suffix(".seal").write_text(everything(folder), encoding="utf-8")
+    folder.with_suffix(".checksum").write_text(bytes_digest(folder), encoding="utf-8")
 
 
-def sound(folder: Path) -> bool:
-    """Whether a folder is as it was when it was sealed."""
+def is_intact(folder: Path) -> bool:
+    """Whether a folder is as it was when it was when its checksum was written."""
     try:
-        return folder.with_suffix(".seal").read_text(encoding="utf-8") == everything(folder)
+        return folder.with_suffix(".checksum").read_text(encoding="utf-8") == bytes_digest(folder)
     except OSError:
         return False

@@ -28,7 +28,7 @@ from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from book._ext.cli.publishing import BUILD, sources
 from book._ext.execute import warm_kernels
-from book._ext.execute.freshness import settle_environment, source_files
+from book._ext.execute.freshness import configure_environment, source_files
 from book._ext.faults import ROOT
 
 BOOK = BUILD / "html"
@@ -279,7 +279,7 @@ def main() -> None:
     given = parser.parse_args()
     os.chdir(ROOT)
     logging.getLogger("tornado.access").setLevel(logging.ERROR)
-    settle_environment(ROOT)
+    configure_environment(ROOT)
     try:
         asyncio.run(preview(given.port, given.browser))
     finally:

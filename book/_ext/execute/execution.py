@@ -30,7 +30,7 @@ from sphinx.environment import BuildEnvironment
 from sphinx.errors import SphinxError
 from traitlets.config import Config
 
-from book._ext.cli.publishing import seal, sound
+from book._ext.cli.publishing import is_intact, write_checksum
 from book._ext.compat import stored_notebooks, use_cache
 from book._ext.execute import warm_kernels
 from book._ext.execute.freshness import LISTING, cells_as_written, code_of
@@ -81,7 +81,7 @@ class Client(AsyncKernelClient):
 
 
 def execute(app: Sphinx, docname: str) -> float:
-    """Run a section, store its outputs, and seal them. Returns the seconds."""
+    """Run a section, store its outputs with their checksum. Returns the seconds."""
     began = time.perf_counter()
     env: Any = app.env
     path, folder = Path(env.doc2path(docname)), cache_of(app, docname)
@@ -95,10 +95,10 @@ def execute(app: Sphinx, docname: str) -> float:
         run(notebook, path.parent, env.mystnb_config)
         normalise(notebook)
         # Changed while it ran: this build shows what it shows, but the next one runs the section again.
-        if code_of(Path(app.srcdir)).key(read_page(Path(app.srcdir), docname)) == folder.name:
+        if code_of(Path(app.srcdir)).outputs_key(read_page(Path(app.srcdir), docname)) == folder.name:
             store(notebook, path, folder)
             name_cells(folder)
-            seal(folder)
+            write_checksum(folder)
     return time.perf_counter() - began
 
 
@@ -161,7 +161,7 @@ def code_cells_in(path: Path, changed: int) -> list[dict[str, Any]]:
 def start_outdated_sections(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
     """Begin to run what has to run, the longest first; read first what has nothing to run, the rest as it ends."""
     keys, state = kept_state(env).outputs, build_state(app)
-    running = [name for name in docnames if keys[name] and not sound(cache_of(app, name))]
+    running = [name for name in docnames if keys[name] and not is_intact(cache_of(app, name))]
     if app.config.nb_execution_mode != "cache":
         running = []
     size = {name: Path(env.doc2path(name)).stat().st_size for name in docnames}
@@ -229,7 +229,7 @@ def finish_sections(app: Sphinx, error: Exception | None) -> None:
     pool = build_state(app).pool
     if pool is not None:
         pool.shutdown(wait=True, cancel_futures=True)
-    seals = list(Path(app.config.nb_execution_cache_path).glob("*.seal"))
+    seals = list(Path(app.config.nb_execution_cache_path).glob("*.checksum"))
     for old in sorted(seals, key=lambda path: path.stat().st_mtime)[:-KEPT]:
         old.unlink()
         shutil.rmtree(old.with_suffix(""), ignore_errors=True)

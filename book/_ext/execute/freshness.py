@@ -68,10 +68,10 @@ def is_source(name: str) -> bool:
 
 def digest(*paths: Path) -> str:
     """A hash of the given sources, and of all below the given folders: their names and bytes."""
-    return hash_of((str(file.relative_to(path.parent)), file) for path in paths for file in source_files(path))
+    return files_digest((str(file.relative_to(path.parent)), file) for path in paths for file in source_files(path))
 
 
-def hash_of(files: Iterable[tuple[str, Path]]) -> str:
+def files_digest(files: Iterable[tuple[str, Path]]) -> str:
     sha = hashlib.sha256()
     for name, file in files:
         if file.is_file():
@@ -169,7 +169,7 @@ class Code:
             # The modules of optim_code are counted by themselves; what else a cell may import is one file to it.
             and not (path.suffix == ".py" and path.is_relative_to(self.root / PACKAGE))
         ]
-        return hash_of((path.relative_to(self.root).as_posix(), path) for path in files)
+        return files_digest((path.relative_to(self.root).as_posix(), path) for path in files)
 
     @property
     def kernel(self) -> str:
@@ -177,7 +177,7 @@ class Code:
         folder = self.root / "book" / "_ext" / "execute"
         return digest(folder / "kernel_setup.py", folder / "output_forms.py")
 
-    def reached(self, sources: Iterable[str]) -> str:
+    def reachable_digest(self, sources: Iterable[str]) -> str:
         """A hash of all that code made of these sources can import of `optim_code`."""
         mentioned: set[str] = set()
         for source in sources:
@@ -214,12 +214,12 @@ class Code:
         lines = [f"{module}: {self.modules[module]}" for module in sorted(modules)]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
-    def key(self, page: Page) -> str:
+    def outputs_key(self, page: Page) -> str:
         """The name of the folder that holds a section's outputs; empty if it has no cells."""
         sources = cells(page)
         if not sources:
             return ""
-        depends = [page.docname, *sources, self.reached(sources), self.data, self.kernel, pins(self.root)]
+        depends = [page.docname, *sources, self.reachable_digest(sources), self.data, self.kernel, pins(self.root)]
         return f"{page.docname.replace('/', '-')}-{hashlib.sha256(chr(0).join(depends).encode()).hexdigest()[:16]}"
 
 
@@ -320,10 +320,10 @@ def configure(app: Sphinx, config: Config) -> None:
     config["descent_extension_digest"] = digest(root / "book" / "_ext", Path(sections.__file__))
     # A changed style sheet or template: write all pages again, read none; Sphinx would not even copy the style sheet.
     config["descent_look_digest"] = digest(root / "book" / "_static", root / "book" / "_templates")
-    settle_environment(root)
+    configure_environment(root)
 
 
-def settle_environment(root: Path) -> None:
+def configure_environment(root: Path) -> None:
     """What cells and figures must find, in whatever process."""
     # Cells run in a folder of their own, and must still find optim_code. Fixed dates make a figure the same each time.
     others = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path and path != str(root)]
@@ -348,11 +348,11 @@ def find_outdated(app: Sphinx, env: BuildEnvironment, *_: set[str]) -> list[str]
     code = kept.code = code_of(root)
     pages = {docname: read_page(root, docname) for docname in sorted(env.found_docs)}
     build_state(app).pages = pages
-    kept.outputs = {docname: code.key(page) for docname, page in pages.items()}
-    return [docname for docname, page in pages.items() if kept.shown.get(docname) != shown(env, page)]
+    kept.outputs = {docname: code.outputs_key(page) for docname, page in pages.items()}
+    return [docname for docname, page in pages.items() if kept.shown.get(docname) != page_digest(env, page)]
 
 
-def shown(env: BuildEnvironment, page: Page) -> str:
+def page_digest(env: BuildEnvironment, page: Page) -> str:
     """A hash of what a page is made of: its text with all that it includes, its outputs, the files that it shows."""
     root, docname, kept = Path(env.srcdir), page.docname, kept_state(env)
     files = [root / name for name in sorted(env.dependencies.get(docname, ())) if "_build" not in Path(name).parts]
@@ -366,7 +366,7 @@ def shown(env: BuildEnvironment, page: Page) -> str:
 
 def remember_shown(app: Sphinx, env: BuildEnvironment) -> None:
     """After reading: what each page was made of. A text that was changed meanwhile is read again at the next build."""
-    kept_state(env).shown = {docname: shown(env, page) for docname, page in build_state(app).pages.items()}
+    kept_state(env).shown = {docname: page_digest(env, page) for docname, page in build_state(app).pages.items()}
 
 
 def setup(app: Sphinx) -> None:

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from book._ext.cli.publishing import LASTING, sound
+from book._ext.cli.publishing import LASTING, is_intact
 from book._ext.state import kept_state
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ def environment() -> dict[str, str]:
 def start_if_needed(app: Sphinx, env: BuildEnvironment, *_: Any) -> list[str]:
     """Start it if cells have to run, or many equations to be checked."""
     cache = Path(app.config.nb_execution_cache_path)
-    if any(key and not sound(cache / key) for key in kept_state(env).outputs.values()):
+    if any(key and not is_intact(cache / key) for key in kept_state(env).outputs.values()):
         start()
     return []
 

@@ -173,7 +173,7 @@ def maker(env: BuildEnvironment) -> str:
     """A hash of the code that makes a figure dark."""
     code = kept_state(env).code
     assert code is not None
-    return code.reached(["optim_code.figures.dark"])[:16]
+    return code.reachable_digest(["optim_code.figures.dark"])[:16]
 
 
 def find_pages_to_darken(app: Sphinx, env: BuildEnvironment) -> list[str]:
