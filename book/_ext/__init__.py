@@ -43,6 +43,7 @@ IDEAS = (
     "handouts",
     "notebooks",
     "downloads",
+    "repository",
 )
 
 

@@ -35,7 +35,6 @@ from book._ext.handouts import write_out
 from book._ext.listings import without_docstring
 from book._ext.needed_code import needed_code
 from book._ext.plain_markdown import Directive, Plain, folded, line_of
-from book._ext.settings import read_yaml
 from optim_code.sections import read_page
 
 logger = logging.getLogger(__name__)
@@ -289,9 +288,7 @@ class Section:
 
     def source_of_module(self) -> str:
         """Where somebody who has the notebook alone finds `optim_code`."""
-        # Jupyter Book's own repository stands in Sphinx's settings where the book names none.
-        repository = read_yaml(self.root / "_config.yml").get("repository") or {}
-        place = repository.get("url") or self.app.config.html_baseurl
+        place = self.app.config.repository_url or self.app.config.html_baseurl
         return f"the book's source and in the student's kit{place and f', see {place}'}"
 
     def with_word_of_module(self, parts: list[Part]) -> list[Part]:
