@@ -38,6 +38,7 @@ TOOLS = {
         "fonts-freefont-otf",
     ),
     "poppler": ("pdftotext", "poppler-utils"),
+    "git": ("git", "git"),
 }
 
 

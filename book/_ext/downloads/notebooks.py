@@ -36,7 +36,6 @@ from book._ext.page.equations import await_verdicts
 from book._ext.page.listings import without_docstring
 from book._ext.printing.handouts import write_out
 from book._ext.sources.editions import CLASSES, WRITTEN
-from book._ext.sources.settings import read_yaml
 from book._ext.state import build_state, kept_state
 from optim_code.equations.sections import read_page
 
@@ -291,9 +290,7 @@ class Section:
 
     def source_of_module(self) -> str:
         """Where somebody who has the notebook alone finds `optim_code`."""
-        # Jupyter Book's own repository stands in Sphinx's settings where the book names none.
-        repository = read_yaml(self.root / "_config.yml").get("repository") or {}
-        place = repository.get("url") or self.app.config.html_baseurl
+        place = self.app.config.repository_url or self.app.config.html_baseurl
         return f"the book's source and in the student's kit{place and f', see {place}'}"
 
     def with_word_of_module(self, parts: list[Part]) -> list[Part]:

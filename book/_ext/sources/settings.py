@@ -118,6 +118,9 @@ def check_config(config: Any, path: Path) -> None:
     if not (config.get("title") or "").strip():
         raise Fault("_config.yml: there is no title; write one, such as title: Descent")
     check_print(config)
+    if "repository" in config:
+        said = "repository: has no effect; write repository_url below sphinx and config, and take this out"
+        raise Fault(f"_config.yml:{lines['repository',]}: {said}")
     mode = config.get("execute", {}).get("execute_notebooks", "cache")
     if mode != "cache":
         line = lines["execute", "execute_notebooks"]
