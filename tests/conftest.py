@@ -16,6 +16,10 @@ import pytest
 import yaml
 from playwright.sync_api import Browser, sync_playwright
 
+from book._ext.cli.publishing import LASTING
+from book._ext.execute.freshness import settle_environment
+from book._ext.execute.warm_kernels import WarmKernels, can_fork
+
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "_build"
 
@@ -73,12 +77,48 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(line, yellow=True)
 
 
-def run_build(target: str, root: Path = ROOT, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run `make html` or the like on the tree at ``root``, without the installation that came before the tests."""
+@functools.cache
+def build_server() -> tuple[WarmKernels, dict[str, str]]:
+    """The process that builds are forked from, as the live preview forks its own, and the variables that lead to it.
+
+    It has imported what every build imports, and nothing of the book. It starts when it is first asked for, and ends
+    with the tests.
+    """
+    before = dict(os.environ)
+    try:
+        settle_environment(ROOT)
+        server = WarmKernels(builds=True)
+        names = os.environ.keys() - before.keys() | {"JUPYTER_PATH", "OMP_NUM_THREADS"}
+        return server, {**{name: os.environ[name] for name in names}, LASTING: str(server.folder)}
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if build_server.cache_info().currsize:
+        build_server()[0].end()
+
+
+def run_build(target: str, root: Path = ROOT, *, cold: bool = False, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run `make html` or the like on the tree at ``root``, without the installation that came before the tests.
+
+    Args:
+        target: the target, and what it takes: `handout adam`.
+        root: the tree.
+        cold: whether to run the command in a new process, as a person does. Otherwise it runs in a fork of one that
+            has imported torch and Sphinx, which saves most of the time; `test_rebuilding` and `test_bad_input` hold
+            the two against each other.
+        env: variables that are set besides.
+    """
+    command, variables = [sys.executable], dict(env)
+    if not cold and can_fork():
+        server, leading = build_server()
+        command, variables = server.stub, {**leading, "PYTHONPATH": str(root), **env}
     return subprocess.run(
-        [sys.executable, "-m", "book._ext.cli.build", *target.split()],
+        [*command, "-m", "book._ext.cli.build", *target.split()],
         cwd=root,
-        env={**os.environ, **env},
+        env={**os.environ, **variables},
         capture_output=True,
         text=True,
         timeout=900,
@@ -89,7 +129,7 @@ def run_build(target: str, root: Path = ROOT, **env: str) -> subprocess.Complete
 @pytest.fixture(scope="session")
 def html() -> Path:
     """The folder of the built HTML book."""
-    done = run_build("html")
+    done = run_build("html", cold=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return BUILD / "html"
 

@@ -8,6 +8,7 @@ nothing of this book, which changes.
 import contextlib
 import functools
 import io
+import logging
 import mimetypes
 import tempfile
 import warnings
@@ -113,3 +114,6 @@ with tempfile.TemporaryDirectory() as name, warnings.catch_warnings():
     source = Path(name, "source")
     source.mkdir()
     rehearse(source)
+# A style of the theme's sets up logging when it is imported, and each build would print what nbclient has to say.
+logging.getLogger().handlers.clear()
+logging.getLogger().setLevel(logging.WARNING)
