@@ -17,7 +17,7 @@ import yaml
 from playwright.sync_api import Browser, sync_playwright
 
 from book._ext.cli.publishing import LASTING
-from book._ext.execute.freshness import settle_environment
+from book._ext.execute.freshness import configure_environment
 from book._ext.execute.warm_kernels import WarmKernels, can_fork
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -86,7 +86,7 @@ def build_server() -> tuple[WarmKernels, dict[str, str]]:
     """
     before = dict(os.environ)
     try:
-        settle_environment(ROOT)
+        configure_environment(ROOT)
         server = WarmKernels(builds=True)
         names = os.environ.keys() - before.keys() | {"JUPYTER_PATH", "OMP_NUM_THREADS"}
         return server, {**{name: os.environ[name] for name in names}, LASTING: str(server.folder)}

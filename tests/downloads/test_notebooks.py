@@ -24,11 +24,11 @@ from nbclient.exceptions import CellExecutionError
 from playwright.sync_api import Browser
 
 from book._ext.downloads.leaks import Secrets, leaks
-from book._ext.downloads.needed_code import needed_code
 from book._ext.downloads.notebooks import notebook_names
 from book._ext.downloads.student import lay_out_module
 from book._ext.execute import warm_kernels
 from book._ext.execute.freshness import configure_environment
+from book._ext.figures.needed_code import needed_code
 from book._ext.sources.editions import CLASSES
 from conftest import BUILD, PAGES, ROOT
 from small_book import NOTEBOOK, ONE, TOC, Copy, copy_book

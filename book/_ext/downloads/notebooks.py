@@ -30,8 +30,8 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 
 from book._ext.compat import warning_count
-from book._ext.downloads.needed_code import needed_code
 from book._ext.downloads.plain_markdown import Directive, Plain, folded, line_of
+from book._ext.figures.needed_code import needed_code
 from book._ext.page.equations import await_verdicts
 from book._ext.page.listings import without_docstring
 from book._ext.printing.handouts import write_out

@@ -19,7 +19,7 @@ from sphinx.util import logging
 
 from book._ext.execute.execution import as_run
 from book._ext.execute.light_imports import imported
-from book._ext.figures.programs import Program, program, read
+from book._ext.figures.needed_code import Program, program
 from book._ext.state import kept_state
 
 logger = logging.getLogger(__name__)
@@ -117,13 +117,8 @@ def drawings(cells: list[dict[str, Any]]) -> dict[str, tuple[dict[str, Any], Pro
             drawing = output.get("metadata", {}).get("drawing", {})
             if drawing.get("name"):
                 found[drawing["name"]] = (drawing, number)
-    if not found:
-        return {}
-    try:
-        statements = read(sources)
-    except SyntaxError:
-        return {name: (drawing, Program("", sources[at])) for name, (drawing, at) in found.items()}
-    return {name: (drawing, program(statements, at)) for name, (drawing, at) in found.items()}
+    numbers = [number for _, number in found.values()]
+    return {name: (drawing, program(sources, numbers, number)) for name, (drawing, number) in found.items()}
 
 
 def figures_of(env: BuildEnvironment, docname: str) -> list[Figure]:

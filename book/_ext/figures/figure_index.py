@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from html import escape
 from pathlib import Path
@@ -11,7 +12,6 @@ from sphinx.application import Sphinx
 from sphinx.util.nodes import clean_astext
 
 from book._ext.figures.figure_files import Figure, figure_number, figures_of
-from book._ext.figures.programs import seeds
 from book._ext.page.equations import toc_order
 from book._ext.page.offline import mathjax_tags
 
@@ -149,3 +149,20 @@ def code_of(figure: Figure) -> str:
         f"<pre>{escape(own)}</pre>\n<details><summary>with all that it needs</summary>\n"
         f"<pre>{escape(whole)}</pre></details>"
     )
+
+
+def seeds(code: str) -> list[int]:
+    """The seeds of a program: those it names, and the 0 that `descend` and `output` take where it asks for noise."""
+    found = set()
+    for call in ast.walk(ast.parse(code)):
+        if isinstance(call, ast.Call):
+            given = {keyword.arg: keyword.value for keyword in call.keywords}
+            called = call.func.attr if isinstance(call.func, ast.Attribute) else ""
+            noise, seed = given.get("noise"), given.get("seed")
+            if called == "manual_seed" and call.args:
+                seed = call.args[0]
+            elif noise is not None and not (isinstance(noise, ast.Constant) and noise.value == 0):
+                seed = seed or ast.Constant(0)
+            if isinstance(seed, ast.Constant) and isinstance(seed.value, int):
+                found.add(seed.value)
+    return sorted(found)
