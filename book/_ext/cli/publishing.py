@@ -11,15 +11,15 @@ import ctypes
 import errno
 import functools
 import hashlib
-import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from book._ext.execute.freshness import digest, pins
+from book._ext.execute.freshness import pins
 from book._ext.faults import ROOT
+from book._ext.files import files_digest, read_json, text_digest, write_json
 from book._ext.sources.editions import EDITIONS
 
 BUILD = ROOT / "_build"
@@ -88,13 +88,13 @@ def note_sources(read: Iterable[Path]) -> bool:
 
 def input_digest() -> str:
     """A hash of all that the book is made from."""
-    return hashlib.sha256(f"{digest(*sources())}{pins(ROOT)}".encode()).hexdigest()
+    return text_digest(files_digest(*sources()), pins(ROOT))
 
 
 def config_digest() -> str:
     bibliographies = sorted(path for folder in sources() for path in folder.rglob("*.bib"))
     present = [path for path in [*(ROOT / name for name in CONFIGURED_BY), *bibliographies] if path.exists()]
-    return hashlib.sha256(f"{digest(*present)}{pins(ROOT)}".encode()).hexdigest()
+    return text_digest(files_digest(*present), pins(ROOT))
 
 
 def read_note() -> dict[str, Any]:
@@ -109,20 +109,6 @@ def write_note(**parts: str | list[str]) -> None:
 def keep_known_checksums() -> None:
     if LASTING in os.environ:
         write_json(CHECKSUMS, {path: sum for path, sum in known_checksums().items() if os.path.exists(path)})
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def write_json(path: Path, data: dict[str, Any]) -> None:
-    new = path.with_suffix(".new")
-    new.write_text(json.dumps(data), encoding="utf-8")
-    new.replace(path)
 
 
 def bytes_digest(*folders: Path) -> str:
@@ -157,14 +143,14 @@ def published_digest() -> str:
 def note_pdfs(work: str, names: Iterable[str]) -> None:
     """Note of these PDFs, by their names below `_build/pdf`, of which state of the book they are."""
     made_from = read_note()[f"{work} inputs"]
-    write_note(**{f"pdf {name}": f"{made_from} {digest(BUILD / 'pdf' / f'{name}.pdf')}" for name in names})
+    write_note(**{f"pdf {name}": f"{made_from} {files_digest(BUILD / 'pdf' / f'{name}.pdf')}" for name in names})
 
 
 def current_pdfs() -> dict[str, Path]:
     """The PDFs in `_build/pdf` that are of the book as it stands now, by name."""
     note, now = read_note(), input_digest()
     found = {path.stem: path for path in sorted((BUILD / "pdf").glob("*.pdf"))}
-    return {name: path for name, path in found.items() if note.get(f"pdf {name}") == f"{now} {digest(path)}"}
+    return {name: path for name, path in found.items() if note.get(f"pdf {name}") == f"{now} {files_digest(path)}"}
 
 
 def work_digest(builder: str) -> str:

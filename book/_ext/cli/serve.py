@@ -28,8 +28,9 @@ from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from book._ext.cli.publishing import BUILD, sources
 from book._ext.execute import warm_kernels
-from book._ext.execute.freshness import configure_environment, source_files
+from book._ext.execute.freshness import configure_environment
 from book._ext.faults import ROOT
+from book._ext.files import source_files
 
 BOOK = BUILD / "html"
 POLL = 0.03

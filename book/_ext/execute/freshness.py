@@ -12,7 +12,6 @@ without its comments and docstrings. Cells that inspect code at run time depend 
 from __future__ import annotations
 
 import ast
-import hashlib
 import os
 import re
 import sys
@@ -21,6 +20,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from book._ext.files import files_digest, is_source, named_digest, python_files, source_files, text_digest
 from book._ext.state import build_state, kept_state
 from optim_code.equations import sections
 from optim_code.equations.sections import Page, read_page
@@ -47,39 +47,6 @@ NOT_DATA_AT_THE_TOP = {*NOT_DATA, ".yml", ".toml", ".txt", ""}
 _code_cache: dict[Path, Code] = {}
 
 
-def source_files(*paths: Path) -> list[Path]:
-    """The given files, and all files below the given folders, in order; not what editors leave beside them."""
-    found: list[Path] = []
-    for path in paths:
-        if not path.is_dir():
-            found.append(path)
-            continue
-        below: list[Path] = []
-        for folder, inside, files in os.walk(path):
-            inside[:] = filter(is_source, inside)
-            below += [Path(folder, name) for name in filter(is_source, files)]
-        found += sorted(below)
-    return found
-
-
-def is_source(name: str) -> bool:
-    return not name.startswith((".", "#")) and not name.endswith("~") and name != "__pycache__"
-
-
-def digest(*paths: Path) -> str:
-    """A hash of the given sources, and of all below the given folders: their names and bytes."""
-    return files_digest((str(file.relative_to(path.parent)), file) for path in paths for file in source_files(path))
-
-
-def files_digest(files: Iterable[tuple[str, Path]]) -> str:
-    sha = hashlib.sha256()
-    for name, file in files:
-        if file.is_file():
-            sha.update(f"{name}\0".encode())
-            sha.update(hashlib.sha256(file.read_bytes()).digest())
-    return sha.hexdigest()[:16]
-
-
 def pins(root: Path) -> str:
     """What is pinned, and the Python that it is installed for."""
     try:
@@ -102,7 +69,7 @@ def cells_as_written(page: Page) -> list[str]:
 
 def code_of(root: Path) -> Code:
     """The code of `optim_code` as it stands; read once for each state of it."""
-    every_byte = digest(root / PACKAGE)
+    every_byte = files_digest(root / PACKAGE)
     if root not in _code_cache or _code_cache[root].every_byte != every_byte:
         _code_cache[root] = Code(root)
     return _code_cache[root]
@@ -123,7 +90,7 @@ class Code:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.every_byte = digest(root / PACKAGE)
+        self.every_byte = files_digest(root / PACKAGE)
         self.modules: dict[str, str] = {}
         self.imports: dict[str, set[str]] = {}
         self.exports: dict[str, str] = {}
@@ -131,7 +98,7 @@ class Code:
         self.fault = ""
         trees: dict[str, ast.Module] = {}
         packages: set[str] = set()
-        for path in (path for path in source_files(root / PACKAGE) if path.suffix == ".py"):
+        for path in python_files(root / PACKAGE):
             parts = list(path.relative_to(root / PACKAGE).with_suffix("").parts)
             if parts[-1] == "__init__":
                 parts.pop()
@@ -146,7 +113,7 @@ class Code:
         self.exports = lazy_exports(trees.get(""))
         self.modules = dict.fromkeys(trees, "")
         for module, tree in trees.items():
-            self.modules[module] = hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+            self.modules[module] = text_digest(ast.dump(tree))
             package = module if module in packages else module.rpartition(".")[0]
             self.imports[module] = {self.module_of(name) for name in imported_names(tree, package)}
             # The package itself finds its modules by the table that was read.
@@ -169,13 +136,13 @@ class Code:
             # The modules of optim_code are counted by themselves; what else a cell may import is one file to it.
             and not (path.suffix == ".py" and path.is_relative_to(self.root / PACKAGE))
         ]
-        return files_digest((path.relative_to(self.root).as_posix(), path) for path in files)
+        return named_digest((path.relative_to(self.root).as_posix(), path) for path in files)
 
     @property
     def kernel(self) -> str:
         """What sets up the kernels, and puts their outputs into one form."""
         folder = self.root / "book" / "_ext" / "execute"
-        return digest(folder / "kernel_setup.py", folder / "output_forms.py")
+        return files_digest(folder / "kernel_setup.py", folder / "output_forms.py")
 
     def reachable_digest(self, sources: Iterable[str]) -> str:
         """A hash of all that code made of these sources can import of `optim_code`."""
@@ -211,8 +178,7 @@ class Code:
         return module or self.exports.get(name, self.exports.get("", ""))
 
     def digest_of(self, modules: Iterable[str]) -> str:
-        lines = [f"{module}: {self.modules[module]}" for module in sorted(modules)]
-        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+        return text_digest(*(f"{module}: {self.modules[module]}" for module in sorted(modules)))
 
     def outputs_key(self, page: Page) -> str:
         """The name of the folder that holds a section's outputs; empty if it has no cells."""
@@ -220,7 +186,7 @@ class Code:
         if not sources:
             return ""
         depends = [page.docname, *sources, self.reachable_digest(sources), self.data, self.kernel, pins(self.root)]
-        return f"{page.docname.replace('/', '-')}-{hashlib.sha256(chr(0).join(depends).encode()).hexdigest()[:16]}"
+        return f"{page.docname.replace('/', '-')}-{text_digest(*depends)[:16]}"
 
 
 def data_folders(root: Path) -> list[Path]:
@@ -317,9 +283,9 @@ def configure(app: Sphinx, config: Config) -> None:
     root = Path(app.srcdir)
     config["nb_execution_cache_path"] = str(root / "_build" / ".jupyter_cache")
     # A changed extension renders the same outputs differently: re-read all, execute nothing.
-    config["descent_extension_digest"] = digest(root / "book" / "_ext", Path(sections.__file__))
+    config["descent_extension_digest"] = files_digest(root / "book" / "_ext", Path(sections.__file__))
     # A changed style sheet or template: write all pages again, read none; Sphinx would not even copy the style sheet.
-    config["descent_look_digest"] = digest(root / "book" / "_static", root / "book" / "_templates")
+    config["descent_look_digest"] = files_digest(root / "book" / "_static", root / "book" / "_templates")
     configure_environment(root)
 
 
@@ -356,12 +322,12 @@ def page_digest(env: BuildEnvironment, page: Page) -> str:
     """A hash of what a page is made of: its text with all that it includes, its outputs, the files that it shows."""
     root, docname, kept = Path(env.srcdir), page.docname, kept_state(env)
     files = [root / name for name in sorted(env.dependencies.get(docname, ())) if "_build" not in Path(name).parts]
-    parts = [page.text, kept.outputs[docname], digest(*files)]
+    parts = [page.text, kept.outputs[docname], files_digest(*files)]
     if kept.code is not None and any(mark in page.text for mark in SHOWS_CODE):
         parts.append(kept.code.every_byte)
     if LISTING in page.text:
         parts.append(kept.equations)
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+    return text_digest(*parts)
 
 
 def remember_shown(app: Sphinx, env: BuildEnvironment) -> None:

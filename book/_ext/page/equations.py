@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import ast
-import hashlib
 import json
 import re
 import subprocess
@@ -30,9 +29,10 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.docutils import SphinxDirective
 
 from book._ext.execute import warm_kernels
-from book._ext.execute.freshness import LISTING, PACKAGE, code_of, digest, pins, source_files
+from book._ext.execute.freshness import LISTING, PACKAGE, code_of, pins
 from book._ext.execute.light_imports import imported
 from book._ext.faults import ROOT, Fault
+from book._ext.files import files_digest, python_files, read_json, text_digest, write_json
 from book._ext.page.verdicts import Finding
 from book._ext.page.verdicts import verdicts as hold_here
 from book._ext.sources.checking import SourceFaults, ask_sphinx, refuse_sources, remembered_names
@@ -126,13 +126,10 @@ class Checker:
     def __init__(self, root: Path, docnames: Iterable[str]) -> None:
         self.root = root
         self.memory = root / "_build" / ".equations.json"
-        try:
-            self.known: dict[str, list[Any]] = json.loads(self.memory.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            self.known = {}
+        self.known: dict[str, list[Any]] = read_json(self.memory)
         self.used: dict[str, list[Any]] = {}
         code = code_of(root)
-        self.base = "\0".join([code.whole, pins(root), digest(Path(__file__).with_name("verdicts.py"))])
+        self.base = "\0".join([code.whole, pins(root), files_digest(Path(__file__).with_name("verdicts.py"))])
         if code.fault:
             raise EquationsFail(code.fault)
         self.classes = optimizer_classes(root)
@@ -154,7 +151,7 @@ class Checker:
     def state(self) -> str:
         """A hash of what the verdicts will follow from."""
         rows = [*map(repr, self.verdicts), *(key for key, _ in self.pending.values()), *sorted(self.used)]
-        return hashlib.sha256("\n".join(rows).encode()).hexdigest()
+        return text_digest(*rows)
 
     def run(self, hold: Callable[[list[tuple[str, str]]], list[Finding]]) -> list[Verdict]:
         """Reach the verdicts that are pending, by a function as `book._ext.page.verdicts.verdicts`, and give all."""
@@ -168,10 +165,7 @@ class Checker:
         # The oldest first; what is not used any more may come back, if an editor does.
         kept = {**{key: found for key, found in self.known.items() if key not in self.used}, **self.used}
         if kept != self.known:
-            self.memory.parent.mkdir(parents=True, exist_ok=True)
-            new = self.memory.with_suffix(".new")
-            new.write_text(json.dumps(dict(list(kept.items())[-KEPT:]), indent=1), encoding="utf-8")
-            new.replace(self.memory)
+            write_json(self.memory, dict(list(kept.items())[-KEPT:]))
         return self.verdicts
 
     def with_remedy(self, equation: Equation, fault: str) -> str:
@@ -197,7 +191,7 @@ class Checker:
                 return "", f"a claim needs a hidden cell with an assert: :tags: [remove-cell, {equation.label}]"
             file, _, line = where.rpartition(":")
             return (f"asserted by the cell at line {line}" + f" of {file}" * (file != f"{equation.docname}.md"),)
-        key = hashlib.sha256("\0".join([equation.label, equation.latex, self.base]).encode()).hexdigest()
+        key = text_digest(equation.label, equation.latex, self.base)
         if key in self.known:
             self.used[key] = self.known[key]
             return self.known[key]
@@ -216,7 +210,7 @@ class Checker:
 def optimizer_classes(root: Path) -> dict[str, str]:
     """File and line of each class of `optim_code` whose name says that it is an optimizer, wherever it lies."""
     found: dict[str, str] = {}
-    for path in (path for path in source_files(root / PACKAGE) if path.suffix == ".py"):
+    for path in python_files(root / PACKAGE):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.ClassDef) and node.name.endswith("Optimizer") and not node.name.startswith("_"):
                 found[node.name] = f"{path.relative_to(root).as_posix()}:{node.lineno}"
@@ -381,7 +375,6 @@ class Notation(SphinxDirective):
     has_content = False
 
     def run(self) -> list[nodes.Node]:
-        self.env.note_dependency(str(Path(self.env.srcdir, "optim_code", "equations.py")))
         lines = ["| symbol | in code | meaning |", "| --- | --- | --- |"]
         for symbol in imported("optim_code.equations.compiler").NOTATION:
             code = f"`{symbol.name}`" if symbol.code is None else symbol.code

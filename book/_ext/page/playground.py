@@ -22,8 +22,9 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-from book._ext.execute.freshness import PACKAGE, source_files
+from book._ext.execute.freshness import PACKAGE
 from book._ext.figures.figure_files import figure_number
+from book._ext.files import python_files
 from book._ext.page.equations import await_verdicts, toc_order
 from book._ext.state import kept_state
 
@@ -145,9 +146,9 @@ def is_number(text: str) -> bool:
 def look(root: Path) -> dict[str, Any]:
     """The colours, contours and window of the book's figures, read as they stand, for importing takes seconds."""
     found: dict[str, ast.expr] = {}
-    # They stand in one module, whatever that is called.
-    paths = (path for path in source_files(root / PACKAGE) if path.suffix == ".py")
-    for statement in (node for path in paths for node in ast.parse(path.read_text(encoding="utf-8")).body):
+    for statement in (
+        node for path in python_files(root / PACKAGE) for node in ast.parse(path.read_text(encoding="utf-8")).body
+    ):
         if isinstance(statement, ast.Assign):
             targets, values = statement.targets[0], statement.value
             pairs = zip(targets.elts, values.elts, strict=True) if isinstance(targets, ast.Tuple) and isinstance(

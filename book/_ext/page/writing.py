@@ -7,8 +7,6 @@ What it writes beside the pages, the marks of the style sheets, depends on what 
 from __future__ import annotations
 
 import functools
-import hashlib
-import json
 import os
 import re
 import shutil
@@ -21,6 +19,7 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util.parallel import parallel_available
 
 from book._ext import compat
+from book._ext.files import read_json, text_digest, write_json
 from book._ext.state import build_state, kept_state
 
 SHARED = ("titles", "longtitles", "tocs", "toctree_includes", "toc_secnumbers", "toc_fignumbers", "toc_num_entries")
@@ -34,21 +33,20 @@ def find_pages_to_write(app: Sphinx, env: BuildEnvironment) -> list[str]:
     """All pages, if one has changed something that others may show: a title, a number, a label, a citation."""
     shared = [canonical(getattr(env, name)) for name in SHARED]
     shared += [f"{name}: {canonical(data)}" for name, data in sorted(env.domaindata.items()) if name not in OWN]
-    seen = hashlib.sha256("\n".join(shared).encode()).hexdigest()
+    digest = text_digest(*shared)
     kept, state = kept_state(env), build_state(app)
-    before, kept.shared = kept.shared, seen
+    before, kept.shared = kept.shared, digest
     builder: Any = app.builder
-    shown = "\n".join([seen, app.config.descent_look_digest, canonical(env.domaindata["index"])])
-    state.written_for = hashlib.sha256(shown.encode()).hexdigest()
+    state.written_for = text_digest(digest, app.config.descent_look_digest, canonical(env.domaindata["index"]))
     around = (Path(app.outdir, "genindex.html"), Path(app.outdir, "_static"))
-    current = laid_out(app)["state"] == state.written_for and all(path.exists() for path in around)
+    current = read_json(assets_note(app)).get("state") == state.written_for and all(path.exists() for path in around)
     state.pages_around_are_current = current
     if builder.name == "html":
         compat.replace_steps(builder, functools.partial(lay_out_assets, app), functools.partial(write, app))
     if current:
         # Nor would the pages around these change.
         compat.write_no_pages_around(builder)
-    return sorted(env.found_docs) if before != seen else []
+    return sorted(env.found_docs) if before != digest else []
 
 
 def write(app: Sphinx, outdated: list[str], updated: list[str], method: str = "update") -> None:
@@ -89,17 +87,9 @@ def canonical(value: Any) -> str:
     return f"{type(value).__name__}({canonical(dict(inside))})"
 
 
-def listing(app: Sphinx) -> Path:
-    """Where it is noted which files were laid out before the first page, and for which state of the book."""
+def assets_note(app: Sphinx) -> Path:
+    """The file that notes which scripts and style sheets the last build copied, and for which state of the book."""
     return Path(app.doctreedir, "static.json")
-
-
-def laid_out(app: Sphinx) -> dict[str, Any]:
-    try:
-        noted: dict[str, Any] = json.loads(listing(app).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {"state": "", "files": []}
-    return noted
 
 
 def scripts(static: Path) -> list[str]:
@@ -112,7 +102,7 @@ def lay_out_assets(app: Sphinx) -> None:
     static = Path(app.outdir, "_static")
     if build_state(app).pages_around_are_current:
         # Some extensions lay theirs out only after the pages, which then did not name their sums.
-        for late in set(scripts(static)) - set(laid_out(app)["files"]):
+        for late in set(scripts(static)) - set(read_json(assets_note(app))["files"]):
             (static / late).unlink()
         # The theme writes its own over it, also after the pages.
         builder.create_pygments_style_file()
@@ -123,5 +113,4 @@ def lay_out_assets(app: Sphinx) -> None:
         shutil.rmtree(static / "locales", ignore_errors=True)
         for unused in ("searchtools.js", "language_data.js"):
             (static / unused).unlink(missing_ok=True)
-        note = {"state": build_state(app).written_for, "files": scripts(static)}
-        listing(app).write_text(json.dumps(note), encoding="utf-8")
+        write_json(assets_note(app), {"state": build_state(app).written_for, "files": scripts(static)})

@@ -8,10 +8,7 @@ They warn of a misspelt directive or role, too, but after the cells have run: he
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
-import json
-import os
 import re
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -25,7 +22,8 @@ from sphinx.util import logging
 from sphinx.util.docutils import docutils_namespace
 
 from book._ext.compat import directives_and_roles
-from book._ext.execute.freshness import digest, pins
+from book._ext.execute.freshness import pins
+from book._ext.files import files_digest, read_json, text_digest, write_json
 from book._ext.sources.block_check import EXERCISES, check_block, labels_in, not_closed
 from book._ext.sources.editions import EDITIONS
 from book._ext.sources.findings import Book, Finding, Names, line_of, near
@@ -46,6 +44,8 @@ FRONT_KEYS = {
 RESERVED = {"search": "the page of the search", "index": "the way in", "genindex": "the index"}
 RESERVED |= {"py-modindex": "the index of the module"}
 """What Sphinx and this book themselves write at the top of the book."""
+NAMES = "_build/.names.json"
+"""The file that keeps the names of all directives and roles."""
 
 
 class SourceFaults(SphinxError):
@@ -338,35 +338,26 @@ def made_by_a_cell(node: nodes.Node) -> bool:
 # --- without a build -----------------------------------------------------------------------------------------------
 
 
-def memory(root: Path) -> tuple[Path, str]:
-    """Where the names are remembered, and a hash of what they follow from."""
-    parts = [pins(root), digest(root / "_config.yml", root / "book" / "_ext")]
-    return root / "_build" / ".names.json", hashlib.sha256("\0".join(parts).encode()).hexdigest()
+def names_digest(root: Path) -> str:
+    """A digest of what decides which directives and roles there are."""
+    return text_digest(pins(root), files_digest(root / "_config.yml", root / "book" / "_ext"))
 
 
 def remember_names(root: Path, names: Names) -> None:
     """Keep the names for `make equations`, which has no Sphinx application to ask."""
-    path, key = memory(root)
-    text = json.dumps({"key": key, "directives": names.directives, "roles": names.roles})
-    if not path.is_file() or path.read_text(encoding="utf-8") != text:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        new = path.with_suffix(f".{os.getpid()}")
-        new.write_text(text, encoding="utf-8")
-        new.replace(path)
+    data = {"digest": names_digest(root), "directives": dict(names.directives), "roles": list(names.roles)}
+    if read_json(root / NAMES) != data:
+        write_json(root / NAMES, data)
 
 
 def remembered_names(root: Path) -> Names | None:
-    """The names that the last build knew, if it was one of the same extensions."""
-    path, key = memory(root)
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        return Names(found["directives"], found["roles"]) if found["key"] == key else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    """The names that the last build knew; None if the settings or the extension have changed since."""
+    data = read_json(root / NAMES)
+    return Names(data["directives"], data["roles"]) if data.get("digest") == names_digest(root) else None
 
 
 def ask_sphinx(root: Path) -> Names | None:
-    """The names, from an application that is made for that alone; it takes seconds, but only once."""
+    """The names of a Sphinx application that is made for this purpose; that takes seconds, once."""
     from book._ext.sources.settings import read_settings
 
     with tempfile.TemporaryDirectory() as folder, docutils_namespace(), contextlib.suppress(SphinxError):
