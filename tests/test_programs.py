@@ -6,6 +6,8 @@ import pytest
 
 from book._ext.programs import program, read, seeds
 
+pytestmark = pytest.mark.quick
+
 
 def whole(*cells: str) -> str:
     return program(read(list(cells)), len(cells) - 1).whole
