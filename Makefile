@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 PY     := $(VENV)/bin/python
 
-.PHONY: html pdf handout slides student assignment serve equations test lock bench clean
+.PHONY: html pdf handout slides student assignment serve equations test test-quick lock bench clean
 
 html: $(VENV)/installed
 	@$(PY) -m book._ext.cli.build html
@@ -30,7 +30,10 @@ equations: $(VENV)/installed
 	@$(PY) -m book._ext.page.equations
 
 test: $(VENV)/installed
-	@$(PY) -m pytest
+	@$(PY) -m pytest $(if $(filter true,$(CI)),,-m "not slow")
+
+test-quick: $(VENV)/installed
+	@$(PY) -m pytest -m quick
 
 bench: $(VENV)/installed
 	@$(PY) -m tests.bench

@@ -47,6 +47,8 @@ TOOLS = {
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "slow: the test takes minutes; it runs with CI=true, and where it is asked for")
+    config.addinivalue_line("markers", "quick: the test builds no book and takes no minute; make test-quick runs it")
     config.addinivalue_line("markers", f"needs(*tools): the test needs these programs: {', '.join(TOOLS)}")
 
 

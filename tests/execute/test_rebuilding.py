@@ -123,6 +123,7 @@ EDITS = {
     "a figure that goes": Edit("book/walk.md", ANOTHER, "", frozenset({"walk"})),
     "a comment in the module": Edit("optim_code/optimizers.py", "import torch\n", "import torch  # the tensors\n"),
     "a docstring": Edit("optim_code/problems.py", '"""', '"""In short: '),
+    "the name of a method": Edit("optim_code/optimizers.py", '"""SGD: ', '"""Plain descent: '),
     "a docstring that a page shows": Edit("optim_code/optim.py", "writes the update of one", "says how to update one"),
     "a class that no section runs": Edit(
         "optim_code/optimizers.py", 'state["v"].sqrt().add_(', '(0 + state["v"]).sqrt().add_(', frozenset(EVERYTHING)

@@ -14,6 +14,8 @@ from optim_code import AdamOptimizer, Optim, RMSPropOptimizer, SGDMomentumOptimi
 from optim_code.descent import descend
 from optim_code.problems import Quadratic, bowl, lecture_bowl, start
 
+pytestmark = pytest.mark.quick
+
 CURVATURES = torch.tensor([1.0, 5.0], dtype=torch.float64)
 
 

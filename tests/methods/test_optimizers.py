@@ -19,6 +19,8 @@ from optim_code import AdamOptimizer, Optim, RMSPropOptimizer, SGDMomentumOptimi
 from optim_code.descent import descend
 from optim_code.problems import start
 
+pytestmark = pytest.mark.quick
+
 # Each class with the torch optimizer it must equal, for one setting of the hyper-parameters.
 TWINS = {
     "sgd": (lambda ps: SGDOptimizer(ps, lr=0.1), lambda ps: torch.optim.SGD(ps, lr=0.1)),

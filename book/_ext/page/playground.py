@@ -83,11 +83,10 @@ def collect_playgrounds(app: Sphinx, env: BuildEnvironment) -> list[str]:
     where = [docname for docname in sorted(env.found_docs) if env.metadata[docname].get("playgrounds")]
     if not where:
         return []
-    methods = [
-        {"title": env.titles[docname].astext(), **verdict.program}
-        for verdict in await_verdicts(app)
-        if verdict.program and (docname := verdict.docname) in env.titles
-    ]
+    # A verdict lasts longer than a page that has been taken out.
+    programs = [v.program for v in await_verdicts(app) if v.program and v.docname in env.titles]
+    names = method_names(Path(app.srcdir))
+    methods = [{"title": names[program["class"]], **program} for program in programs]
     figures = {
         name: {**figure, "number": figure_number(env, docname, name)}
         for docname in toc_order(env)
@@ -141,6 +140,19 @@ def is_number(text: str) -> bool:
         return abs(float(text)) < float("inf")
     except ValueError:
         return False
+
+
+def method_names(root: Path) -> dict[str, str]:
+    """What readers call each class of `optim_code`: its docstring up to the first colon, or the class's own name."""
+    paths = (path for path in source_files(root / PACKAGE) if path.suffix == ".py")
+    classes = (
+        n for path in paths for n in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(n, ast.ClassDef)
+    )
+    names = {}
+    for node in classes:
+        name, colon, _ = (ast.get_docstring(node) or "").split("\n")[0].partition(":")
+        names[node.name] = name if colon else node.name.removesuffix("Optimizer")
+    return names
 
 
 def look(root: Path) -> dict[str, Any]:
