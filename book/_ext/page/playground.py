@@ -11,6 +11,7 @@ import ast
 import itertools
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -142,12 +143,15 @@ def is_number(text: str) -> bool:
         return False
 
 
+def statements(root: Path) -> Iterator[ast.stmt]:
+    """The statements at the top of all modules of `optim_code`."""
+    for path in python_files(root / PACKAGE):
+        yield from ast.parse(path.read_text(encoding="utf-8")).body
+
+
 def method_names(root: Path) -> dict[str, str]:
     """What readers call each class of `optim_code`: its docstring up to the first colon, or the class's own name."""
-    paths = (path for path in source_files(root / PACKAGE) if path.suffix == ".py")
-    classes = (
-        n for path in paths for n in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(n, ast.ClassDef)
-    )
+    classes = (node for node in statements(root) if isinstance(node, ast.ClassDef))
     names = {}
     for node in classes:
         name, colon, _ = (ast.get_docstring(node) or "").split("\n")[0].partition(":")
@@ -158,9 +162,7 @@ def method_names(root: Path) -> dict[str, str]:
 def look(root: Path) -> dict[str, Any]:
     """The colours, contours and window of the book's figures, read as they stand, for importing takes seconds."""
     found: dict[str, ast.expr] = {}
-    for statement in (
-        node for path in python_files(root / PACKAGE) for node in ast.parse(path.read_text(encoding="utf-8")).body
-    ):
+    for statement in statements(root):
         if isinstance(statement, ast.Assign):
             targets, values = statement.targets[0], statement.value
             pairs = zip(targets.elts, values.elts, strict=True) if isinstance(targets, ast.Tuple) and isinstance(
