@@ -24,31 +24,30 @@ from book._ext.state import kept_state
 if TYPE_CHECKING:
     from book._ext.downloads.notebooks import Part
 
-POINTS = {"check": 10, "answer": 5}
-"""What each exercise is worth: the class that `check` marks, and an answer that is marked by hand."""
+GRADED = {"check": "class", "answer": "answer"}
+"""The kinds of cells that have points, each with its name in the setting `exercise_points`."""
 
-NAME = "descent"
-CONFIG = f'''\
+CONFIG = '''\
 """Read by nbgrader, which is to be run in this folder."""
 
 c = get_config()
-c.CourseDirectory.course_id = "{NAME}"
+c.CourseDirectory.course_id = "{course}"
 # What stands where a student is to answer.
 c.ClearSolutions.text_stub = "*Your answer:*"
 # A class that never ends is stopped, and so marked as one that doesn't pass.
 c.Execute.timeout = 120
 c.Execute.interrupt_on_timeout = True
 '''
-README = f"""\
-# {{title}}: the exercises, for nbgrader
+README = """\
+# {title}: the exercises, for nbgrader
 
 Copy this folder to where you keep your courses, and run these there, in an environment with nbgrader, such as the
 book's own (`source .venv/bin/activate`):
 
-    nbgrader generate_assignment {NAME}    # what students get: release/{NAME}
-    nbgrader autograde {NAME}              # marks submitted/STUDENT/{NAME}
+    nbgrader generate_assignment {course}    # what students get: release/{course}
+    nbgrader autograde {course}              # marks submitted/STUDENT/{course}
     nbgrader formgrader                    # the answers that are marked by hand: jupyter lab, then Nbgrader
-    nbgrader generate_feedback {NAME}      # feedback/STUDENT/{NAME}
+    nbgrader generate_feedback {course}      # feedback/STUDENT/{course}
 
 `autograde` runs what students wrote, with your rights. `check` runs a class in a process of its own and doesn't believe
 what it says, so that an accident stays there; it is no security border, and the other cells run in the notebook itself.
@@ -56,7 +55,7 @@ So mark in a container that has a copy of this folder and nothing else of yours,
 image `grader` that has nbgrader and the packages of the book's `requirements.txt`:
 
     docker run --rm --network none --memory 4g --pids-limit 512 --user "$(id -u)" \\
-        --volume "$PWD":/course --workdir /course --env HOME=/tmp grader nbgrader autograde {NAME}
+        --volume "$PWD":/course --workdir /course --env HOME=/tmp grader nbgrader autograde {course}
 
 Such a container can write to this folder alone: keep the copy that you give it apart from your list of marks.
 """
@@ -87,6 +86,7 @@ def make_assignment(build: Callable[..., Any], section: str) -> str:
             f"_build/assignment/{used[0]}: this course is in use; move the folder out of _build, then try again"
         )
     from book._ext.downloads.notebooks import as_text, notebook_names
+    from book._ext.printing.handouts import names_of
 
     app = build("html")
     notebooks = {docname: assignment_of(app, docname) for docname in with_cells(app)}
@@ -100,12 +100,14 @@ def make_assignment(build: Callable[..., Any], section: str) -> str:
         )
     wanted = [section] if section else list(asked)
     shutil.rmtree(work, ignore_errors=True)
-    folder = work / "assignment" / "source" / NAME
+    course = names_of(app)[app.config.root_doc]
+    folder = work / "assignment" / "source" / course
     lay_out_module(folder / "optim_code")
     for docname in wanted:
         (folder / f"{names[docname]}.ipynb").write_text(as_text(asked[docname]), encoding="utf-8")
-    (work / "assignment" / "nbgrader_config.py").write_text(CONFIG, encoding="utf-8")
-    (work / "assignment" / "README.md").write_text(README.format(title=app.config.html_title), encoding="utf-8")
+    (work / "assignment" / "nbgrader_config.py").write_text(CONFIG.format(course=course), encoding="utf-8")
+    readme = README.format(title=app.config.html_title, course=course)
+    (work / "assignment" / "README.md").write_text(readme, encoding="utf-8")
     publish("assignment", "assignment")
     return "_build/assignment; what to do with it is in its README.md"
 
@@ -121,7 +123,7 @@ def assignment_of(app: Any, docname: str) -> Any:
     from book._ext.downloads.notebooks import assemble, parts_of
 
     student, teacher = (parts_of(app, docname, edition) for edition in ("student", "teacher"))
-    if not any(part.kind in POINTS for part in student):
+    if not any(part.kind in GRADED for part in student):
         return None
     whole: dict[tuple[str, str], str] = {}
     for part in teacher:
@@ -132,22 +134,18 @@ def assignment_of(app: Any, docname: str) -> Any:
     notebook = assemble(parts)
     for part, cell in zip(parts, notebook.cells, strict=True):
         if part.kind in ("class", "check", "answer"):
-            cell.metadata["nbgrader"] = marking(part.kind, cell.id)
+            cell.metadata["nbgrader"] = {
+                "schema_version": 3,
+                "grade_id": cell.id,
+                "grade": part.kind in GRADED,
+                "solution": part.kind != "check",
+                "locked": part.kind == "check",
+                "task": False,
+            }
+        if part.kind in GRADED:
+            usual = app.config.exercise_points[GRADED[part.kind]]
+            cell.metadata["nbgrader"]["points"] = usual if part.points is None else part.points
     return notebook
-
-
-def marking(kind: str, cell_id: str) -> dict[str, Any]:
-    """What nbgrader is told of a cell: whether it is answered there, and what it is worth."""
-    worth = {"points": POINTS[kind]} if kind in POINTS else {}
-    return {
-        "schema_version": 3,
-        "grade_id": cell_id,
-        "grade": kind in POINTS,
-        "solution": kind != "check",
-        "locked": kind == "check",
-        "task": False,
-        **worth,
-    }
 
 
 def with_solution(part: Part, whole: dict[tuple[str, str], str]) -> str:

@@ -69,5 +69,6 @@ def offer_downloads(
 
 
 def setup(app: Sphinx) -> None:
+    app.add_config_value("exercise_points", {"class": 10, "answer": 5}, "", dict)
     # the names of the PDFs that there are
     app.add_config_value("handouts", [], "html", list)

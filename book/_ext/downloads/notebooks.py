@@ -84,12 +84,14 @@ class Part:
         source: what is in the cell.
         name: of a class, or a check, the class's name; of an exercise, an answer and a solution, the exercise's label.
         hidden: whether the page does not show the cell.
+        points: of an exercise, a check and an answer, what the exercise is worth, if it says so.
     """
 
     kind: str
     source: str
     name: str = ""
     hidden: bool = False
+    points: int | None = None
 
     @property
     def is_code(self) -> bool:
@@ -211,7 +213,8 @@ class Section:
     def read_directive(self, directive: Directive) -> Iterator[Part]:
         """An exercise, the hint below it, or its solution."""
         if directive.name == "exercise":
-            yield Part("exercise", self.plain.directive(directive), directive.options.get("label", ""))
+            label = directive.options.get("label", "")
+            yield Part("exercise", self.plain.directive(directive), label, points=self.points_of(directive))
         elif directive.name == "hint":
             yield Part("hint", self.plain.directive(directive))
         elif directive.argument.endswith(MY_STEP):
@@ -219,6 +222,15 @@ class Section:
             self.plain.pass_over(directive)
         elif self.edition == "teacher":
             yield Part("solution", self.plain.nested(directive), directive.argument)
+
+    def points_of(self, exercise: Directive) -> int | None:
+        """What an exercise says that it is worth, by a class such as ``points-5``."""
+        said = next((name for name in exercise.classes if name.startswith("points-")), "points-")
+        number = said.removeprefix("points-")
+        if number and not number.isdecimal():
+            place = (self.docname, exercise.line)
+            logger.warning("%s names no number of points; write a class such as points-5", said, location=place)
+        return int(number) if number.isdecimal() else None
 
     def read_cell(self, node: SyntaxTreeNode) -> Iterator[Part]:
         """A cell, and the caption of the figure that it draws."""
@@ -243,13 +255,13 @@ class Section:
             if part is place:
                 arranged += [
                     *([self.named_as_in_book(asked, part.name)] if asked else []),
-                    *self.class_parts(part.name),
+                    *self.class_parts(part.name, asked.points if asked else None),
                 ]
             elif part is asked and place is not None:
                 title = part.source.partition("\n")[0]
                 arranged.append(Part("text", f"{title} stands further up, where its class belongs."))
             elif part.kind == "exercise" and self.edition == "student":
-                arranged += [part, Part("answer", ANSWER, part.name)]
+                arranged += [part, Part("answer", ANSWER, part.name, points=part.points)]
             elif part.source:
                 arranged.append(part)
         return arranged
@@ -262,9 +274,9 @@ class Section:
         before, fold, hint = source.partition("\n\n<details>")
         return replace(exercise, source=f"{before} {drawn}{fold}{hint}")
 
-    def class_parts(self, name: str) -> list[Part]:
+    def class_parts(self, name: str, points: int | None) -> list[Part]:
         check = CHECK.format(method=self.methods[name], name=name)
-        return [Part("class", self.class_source(name), name), Part("check", check, name)]
+        return [Part("class", self.class_source(name), name), Part("check", check, name, points=points)]
 
     def class_source(self, name: str) -> str:
         """A class as the page prints it, or, for students, its constructor and a stub."""

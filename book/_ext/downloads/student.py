@@ -23,17 +23,12 @@ from book._ext.faults import ROOT, Fault
 from book._ext.files import source_files
 from book._ext.sources.editions import class_files
 from optim_code.equations import sections
+from optim_code.equations.sections import read_text
 
-ZIP = "descent-student.zip"
+README = ROOT / "book" / "kit.md"
+"""What the kit says of itself; in it ``{book}`` stands for the name of the book's PDF."""
 BESIDE = ("antlr4-python3-runtime", "ipykernel", "jupyterlab")
 """What the kit needs and no file of it imports: SymPy's reader of LaTeX, and where notebooks run."""
-README = """\
-# Descent, the student's kit
-Read the book: open `html/index.html`; `{book}.pdf` is the same on paper, `handouts/` holds the sections one by one.
-Install, once, with Python 3.10 or newer: `python3 -m venv .venv`, then `.venv/bin/pip install -r requirements.txt`.
-Work: `.venv/bin/jupyter lab`, open `quadratic.ipynb`; from `sgd.ipynb` on, each leaves a class to you and checks it.
-The figures of a notebook are drawn by your own class; the other methods it needs are run by their equations.
-"""
 
 
 def make_student(build: Callable[..., Any]) -> str:
@@ -44,6 +39,7 @@ def make_student(build: Callable[..., Any]) -> str:
     from book._ext.downloads.downloads import lay_out_pdfs
     from book._ext.printing.pdf import typeset_all, write_latex
 
+    readme = read_text(README, ROOT)
     teacher = build("html", pdfs=current_pdfs())
     student = build("html", "student")
     pages = Path(student.outdir)
@@ -61,7 +57,7 @@ def make_student(build: Callable[..., Any]) -> str:
     (kit / "handouts").mkdir()
     for name, pdf in pdfs.items():
         shutil.copyfile(pdf, kit / ("" if name == latex.book.stem else "handouts") / f"{name}.pdf")
-    readme = README.format(book=latex.book.stem)
+    readme = readme.replace("{book}", latex.book.stem)
     (kit / "README.md").write_text(readme, encoding="utf-8")
     secrets = Secrets.of(ROOT, teacher, readme)
     if told := [*repeated(teacher, student), *leaks(kit, secrets)]:
@@ -72,9 +68,9 @@ def make_student(build: Callable[..., Any]) -> str:
             f"{where}: the student's kit would give away an answer: {place} tells {name}{more}; "
             "write it as a directive of its own, or take it out"
         )
-    pack(kit)
+    archive = pack(kit, latex.book.stem)
     publish("student", "student")
-    return f"_build/student: {len(list(kit.glob('*.ipynb')))} notebooks, the book, {ZIP}"
+    return f"_build/student: {len(list(kit.glob('*.ipynb')))} notebooks, the book, {archive.name}"
 
 
 def lay_out_module(folder: Path) -> None:
@@ -116,10 +112,13 @@ def imported(path: Path) -> Iterator[str]:
             yield node.module.partition(".")[0]
 
 
-def pack(kit: Path) -> None:
+def pack(kit: Path, book: str) -> Path:
     """All of a kit in one archive, which is the same for the same files, whenever it is made."""
-    with zipfile.ZipFile(kit / ZIP, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(path for path in kit.rglob("*") if path.is_file() and path.name != ZIP):
-            entry = zipfile.ZipInfo(f"descent/{path.relative_to(kit).as_posix()}")
+    packed = kit / f"{book}-student.zip"
+    files = sorted(path for path in kit.rglob("*") if path.is_file())
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in files:
+            entry = zipfile.ZipInfo(f"{book}/{path.relative_to(kit).as_posix()}")
             entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
             archive.writestr(entry, path.read_bytes())
+    return packed

@@ -249,6 +249,7 @@ class KeepBibliographyInPlace(SphinxPostTransform):
 
 def setup(app: Sphinx) -> None:
     app.add_config_value("subtitle", "", "", str)
+    app.add_config_value("slides", [], "", list)
     app.add_builder(HandoutBuilder, override=True)
     app.add_node(cited_work)
     app.add_post_transform(KeepBibliographyInPlace)

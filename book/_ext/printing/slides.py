@@ -1,4 +1,4 @@
-"""`make slides`: the figures that teachers know by name and the update equations as a deck, one a page.
+"""`make slides`: the figures that `_config.yml` lists under `slides`, and all update equations, as a deck, one a page.
 
 The deck is one more document of the hand-out builder, made from the doctrees that it has read, so a slide shows the
 figure, the equation, the caption and the numbers of the book. What a slide looks like is in `descentslides.sty`.
@@ -23,27 +23,16 @@ from sphinx.util.texescape import escape
 from sphinx.writers.latex import LaTeXTranslator
 
 from book._ext.cli.publishing import WORK, publish
-from book._ext.faults import Fault, one_line
+from book._ext.faults import ROOT, Fault, one_line
 from book._ext.figures.figure_files import figure_number, figures_of
 from book._ext.page.equations import await_verdicts, toc_order
 from book._ext.printing.handouts import HandoutBuilder
 from book._ext.printing.pdf import typeset_all
 from book._ext.printing.typeset import PrintTranslator, equation_number
 from book._ext.sources.editions import EDITIONS
+from book._ext.sources.findings import near
+from book._ext.sources.settings import line_in
 from book._ext.sources.strict import fail_on_warnings
-
-FIGURES = (
-    "sgd_lr_opt_example",
-    "sgd_lr_good_example",
-    "sgd_25mom_example",
-    "sgd_50mom_example",
-    "sgd_75mom_example",
-    "sgd_noise_example",
-    "sgd_mom_noise_example",
-    "rmsprop_noise_example",
-    "adam_noise_example",
-)
-"""The nine figures of the lecture, by the names that cells save them under; the deck has them in the book's order."""
 
 
 class slide(nodes.General, nodes.Element):  # type: ignore[misc]
@@ -106,10 +95,12 @@ class SlideBuilder(HandoutBuilder):
             if slides := list(self.slides(docname)):
                 document += addnodes.start_of_file("", *slides, docname=docname)
         shown = {node["name"] for node in document.findall(slide)}
-        for name in FIGURES:
+        for name in self.config.slides:
             if name not in shown:
-                where = "draw it with that fname, or take it out of FIGURES in book/_ext/printing/slides.py"
-                raise Fault(f"slides: no figure of the book is saved as {name}.pdf; {where}")
+                saved = [figure.name for page in toc_order(self.env) for figure in figures_of(self.env, page)]
+                hint = near(name, saved) or "draw it with that fname, or take it out of the list"
+                place = line_in(ROOT / "_config.yml", name)
+                raise Fault(f"{place}: slides: no figure of the book is saved as {name}.pdf; {hint}")
         self.env.resolve_references(document, indexfile, self)
         self.number_references(document)
         for page in document.children:
@@ -130,7 +121,7 @@ class SlideBuilder(HandoutBuilder):
             elif isinstance(node, nodes.figure):
                 label = next(iter(node["names"]), "")
                 name = named.get(label)
-                if name in FIGURES:
+                if name in self.config.slides:
                     place = self.config.numfig_format["figure"] % figure_number(self.env, docname, label)
                     yield slide("", node.deepcopy(), kind="figure", name=name, place=place)
 
