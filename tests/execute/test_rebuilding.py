@@ -202,7 +202,7 @@ def books(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Books]:
     configure_environment(copy.root)
     warm_kernels.start(builds=True)
     yield Books(copy, copy.root.parent / "clean", copy.root.parent / "ran", warm_kernels.environment())
-    warm_kernels.end()
+    warm_kernels.stop()
     patch.undo()
 
 

@@ -339,7 +339,7 @@ def main(command: list[str] | None = None) -> None:
             try:
                 left = make()
             finally:
-                warm_kernels.end()
+                warm_kernels.stop()
     print(f"{left} in {time.perf_counter() - began:.1f} s", flush=True)
 
 

@@ -284,7 +284,7 @@ def main() -> None:
     try:
         asyncio.run(preview(given.port, given.browser))
     finally:
-        warm_kernels.end()
+        warm_kernels.stop()
 
 
 if __name__ == "__main__":
