@@ -43,7 +43,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
     warm_kernels.start(builds=True)
     build_warm(copy)
     yield copy
-    warm_kernels.end()
+    warm_kernels.stop()
     patch.undo()
 
 

@@ -88,7 +88,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv(name, str(tmp_path_factory.mktemp(name.lower())))
     warm_kernels.start()
     yield
-    warm_kernels.end()
+    warm_kernels.stop()
     patch.undo()
 
 

@@ -192,7 +192,7 @@ def kernels() -> Iterator[None]:
     patch.setenv("PYTHONPATH", ".")
     warm_kernels.start()
     yield
-    warm_kernels.end()
+    warm_kernels.stop()
     patch.undo()
 
 

@@ -17,7 +17,7 @@ from sphinx.environment import BuildEnvironment
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
 
-from book._ext.execute.execution import as_run
+from book._ext.execute.execution import executed_cells
 from book._ext.execute.light_imports import imported
 from book._ext.figures.needed_code import Program, program
 from book._ext.state import kept_state
@@ -66,7 +66,7 @@ def describe_figures(app: Sphinx, document: nodes.document) -> None:
     """Give each figure its alt text, given or computed by its run; remember its files; ask for what it lacks."""
     figures: list[Figure] = []
     playable: dict[str, dict[str, Any]] = {}
-    beside = drawings(as_run(app, app.env.docname))
+    beside = drawings(executed_cells(app, app.env.docname))
     for bundle in document.findall(lambda n: isinstance(n, nodes.container) and n.get("nb_element") == "mime_bundle"):
         images = {Path(i["uri"]).suffix: i for i in bundle.findall(nodes.image) if "jupyter_execute" in i["uri"]}
         if not images:
