@@ -180,7 +180,7 @@ def test_a_right_submission_has_its_points_and_no_other(graded: Path) -> None:
         ("silent", "✗ RMSPropOptimizer as rmsprop: not yet: my_step is not written"),
     ],
 )
-def test_the_feedback_says_the_verdict_and_shows_nothing_of_our_own_code(graded: Path, student: str, said: str) -> None:
+def test_the_feedback_shows_the_verdict_and_none_of_our_code(graded: Path, student: str, said: str) -> None:
     page = html.unescape((graded / "feedback" / student / "descent" / f"{SECTION}.html").read_text(encoding="utf-8"))
     assert said in page
     ran = read(graded / "autograded" / student / "descent" / f"{SECTION}.ipynb")
@@ -236,7 +236,7 @@ def test_an_exercise_of_any_label_with_or_without_a_solution_has_an_answer_cell(
     assert released == ["*Your answer:*"] * len(LABELS)
 
 
-def test_a_number_of_points_that_is_none_is_named_with_its_line(tmp_path: Path) -> None:
+def test_a_wrong_number_of_points_is_one_line_with_its_place(tmp_path: Path) -> None:
     copy = copy_book(tmp_path / "book")
     exercise = "```{exercise} It\n:label: ex-one-it\n:class: points-many\nTry.\n```\n"
     copy.write("book/one.md", f"{ONE}\n{exercise}")

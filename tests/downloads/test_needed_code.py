@@ -81,7 +81,7 @@ def test_the_lines_of_a_program_stand_as_in_their_cells_and_its_cells_apart() ->
     )
 
 
-def test_what_of_a_program_is_the_cells_own_is_told_apart() -> None:
+def test_the_lines_of_the_figures_own_cell_are_known() -> None:
     found = program(["a = 1", "from m import b\nc = a + b\ndraw(c)", "a = 2"], [1], 1)
     assert found.whole == "a = 1\n\nfrom m import b\nc = a + b\ndraw(c)"
     assert found.own == "from m import b\nc = a + b\ndraw(c)"
@@ -92,7 +92,7 @@ def test_a_program_draws_no_other_figure() -> None:
 
 
 @pytest.mark.parametrize("cells", [["a = 1", "files = !ls", "draw(a)"], ["a = 1", "b = 2; draw(a)"]])
-def test_of_a_cell_that_cannot_be_taken_apart_there_is_no_program_but_the_cell(cells: list[str]) -> None:
+def test_a_section_that_is_not_python_has_no_program_but_the_cell(cells: list[str]) -> None:
     assert program(cells, [len(cells) - 1], len(cells) - 1) == ("", cells[-1])
 
 
@@ -170,7 +170,7 @@ def drawn_by(code: str) -> list[str]:
     return shown
 
 
-def test_a_program_draws_what_its_section_draws_whatever_stands_in_that() -> None:
+def test_a_program_draws_the_same_as_its_section_whatever_is_in_it() -> None:
     compared = shorter = 0
     for seed in range(400):
         chance = random.Random(seed)

@@ -68,7 +68,7 @@ def test_the_zip_holds_the_kit(kit: Path, unpacked: Path) -> None:
     assert contents(unpacked) == packed
 
 
-def test_nothing_in_the_kit_tells_a_solution_or_a_class(kit: Path) -> None:
+def test_the_kit_contains_no_solution_and_no_class(kit: Path) -> None:
     assert leaks(kit, Secrets.of(ROOT)) == []
 
 

@@ -81,7 +81,7 @@ def test_there_is_a_slide_for_each_update_and_each_named_figure_in_the_order_of_
 
 
 @printed
-def test_a_slide_shows_the_very_figure_that_is_saved_by_the_name(deck: Path, html: Path) -> None:
+def test_a_slide_shows_the_figure_that_is_saved_by_its_name(deck: Path, html: Path) -> None:
     shown = re.findall(r"\\slidefigure\{+(\w+)\}?\.pdf\}", (LATEX / "slides.tex").read_text(encoding="utf-8"))
     names = [name for _, name, _ in asked_for(html) if name in FIGURES]
     figures = [(BUILD / "figures" / f"{name}.pdf").read_bytes() for name in names]
@@ -97,7 +97,7 @@ def test_a_slide_is_16_to_9_and_says_what_it_is(deck: Path) -> None:
 
 
 @printed
-def test_all_on_a_slide_is_drawn_with_lines_and_embedded_fonts(deck: Path) -> None:
+def test_slides_have_only_lines_and_embedded_fonts(deck: Path) -> None:
     assert run("pdfimages", "-list", deck).splitlines()[2:] == []
     fonts = run("pdffonts", deck).splitlines()[2:]
     assert fonts
@@ -148,7 +148,7 @@ mystnb:
     caption: A line.
 ---
 from optim_code.figures import draw_lines
-draw_lines({"a": [3, 2, 1]}, fname="%s.pdf")
+draw_lines({"a": [3, 2, 1]}, ylabel="a", fname="%s.pdf")
 ```
 """
 

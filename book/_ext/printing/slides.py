@@ -1,7 +1,7 @@
 """`make slides`: the figures that `_config.yml` lists under `slides`, and all update equations, as a deck, one a page.
 
-The deck is one more document of the hand-out builder, made from the doctrees that it has read, so a slide shows the
-figure, the equation, the caption and the numbers of the book. What a slide looks like is in `descentslides.sty`.
+The deck is one more document of the hand-out builder, made from the doctrees that it has read, so its figures,
+equations, captions and numbers are those of the book. `descentslides.sty` says what a slide looks like.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class slide(nodes.General, nodes.Element):  # type: ignore[misc]
 
 
 class SlideTranslator(PrintTranslator):
-    """What a figure, its caption and an equation are on a slide."""
+    """The LaTeX of a figure, its caption and an equation on a slide."""
 
     builder: SlideBuilder
 
@@ -73,7 +73,7 @@ class SlideTranslator(PrintTranslator):
 
 
 class SlideBuilder(HandoutBuilder):
-    """Writes the deck into the folder of the hand-outs, beside them and from what they are written from."""
+    """Writes the deck beside the hand-outs, from the same doctrees."""
 
     default_translator_class: type[LaTeXTranslator] = SlideTranslator
 
@@ -105,12 +105,12 @@ class SlideBuilder(HandoutBuilder):
         self.number_references(document)
         for page in document.children:
             self.docnames = {page["docname"]}
-            self.say_where(page)
+            self.name_outside_targets(page)
         take_links_out(document, self.env, self.config.math_eqref_format)
         return document
 
     def slides(self, docname: str) -> Iterator[slide]:
-        """What a page of the book has for the deck, in the order in which it stands there."""
+        """The slides of a page of the book, in its order."""
         named = {figure.label: figure.name for figure in figures_of(self.env, docname)}
         for node in self.env.get_doctree(docname).findall():
             if isinstance(node, nodes.math_block) and (node.get("label") or "").startswith("update-"):
@@ -127,7 +127,7 @@ class SlideBuilder(HandoutBuilder):
 
 
 def in_code(label: str, app: Sphinx) -> nodes.paragraph:
-    """The class that an update equation is in the code, and what the code calls the equation's letters."""
+    """The class of an update equation, and the names of its letters in the code."""
     program = next(verdict.program for verdict in await_verdicts(app) if verdict.label == label)
     small = nodes.raw("", r"\slidecode{}", format="latex")
     found = nodes.paragraph("", "", small, nodes.literal("", program["class"]), nodes.Text(": "))
@@ -138,7 +138,7 @@ def in_code(label: str, app: Sphinx) -> nodes.paragraph:
 
 
 def take_links_out(document: nodes.document, env: BuildEnvironment, equation: str) -> None:
-    """A link within a section is its text, for most of the section is not in the deck."""
+    """Replace links by their text, because most of a section is not in the deck."""
     for reference in list(document.findall(nodes.reference)):
         if reference.get("refuri", "%").startswith("%"):
             reference.replace_self(reference.children)
@@ -148,7 +148,7 @@ def take_links_out(document: nodes.document, env: BuildEnvironment, equation: st
 
 
 def make_slides(build: Callable[[str, str], Any]) -> str:
-    """The deck as `_build/slides/slides.pdf`; that of before stays until the new one is right."""
+    """Make the deck, `_build/slides/slides.pdf`. The old one stays until the new one is made."""
     app = build("latex", EDITIONS[0])
     deck = SlideBuilder(app, app.env)
     try:
