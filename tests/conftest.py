@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import http.server
 import os
@@ -11,6 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -69,6 +71,30 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     config.hook.pytest_deselected(items=[item for item in items if id(item) in gone])
     items[:] = [item for item in items if id(item) not in gone]
     config.stash[LEFT_OUT] = lines
+    if hasattr(config, "workeroutput"):
+        config.workeroutput["left_out"] = lines
+        spread(items)
+
+
+def spread(items: list[pytest.Item]) -> None:
+    """Put the files into an order in which two processes that take one after the other are both busy to the end.
+
+    First comes one that needs the whole book, which is then made; then those that make small books of their own, while
+    the others would have to wait; then the others, the longest first.
+    """
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    wait = [path for path in files if any("made" in getattr(item, "fixturenames", ()) for item in files[path])]
+    first, *others = sorted(files, key=lambda path: (path not in wait, -path.stat().st_size))
+    order = [first, *sorted(others, key=lambda path: path in wait)]
+    items[:] = [item for path in order for item in files[path]]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """What tests that run side by side left out is said by the process that waits for them."""
+    node.config.stash[LEFT_OUT] = getattr(node, "workeroutput", {}).get("left_out", [])
 
 
 LEFT_OUT = pytest.StashKey[list[str]]()
@@ -113,7 +139,7 @@ def run_build(target: str, root: Path = ROOT, *, cold: bool = False, **env: str)
             the two against each other.
         env: variables that are set besides.
     """
-    command, variables = [sys.executable], dict(env)
+    command, variables = [sys.executable], env
     if not cold and can_fork():
         server, leading = build_server()
         command, variables = server.stub, {**leading, "PYTHONPATH": str(root), **env}
@@ -129,19 +155,65 @@ def run_build(target: str, root: Path = ROOT, *, cold: bool = False, **env: str)
 
 
 @pytest.fixture(scope="session")
-def html() -> Path:
-    """The folder of the built HTML book."""
-    done = run_build("html", cold=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return BUILD / "html"
+def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All of the book that the collected tests ask for, made before any of them looks at it, and only once.
+
+    Tests that run side by side share it: one process makes it while the others wait, and from then on nothing there
+    changes. With the PDFs there, the pages are made again, to offer them.
+    """
+    fixtures = [getattr(item, "fixturenames", ()) for item in request.session.items]
+    asked = {name for names in fixtures if "made" in names for name in names}
+    side_by_side = "PYTEST_XDIST_WORKER" in os.environ
+    shared = tmp_path_factory.getbasetemp().parent if side_by_side else tmp_path_factory.getbasetemp()
+    with one_at_a_time(shared / "lock"):
+        if not (shared / "made").exists():
+            for fixture, target in OF_THE_BOOK.items():
+                if fixture == "html" or fixture in asked:
+                    done = run_build(target, cold=fixture == "html")
+                    assert done.returncode == 0, done.stdout + done.stderr
+            (shared / "made").touch()
+    return BUILD
+
+
+OF_THE_BOOK = {"html": "html", "deck": "slides", "pdf": "pdf", "kit": "student"}
+"""The parts of the built book, by their fixtures, and the targets that make them, in the order of making."""
+
+
+@contextlib.contextmanager
+def one_at_a_time(path: Path) -> Iterator[None]:
+    """Wait until no other process of the tests is here."""
+    try:
+        import fcntl
+    except ImportError:  # not on Windows
+        yield
+        return
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture(scope="session")
-def pdf() -> Path:
+def html(made: Path) -> Path:
+    """The folder of the built HTML book."""
+    return made / "html"
+
+
+@pytest.fixture(scope="session")
+def pdf(made: Path) -> Path:
     """The folder of the built PDFs."""
-    done = run_build("pdf")
-    assert done.returncode == 0, done.stdout + done.stderr
-    return BUILD / "pdf"
+    return made / "pdf"
+
+
+@pytest.fixture(scope="session")
+def deck(made: Path) -> Path:
+    """The slides."""
+    return made / "slides" / "slides.pdf"
+
+
+@pytest.fixture(scope="session")
+def kit(made: Path) -> Path:
+    """The folder of the students' kit."""
+    return made / "student"
 
 
 FLAGS = [
@@ -160,7 +232,7 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
         pass
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def site(html: Path) -> Iterator[str]:
     """The address of the built book on this machine."""
     handler = functools.partial(Quiet, directory=str(html))
