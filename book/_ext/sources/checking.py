@@ -83,7 +83,7 @@ def check_sources(root: Path, docnames: Iterable[str], names: Names | None) -> t
 
 
 def without_consequences(faults: list[SourceFault]) -> list[SourceFault]:
-    """The faults of a page without those that others cause: after a lone $$, text is read as formulas, and vice versa."""
+    """The faults of a page without those that others cause: after a lone $$, all text below is read as formulas."""
     extra = [fault for fault in faults if "partner" in fault.text and "$$" in fault.text][1:]
     if any("opens no fence" in fault.text for fault in faults):
         extra += [fault for fault in faults if "closes nothing" in fault.text]
