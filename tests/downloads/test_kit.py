@@ -127,7 +127,7 @@ def kit(book: Copy) -> Path:
     return book.root / "_build" / "student"
 
 
-def test_no_file_of_the_kit_tells_what_is_hidden(kit: Path, pages: list[Wrapping]) -> None:
+def test_no_file_of_the_kit_contains_what_is_hidden(kit: Path, pages: list[Wrapping]) -> None:
     texts = []
     for path in sorted(path for path in kit.rglob("*") if path.is_file()):
         content = path.read_bytes()
@@ -141,7 +141,7 @@ def test_no_file_of_the_kit_tells_what_is_hidden(kit: Path, pages: list[Wrapping
     assert not names & {"exam", "below", "alone", "zoo"}
 
 
-def test_what_stands_beside_a_solution_is_in_the_kit(kit: Path, pages: list[Wrapping], book: Copy) -> None:
+def test_the_text_beside_a_solution_is_in_the_kit(kit: Path, pages: list[Wrapping], book: Copy) -> None:
     apart = {"for_students", "html_comment", "percent_comment"}
     for page in (page for page in pages if not apart & {*page.names}):
         mine, theirs = (

@@ -82,11 +82,11 @@ def test_what_one_section_sets_seeds_or_patches_no_other_sees(copy: Copy, tmp_pa
     temporary.mkdir()
     copy.write("book/one.md", ONE + CELL.format(code=MARKS))
     copy.write("book/updates.md", NOTEBOOK + (copy.root / "book/updates.md").read_text() + CELL.format(code=LOOKS))
-    done = copy.build(TMPDIR=str(temporary))
+    done = copy.build(cold=True, TMPDIR=str(temporary))
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("executed in") == 2
     copy.write("book/one.md", ONE + CELL.format(code=LOOKS))
-    done = copy.build(TMPDIR=str(temporary))
+    done = copy.build(cold=True, TMPDIR=str(temporary))
     assert done.returncode == 0, done.stdout + done.stderr
     assert helpers_of(copy.root) == []
     assert left_in(temporary) == []
@@ -94,8 +94,8 @@ def test_what_one_section_sets_seeds_or_patches_no_other_sees(copy: Copy, tmp_pa
 
 def test_nothing_is_started_where_nothing_is_to_run(copy: Copy) -> None:
     copy.write("book/one.md", ONE)
-    assert copy.build().returncode == 0
-    done = copy.build()
+    assert copy.build(cold=True).returncode == 0
+    done = copy.build(cold=True)
     assert done.returncode == 0
     assert "executed" not in done.stdout
     assert helpers_of(copy.root) == []
@@ -125,7 +125,7 @@ def test_server_and_kernels_end_when_the_build_is_killed(copy: Copy, tmp_path: P
     finally:
         building.kill()
         copy.write("book/one.md", ONE)
-    assert copy.build().returncode == 0
+    assert copy.build(cold=True).returncode == 0
 
 
 def test_where_forking_is_not_to_be_had_ordinary_kernels_run_after_one_line(copy: Copy) -> None:
@@ -147,7 +147,7 @@ def test_a_folder_for_temporary_files_may_have_a_long_name(copy: Copy, tmp_path:
     temporary = tmp_path / "long".ljust(100, "-")
     temporary.mkdir()
     copy.write("book/one.md", ONE + CELL.format(code="print('a long name')"))
-    done = copy.build(TMPDIR=str(temporary))
+    done = copy.build(cold=True, TMPDIR=str(temporary))
     assert done.returncode == 0, done.stdout + done.stderr
     assert b"a long name" in copy.published()["book/one.html"]
     assert left_in(temporary) == []
@@ -162,7 +162,7 @@ def test_outputs_that_come_late_are_in_the_book_or_an_error_never_left_out(copy:
     # The kernel says by itself that it is late.
     *_, line = complaints(run([sys.executable, "-c", impatient, "html"], copy.root))
     assert re.search(r"book/one\.md:\d+: cell 2: ended, but what it put out did not arrive in 1 s; ", line)
-    done = copy.build()
+    done = copy.build(cold=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert b"late, and here" in copy.published()["book/one.html"]
     copy.write("book/one.md", ONE)
@@ -240,7 +240,7 @@ def test_where_the_server_ends_ordinary_kernels_run_after_one_line(copy: Copy, e
     copy.write("book/_ext/execute/kernel_server.py", server.replace(begin, f"    {ends}\n{begin}"))
     copy.write("book/one.md", ONE + CELL.format(code=f"print('run by an ordinary kernel, {len(ends)}')"))
     try:
-        done = copy.build()
+        done = copy.build(cold=True)
     finally:
         copy.write("book/_ext/execute/kernel_server.py", server)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -1041,6 +1041,8 @@ def test_it_is_light(html: Path) -> None:
 ADAGRAD = """
 
 class AdagradOptimizer(Optim):
+    \"\"\"AdaGrad: the gradient divided by the root of the sum of its squares.\"\"\"
+
     def __init__(self, params, lr, eps=1e-8):
         super().__init__(params, dict(lr=lr, eps=eps))
 
@@ -1051,7 +1053,7 @@ class AdagradOptimizer(Optim):
         p.data -= group["lr"] * p.grad.data / (state["v"].sqrt() + group["eps"])
 """
 SECTION = rf"""{NOTEBOOK}
-# AdaGrad
+# A sum that only grows
 
 $$
 \begin{{aligned}}
@@ -1067,8 +1069,7 @@ mystnb:
     name: fig-adagrad
     caption: The path of AdaGrad over the bowl.
 ---
-from optim_code import output, w
-from optim_code.optimizers import AdagradOptimizer
+from optim_code import AdagradOptimizer, output, w
 from optim_code.equations.sections import read_page
 
 output(AdagradOptimizer([w], lr=0.5), nsteps=25, fname="adagrad.pdf")
@@ -1141,6 +1142,9 @@ def test_a_new_optimizer_can_be_played_with_at_once(adagrad: Path, browser: Brow
     opened = visit(browser, adagrad.as_uri(), "book/adagrad.html")
     play = Play(opened)
     assert play.root.get_by_role("checkbox", name="AdaGrad").is_checked()
+    # Four updates stand on one page here: a method's name is its own, and not that of a page.
+    named = [method["title"] for method in play.ask("() => descentPlayground.methods")]
+    assert sorted(named) == ["AdaGrad", "Adam", "Momentum", "RMSProp", "SGD"]
     assert play.setting["noise"] == 0.5
     slider = play.root.get_by_role("slider", name="η (lr)")
     slider.focus()
@@ -1163,7 +1167,7 @@ def test_a_new_optimizer_can_be_played_with_at_once(adagrad: Path, browser: Brow
 
 def test_a_playground_that_cannot_be_is_refused_in_one_line(tmp_path: Path) -> None:
     copy = copy_book(tmp_path / "book")
-    walk = SECTION[: SECTION.index("# AdaGrad")] + "# Walk\n" + SECTION[SECTION.index("\n```{code-cell}") :]
+    walk = SECTION[: SECTION.index("# A sum")] + "# Walk\n" + SECTION[SECTION.index("\n```{code-cell}") :]
     walk = (
         walk.replace("AdagradOptimizer", "SGDOptimizer").replace("adagrad", "walk").replace(":set: noise=0.5", "OPTION")
     )

@@ -193,9 +193,9 @@ def make_html() -> str:
         shutil.rmtree(BUILD / "changes", ignore_errors=True)
         return "nothing has changed since the last build: _build/html/index.html"
     app = build("html", pdfs=pdfs)
-    from book._ext.figures.changes import facts, publish_report, write_report
+    from book._ext.figures.changes import facts_of_book, publish_report, write_report
 
-    after = facts(app)
+    after = facts_of_book(app)
     moved = write_report(after, Path(app.outdir))
     publish("html", *PUBLISHED)
     publish_report(after, moved)

@@ -9,6 +9,7 @@ import contextlib
 import functools
 import importlib
 import io
+import logging
 import mimetypes
 import tempfile
 import warnings
@@ -124,3 +125,6 @@ with tempfile.TemporaryDirectory() as name, warnings.catch_warnings():
     source = Path(name, "source")
     source.mkdir()
     rehearse(source)
+# A style of the theme's sets up logging when it is imported, and each build would print what nbclient has to say.
+logging.getLogger().handlers.clear()
+logging.getLogger().setLevel(logging.WARNING)

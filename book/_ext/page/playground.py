@@ -11,6 +11,7 @@ import ast
 import itertools
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -84,11 +85,10 @@ def collect_playgrounds(app: Sphinx, env: BuildEnvironment) -> list[str]:
     docnames = [docname for docname in sorted(env.found_docs) if env.metadata[docname].get("playgrounds")]
     if not docnames:
         return []
-    methods = [
-        {"title": env.titles[docname].astext(), **verdict.program}
-        for verdict in await_verdicts(app)
-        if verdict.program and (docname := verdict.docname) in env.titles
-    ]
+    # A verdict lasts longer than a page that has been taken out.
+    programs = [v.program for v in await_verdicts(app) if v.program and v.docname in env.titles]
+    names = method_names(Path(app.srcdir))
+    methods = [{"title": names[program["class"]], **program} for program in programs]
     figures = {
         name: {**figure, "number": figure_number(env, docname, name)}
         for docname in toc_order(env)
@@ -145,12 +145,26 @@ def is_number(text: str) -> bool:
         return False
 
 
+def statements(root: Path) -> Iterator[ast.stmt]:
+    """The statements at the top of all modules of `optim_code`."""
+    for path in python_files(root / PACKAGE):
+        yield from ast.parse(path.read_text(encoding="utf-8")).body
+
+
+def method_names(root: Path) -> dict[str, str]:
+    """What readers call each class of `optim_code`: its docstring up to the first colon, or the class's own name."""
+    classes = (node for node in statements(root) if isinstance(node, ast.ClassDef))
+    names = {}
+    for node in classes:
+        name, colon, _ = (ast.get_docstring(node) or "").split("\n")[0].partition(":")
+        names[node.name] = name if colon else node.name.removesuffix("Optimizer")
+    return names
+
+
 def figure_style(root: Path) -> dict[str, Any]:
     """The colours, contours and axes of the book's figures, read from the source, because an import takes seconds."""
     found: dict[str, ast.expr] = {}
-    for statement in (
-        node for path in python_files(root / PACKAGE) for node in ast.parse(path.read_text(encoding="utf-8")).body
-    ):
+    for statement in statements(root):
         if isinstance(statement, ast.Assign):
             targets, values = statement.targets[0], statement.value
             pairs = zip(targets.elts, values.elts, strict=True) if isinstance(targets, ast.Tuple) and isinstance(

@@ -23,6 +23,13 @@ REPLACED = (
 """Keys of `latex_elements` that have no effect, because the style of the book replaces them."""
 
 
+OWN = {
+    "slides": "write a list of names, each as in the fname of a figure, without .pdf",
+    "exercise_points": "write {class: 10, answer: 5}, with whole numbers",
+}
+"""Settings of our own below ``sphinx: config:``, and what to write where one is wrong."""
+
+
 def read_settings(edition: str, folder: Path) -> dict[str, Any]:
     """Check `_config.yml` and `_toc.yml`, and make Sphinx's configuration for an edition of them.
 
@@ -114,6 +121,14 @@ def check_config(config: Any, path: Path) -> None:
     if not (config.get("title") or "").strip():
         raise Fault("_config.yml: there is no title; write one, such as title: Descent")
     check_print(config)
+    if "repository" in config:
+        said = "repository: has no effect; write repository_url below sphinx and config, and take this out"
+        raise Fault(f"_config.yml:{lines['repository',]}: {said}")
+    own = (config.get("sphinx") or {}).get("config") or {}
+    for key in OWN:
+        if key in own and not fits(key, own[key]):
+            line = lines["sphinx", "config", key]
+            raise Fault(f"_config.yml:{line}: {key}: {one_line(own[key])} is not what it takes; {OWN[key]}")
     mode = config.get("execute", {}).get("execute_notebooks", "cache")
     if mode != "cache":
         line = lines["execute", "execute_notebooks"]
@@ -123,6 +138,16 @@ def check_config(config: Any, path: Path) -> None:
             line = lines["bibtex_bibfiles",]
             fault = f"_config.yml: names {name} (line {line}), but there is no such file"
             raise Fault(f"{fault}; write it or fix bibtex_bibfiles")
+
+
+def fits(key: str, value: Any) -> bool:
+    """Whether the value of one of the `OWN` settings is of the kind that it takes."""
+    if key == "slides":
+        return isinstance(value, list) and all(isinstance(name, str) for name in value)
+    numbers = value.values() if isinstance(value, dict) else ()
+    return (
+        isinstance(value, dict) and {*value} == {"class", "answer"} and all(type(n) is int and n >= 0 for n in numbers)
+    )
 
 
 def prefixes(keys: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
