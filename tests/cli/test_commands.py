@@ -209,9 +209,9 @@ def test_an_assignment_of_no_section_is_refused_at_once(tmp_path: Path, command:
         ("title: Descent\n", "title: [a]\n", "_config.yml: title: ['a'] is not of type 'string'"),
         ("latex_elements:\n", "latex_elements:\n      papersize: letter\n", "papersize: 'letter' is none that LaTeX"),
         ("latex_elements:\n", "latex_elements:\n      pointsize: 13\n", "pointsize: 13 is none that LaTeX knows"),
-        ("latex_elements:\n", "latex_elements:\n      geometry: x\n", "geometry: has no effect, for book/_ext/"),
-        ("latex_elements:\n", "latex_elements:\n      tocdepth: x\n", "tocdepth: has no effect, for book/_ext/"),
-        ('fontpkg: ""', "fontpkg: x", "fontpkg: has no effect, for book/_ext/printing/descentprint.sty"),
+        ("latex_elements:\n", "latex_elements:\n      geometry: x\n", "geometry: has no effect, because book/_ext/"),
+        ("latex_elements:\n", "latex_elements:\n      tocdepth: x\n", "tocdepth: has no effect, because book/_ext/"),
+        ('fontpkg: ""', "fontpkg: x", "fontpkg: has no effect, because book/_ext/printing/descentprint.sty"),
     ],
 )
 def test_a_setting_that_is_not_there_or_not_honoured_is_one_line(tmp_path: Path, old: str, new: str, said: str) -> None:

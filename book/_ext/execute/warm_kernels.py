@@ -99,7 +99,7 @@ def start(builds: bool = False) -> None:
         if can_fork():
             running = WarmKernels(builds)
         else:
-            print_once(f"kernels start one by one here, for {sys.platform} cannot fork them")
+            print_once(f"kernels start one by one here, because {sys.platform} cannot fork them")
 
 
 @functools.cache
