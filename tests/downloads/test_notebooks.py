@@ -30,6 +30,7 @@ from book._ext.execute import warm_kernels
 from book._ext.execute.freshness import configure_environment
 from book._ext.figures.needed_code import needed_code
 from book._ext.sources.editions import CLASSES
+from book._ext.state import kept_state
 from conftest import BUILD, PAGES, ROOT
 from small_book import NOTEBOOK, ONE, TOC, Copy, copy_book
 
@@ -417,7 +418,8 @@ def test_two_sections_with_one_file_name_have_a_notebook_each(tmp_path: Path) ->
 )
 def test_no_two_notebooks_have_one_name(pages: list[str], names: list[str]) -> None:
     for order in (pages, pages[::-1]):
-        env = SimpleNamespace(descent_keys={"book/no-cells": "", **dict.fromkeys(order, "key")})
+        env: Any = SimpleNamespace()
+        kept_state(env).outputs = {"book/no-cells": "", **dict.fromkeys(order, "key")}
         assert notebook_names(env) == dict(zip(pages, names, strict=True))
 
 
