@@ -31,6 +31,6 @@ def __getattr__(name: str) -> Any:
             found = vars(import_module(OPTIMIZERS)).get(name)
             if isinstance(found, type):
                 return found
-        elif name in __all__:
+        elif name.endswith("Optimizer"):
             raise ImportError(f"{name} is not in this kit; write it as a class of your own, made from Optim")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -10,6 +10,7 @@ import pickle
 import threading
 import warnings
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -198,6 +199,7 @@ def descend(
 
         data, grad, state = p.data, p.grad, optimizer.state
         start, groups, own = data.clone(), [dict(group) for group in optimizer.param_groups], own_values(optimizer)
+        lengths = {name: len(value) for name, value in vars(optimizer).items() if isinstance(value, list)}
         points, gradients = [start], []
         optimizer.state = defaultdict(dict)
         try:
@@ -218,7 +220,7 @@ def descend(
             for group, values in zip(optimizer.param_groups, groups, strict=False):
                 group.clear()
                 group.update(values)
-    changed = [attribute for attribute, value in own_values(optimizer).items() if own.get(attribute) != value]
+    changed = [attribute for attribute, value in own_values(optimizer, lengths).items() if own.get(attribute) != value]
     if changed:
         warnings.warn(
             f"{name} keeps {', '.join(changed)} on self, which outlasts the run, so another run may differ; "
@@ -296,14 +298,19 @@ def level(noise: Any) -> float:
     return real(noise)
 
 
-def own_values(optimizer: torch.optim.Optimizer) -> dict[str, bytes]:
-    """The numbers, tensors and dictionaries that a class keeps on itself, pickled; a list is taken for a record."""
+def own_values(optimizer: torch.optim.Optimizer, lengths: Mapping[str, int] | None = None) -> dict[str, bytes]:
+    """The numbers, tensors, dictionaries and lists that a class keeps on itself, pickled.
+
+    Args:
+        optimizer: the class's.
+        lengths: how long its lists were before a run: what was added at the end since is a record, and left out.
+    """
     found = {}
     for name, value in vars(optimizer).items():
-        kept = isinstance(value, (int, float, Tensor, dict)) and not isinstance(value, bool)
-        if kept and name not in ("defaults", "state") and not name.startswith("_optimizer_"):
+        kept = isinstance(value, (int, float, Tensor, dict, list)) and not isinstance(value, bool)
+        if kept and name not in ("defaults", "state", "param_groups") and not name.startswith("_optimizer_"):
             try:
-                found[name] = pickle.dumps(value)
+                found[name] = pickle.dumps(value[: (lengths or {}).get(name)] if isinstance(value, list) else value)
             except Exception:  # pickle has no one error for what it cannot store
                 continue
     return found

@@ -30,6 +30,7 @@ PARTS = (
     "page.playground",
     "page.bibliography",
     "page.offline",
+    "page.repository",
     "figures.figure_files",
     "figures.figure_downloads",
     "printing.worksheets",
@@ -44,6 +45,7 @@ LISTENERS = {
         (500, "sources.editions:set_edition", "the edition asked for → the setting `edition`, Sphinx's tags"),
         (500, "execute.freshness:configure", "code, style sheets → digests in the settings; cells' environment"),
         (500, "page.offline:use_local_mathjax", "→ the place of MathJax"),
+        (500, "page.repository:switch_on_links", "the setting `repository_url` → the theme's links"),
     ),
     "builder-inited": (
         (100, "sources.checking:check_all_sources", "all sources → warnings, or one fault that ends the build"),
@@ -109,6 +111,7 @@ LISTENERS = {
         (500, "page.search:collect_words", "the HTML → the words of the page"),
         (500, "downloads.notebooks:write_notebook", "source, outputs, numbers → the notebook of the page"),
         (600, "downloads.downloads:offer_downloads", "the notebook, the PDFs → the menu at the head of the page"),
+        (600, "page.repository:offer_to_run", "the notebook → links to Binder and Colab"),
     ),
     "build-finished": (
         (100, "execute.execution:finish_sections", "the running sections → their outputs; the oldest ones removed"),

@@ -24,6 +24,7 @@ from sympy.parsing.latex import LaTeXParsingError, parse_latex
 from sympy.printing.jscode import JavascriptCodePrinter
 
 from optim_code.descent import descend
+from optim_code.equations.sections import class_named_after
 from optim_code.optim import Optim
 from optim_code.problems import Quadratic, lecture_bowl
 
@@ -361,28 +362,29 @@ class Agreement:
     largest: float
 
 
-def class_for(name: str, classes: Mapping[str, type[Optim]] | None = None) -> type[Optim]:
-    """The optimizer that an update is named after: ``adam`` finds AdamOptimizer, ``momentum`` SGDMomentumOptimizer.
+def class_for(name: str) -> type[Optim]:
+    """The optimizer that an update is named after.
+
+    Args:
+        name: the label of the equation without ``update-``.
 
     Raises:
-        EquationError: if there is none.
+        EquationError: if there is no such class.
     """
-    classes = optimizer_classes() if classes is None else classes
-    keys = {key.removesuffix("optimizer"): cls for key, cls in classes.items()}
-    short = name.replace("-", "")
-    found = [cls for key, cls in keys.items() if key == short] or [c for key, c in keys.items() if key.endswith(short)]
-    if len(found) == 1:
-        return found[0]
-    raise EquationError(f"update-{name} has no class of that name in optim_code/optimizers.py")
+    classes = optimizer_classes()
+    found = class_named_after(name, classes)
+    if not found:
+        raise EquationError(f"update-{name} has no class of that name in optim_code/optimizers.py")
+    return classes[found]
 
 
 def optimizer_classes() -> dict[str, type[Optim]]:
-    """The optimizers of the book by their names in small letters."""
-    # Only here, for a student's kit has no optimizers, and compiles its equations all the same.
+    """The optimizers of the book by their names."""
+    # Imported here, because a student's kit compiles equations without this module.
     from optim_code import optimizers
 
     members = inspect.getmembers(optimizers, inspect.isclass)
-    return {name.lower(): cls for name, cls in members if issubclass(cls, Optim) and cls is not Optim}
+    return {name: cls for name, cls in members if issubclass(cls, Optim) and cls is not Optim}
 
 
 def torch_twin(cls: type[Optim], hyper: Mapping[str, float]) -> Callable[[list[torch.Tensor]], Any] | None:

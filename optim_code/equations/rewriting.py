@@ -30,6 +30,7 @@ class Version:
         leading: hyper-parameters that every group takes from the first one.
         first: hyper-parameters that stay what they were at the first step.
         constants: hyper-parameters that have a value of their own everywhere.
+        view: what a class makes of each gradient before it uses it.
         counts_all: whether ``t`` counts the steps at which a parameter has no gradient too.
     """
 
@@ -44,6 +45,7 @@ class Version:
     leading: tuple[str, ...] = ()
     first: tuple[str, ...] = ()
     firsts: Mapping[str, Callable[[Vector, Vector], Vector]] = field(default_factory=dict)
+    view: Callable[[Vector], Vector] = lambda gradient: gradient
     counts_all: bool = False
     constants: Mapping[str, float] = field(default_factory=dict)
 
@@ -76,9 +78,10 @@ class Version:
                 if i not in begun:
                     begun.add(i)
                     state |= {name: make(gradient[part], trial.start[part]) for name, make in self.begin.items()}
+                seen = self.view(gradient[part])
                 others = common.setdefault(group if self.scope == "group" else "", {})
                 state |= {name: others[name] for name in self.shared if name in others}
-                before, state = state, self.rule.step(state, gradient[part], hypers[group])
+                before, state = state, self.rule.step(state, seen, hypers[group])
                 if self.firsts and before["t"] == 0:
                     state = self.first_step(state, before, gradient[part], hypers[group])
                 others |= {name: state[name] for name in self.shared}

@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any
 
 PACKAGE = Path(__file__).parents[__name__.count(".") - 1]
-NOT_THEIRS = (str(PACKAGE), sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"))
+NOT_THEIRS = ("<frozen", str(PACKAGE), sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"))
 CELLS = ("ipykernel_", "<ipython-input")
 PATIENCE = 0.5  # seconds for a class to go when it is told to
 TICK = 0.05  # seconds between two looks at how much time a class has used
@@ -80,7 +80,8 @@ def first_line(error: BaseException) -> str:
     except BaseException:
         said = "(its text cannot be read)"
     said = said if len(said) <= 200 else f"{said[:200]}…"
-    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+    tells = any(c.isalnum() for c in said) and said != "None"  # as `exit()` and `raise SystemExit(",")` say
+    return f"{type(error).__name__}: {said}" if tells else type(error).__name__
 
 
 def line_of(error: BaseException) -> str:

@@ -13,7 +13,7 @@ from sphinx.util.docutils import docutils_namespace, patch_docutils
 from wrappings import CUT, MISSED, Wrapping, wrapping
 
 from book._ext.downloads.leaks import Secrets, leaks, repeated, solutions_in, texts_of
-from book._ext.sources.editions import text_of
+from book._ext.sources.editions import edition_text
 from optim_code.equations.sections import SectionError, read_page
 
 MANY = 300
@@ -62,7 +62,7 @@ def test_a_solution_is_taken_out_of_every_container_and_the_text_beside_it_stays
     write(tmp_path, pages)
     for page in pages:
         source = read_page(tmp_path, f"book/page{page.number}")
-        text = text_of(source.text, "student", source.where)
+        text = edition_text(source.text, "student", source.where)
         assert page.nonce not in text, page.names
         assert len(text.split("\n")) == len(source.lines)
         for word in ("before it", "after it", "its end", "For you.", "The note.", "The end of the page."):
@@ -70,14 +70,14 @@ def test_a_solution_is_taken_out_of_every_container_and_the_text_beside_it_stays
             if not {"html_comment", "percent_comment"} & {*page.names}:
                 assert text.count(word) == source.text.count(word), (page.names, word)
         if "for_students" not in page.names:
-            theirs = text_of(source.text, "teacher", source.where)
+            theirs = edition_text(source.text, "teacher", source.where)
             assert theirs.count(page.nonce) == source.text.count(page.nonce)
 
 
 def can_be_cut(root: Path, page: Wrapping) -> bool:
     source = read_page(root, f"book/page{page.number}")
     try:
-        text_of(source.text, "student", source.where)
+        edition_text(source.text, "student", source.where)
     except SectionError:
         return False
     return True

@@ -27,19 +27,23 @@ from book._ext.downloads.leaks import Secrets, leaks
 from book._ext.downloads.notebooks import notebook_names
 from book._ext.downloads.student import write_kit_module
 from book._ext.execute import warm_kernels
-from book._ext.execute.freshness import settle_environment
+from book._ext.execute.freshness import configure_environment
 from book._ext.figures.needed_code import needed_code
 from book._ext.sources.editions import CLASSES
+from book._ext.state import kept_state
 from conftest import BUILD, PAGES, ROOT
 from small_book import NOTEBOOK, ONE, TOC, Copy, copy_book
 
 MADE = """
 import json
 from book._ext.cli.build import build
+from book._ext.cli.publishing import alone
 from book._ext.downloads.notebooks import notebook
+from book._ext.state import kept_state
 
-app = build("html")
-keys = {name: key for name, key in app.env.descent_keys.items() if key}
+with alone():
+    app = build("html")
+keys = {name: key for name, key in kept_state(app.env).outputs.items() if key}
 made = {edition: {name: notebook(app, name, edition) for name in keys} for edition in ("teacher", "student")}
 print(json.dumps([keys, made]))
 """
@@ -187,12 +191,12 @@ def test_the_exercise_stands_where_the_class_is_printed(student: dict[str, Noteb
 def kernels() -> Iterator[None]:
     patch = pytest.MonkeyPatch()
     patch.setattr(os, "environ", dict(os.environ))
-    settle_environment(ROOT)
+    configure_environment(ROOT)
     # A notebook finds the module beside it, and nowhere else.
     patch.setenv("PYTHONPATH", ".")
     warm_kernels.start()
     yield
-    warm_kernels.end()
+    warm_kernels.stop()
     patch.undo()
 
 
@@ -414,7 +418,8 @@ def test_two_sections_with_one_file_name_have_a_notebook_each(tmp_path: Path) ->
 )
 def test_no_two_notebooks_have_one_name(pages: list[str], names: list[str]) -> None:
     for order in (pages, pages[::-1]):
-        env = SimpleNamespace(descent_keys={"book/no-cells": "", **dict.fromkeys(order, "key")})
+        env: Any = SimpleNamespace()
+        kept_state(env).outputs = {"book/no-cells": "", **dict.fromkeys(order, "key")}
         assert notebook_names(env) == dict(zip(pages, names, strict=True))
 
 
@@ -451,9 +456,9 @@ def test_a_notebook_names_the_address_of_the_book_and_checks_for_the_module_only
     copy = copy_book(tmp_path / "book")
     needs = ONE.replace('print("the first cell")', "from optim_code import w")
     copy.write("book/one.md", needs)
-    copy.write("_config.yml", "repository:\n  url: https://example.org/descent\n" + read(copy, "_config.yml"))
+    copy.replace("_config.yml", 'repository_url: ""', "repository_url: https://github.com/example/descent")
     assert copy.build().returncode == 0
-    said = "the book's source and in the student's kit, see https://example.org/descent"
+    said = "the book's source and in the student's kit, see https://github.com/example/descent"
     assert read(copy, "_build/html/_notebooks/one.ipynb").count(said) == 2
     copy.write("book/one.md", ONE)
     assert copy.build().returncode == 0

@@ -33,13 +33,6 @@ METHODS = {
 
 
 @pytest.fixture(scope="module")
-def kit(html: Path) -> Path:
-    done = run_build("student")
-    assert done.returncode == 0, done.stdout + done.stderr
-    return BUILD / "student"
-
-
-@pytest.fixture(scope="module")
 def unpacked(kit: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The kit as a student has it: out of the zip, far from the book."""
     folder = tmp_path_factory.mktemp("desk")

@@ -138,6 +138,14 @@ def test_with_all_cells_from_the_cache_the_figures_are_all_there(walk: Copy) -> 
     assert [name for name in before if name.endswith(".pdf")] == ["figures/walk.pdf"]
 
 
+def test_the_files_of_the_figures_come_back_when_they_were_deleted_and_nothing_has_changed(walk: Copy) -> None:
+    before = everything(walk)
+    assert "figures/walk.pdf" in before
+    shutil.rmtree(walk.root / "_build" / "figures")
+    assert "executed" not in build(walk)
+    assert everything(walk) == before
+
+
 def test_a_section_that_left_the_contents_leaves_the_book(walk: Copy, tmp_path: Path) -> None:
     copy = Copy(Path(shutil.copytree(walk.root, tmp_path / "book")))
     assert {name for name in state(copy) if "walk" in name or "_images" in name}
@@ -167,12 +175,12 @@ def test_code_reaches_a_module_that_a_function_imports_if_it_reaches_the_functio
     tmp_path: Path, module: str, old: str, new: str, reaches: set[str]
 ) -> None:
     shutil.copytree(ROOT / "optim_code", tmp_path / "optim_code")
-    before = {cell: Code(tmp_path).reached([cell]) for cell in (CHECKS, WALKS, GETS, CALLS)}
+    before = {cell: Code(tmp_path).reachable_digest([cell]) for cell in (CHECKS, WALKS, GETS, CALLS)}
     path = tmp_path / "optim_code" / f"{module.replace(chr(46), chr(47))}.py"
     text = path.read_text(encoding="utf-8")
     assert old in text
     path.write_text(text.replace(old, new), encoding="utf-8")
-    assert {cell for cell in before if Code(tmp_path).reached([cell]) != before[cell]} == reaches
+    assert {cell for cell in before if Code(tmp_path).reachable_digest([cell]) != before[cell]} == reaches
 
 
 @pytest.mark.parametrize("name", ["book/heights.csv", "book/tool.py", "optim_code/table.json"])
@@ -180,6 +188,6 @@ def test_a_file_beside_the_code_is_data_for_all_cells(tmp_path: Path, name: str)
     shutil.copytree(ROOT / "optim_code", tmp_path / "optim_code")
     (tmp_path / "book").mkdir()
     page = Page("book/walk", WALK.split("\n"))
-    before = Code(tmp_path).key(page)
+    before = Code(tmp_path).outputs_key(page)
     (tmp_path / name).write_text("1")
-    assert Code(tmp_path).key(page) != before
+    assert Code(tmp_path).outputs_key(page) != before

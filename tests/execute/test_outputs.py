@@ -16,7 +16,7 @@ import pytest
 
 from book._ext.execute import warm_kernels
 from book._ext.execute.execution import SectionFails, run
-from book._ext.execute.freshness import settle_environment
+from book._ext.execute.freshness import configure_environment
 from book._ext.execute.output_forms import normalise, overwritten
 from book._ext.execute.outputs import fault_of, fault_of_names
 from book._ext.faults import OutputFault
@@ -244,7 +244,10 @@ def by_hand(copy: Copy) -> subprocess.CompletedProcess[str]:
 def test_every_build_has_the_same_bytes_with_ordinary_kernels_too(shown: Copy) -> None:
     before = shown.published()
     (shown.root / "_build").rename(shown.root / "_first")
-    without = "from book._ext import build, warm_kernels; warm_kernels.can_fork = lambda: False; build.main()"
+    without = (
+        "from book._ext.cli import build; from book._ext.execute import warm_kernels; "
+        "warm_kernels.can_fork = lambda: False; build.main()"
+    )
     done = run_command([sys.executable, "-c", without, "html"], shown.root)
     assert done.returncode == 0, done.stdout + done.stderr
     after = shown.published()
@@ -287,10 +290,10 @@ def without_code(text: str) -> str:
 def kernels() -> Iterator[None]:
     """The server that kernels are forked from."""
     before = dict(os.environ)
-    settle_environment(ROOT)
+    configure_environment(ROOT)
     warm_kernels.start()
     yield
-    warm_kernels.end()
+    warm_kernels.stop()
     os.environ.clear()
     os.environ.update(before)
 

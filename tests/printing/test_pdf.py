@@ -561,22 +561,29 @@ def test_a_section_without_exercises_has_a_handout_without_a_sheet_and_a_line_sa
     assert "Answers" not in text
 
 
+THERE_ARE = "name one that _toc.yml numbers: make handout SECTION=one|two"
+
+
 @printed
 @pytest.mark.parametrize(
     ("target", "said"),
     [
-        ("handout", "make handout needs a section"),
-        ("handout adma", "there is no section adma"),
-        ("handout references", "there is no section references"),
+        ("handout", f"make handout needs a section; {THERE_ARE}"),
+        ("handout adma", f"there is no section adma; {THERE_ARE}"),
+        (
+            "handout references",
+            "_toc.yml:10: book/references has no number, and only a section with one has a hand-out; "
+            "put it into a part with numbered: true",
+        ),
     ],
 )
-def test_an_unknown_section_is_refused_at_once_with_those_that_there_are(
+def test_a_section_without_a_handout_is_refused_at_once_in_one_line_that_says_why(
     tmp_path: Path, target: str, said: str
 ) -> None:
     write_small_book(tmp_path, "one", "two")
     done = run_build(target, tmp_path)
     assert done.returncode == 1
-    assert done.stderr == f"descent: {said}; name one that _toc.yml numbers: make handout SECTION=one|two\n"
+    assert done.stderr == f"descent: {said}\n"
     assert not (tmp_path / "_build").exists()
 
 

@@ -20,13 +20,6 @@ LATEX = BUILD / ".work" / "latex" / "latex"
 CELL = re.compile(r'^```\{code-cell\}.*?fname="(?P<fname>\w+)\.pdf".*?^```$', re.M | re.S)
 
 
-@pytest.fixture(scope="session")
-def deck() -> Path:
-    done = run_build("slides")
-    assert done.returncode == 0, done.stdout + done.stderr
-    return BUILD / "slides" / "slides.pdf"
-
-
 def slides(deck: Path) -> list[str]:
     """The text of each slide after the title, on one line: what is in the figure, then what stands beside it."""
     title, *rest = run("pdftotext", "-raw", "-enc", "UTF-8", deck, "-").split("\f")[:-1]

@@ -30,7 +30,7 @@ from sphinx.application import Sphinx
 from sphinx_exercise.nodes import solution_end_node, solution_node, solution_start_node, solution_title
 
 from book._ext.faults import Fault
-from book._ext.sources.editions import class_files, contents_of
+from book._ext.sources.editions import class_files, student_contents
 from optim_code.equations.sections import contents, name_of, pages_of, read_text
 
 RUN_LENGTH = 6
@@ -299,7 +299,7 @@ class Sources:
         import yaml
 
         toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
-        students = {*pages_of(contents_of(toc, root), root)}
+        students = {*pages_of(student_contents(toc, root), root)}
         found: tuple[dict[Path, Source], dict[Path, Source]] = {}, {}
         pages = contents(root)
         for docname in pages:

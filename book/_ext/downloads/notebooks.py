@@ -29,13 +29,13 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 
+from book._ext.compat import warning_count
 from book._ext.downloads.plain_markdown import Directive, Plain, folded, line_of
 from book._ext.figures.needed_code import needed_code
 from book._ext.page.equations import await_verdicts
 from book._ext.page.listings import without_docstring
 from book._ext.printing.handouts import format_work
 from book._ext.sources.editions import CLASSES, WRITTEN
-from book._ext.sources.settings import read_yaml
 from book._ext.state import build_state, kept_state
 from optim_code.equations.sections import read_page
 
@@ -302,9 +302,7 @@ class Section:
 
     def source_of_module(self) -> str:
         """Where readers who have only the notebook find `optim_code`."""
-        # Jupyter Book's own repository stands in Sphinx's settings where the book names none.
-        repository = read_yaml(self.root / "_config.yml").get("repository") or {}
-        place = repository.get("url") or self.app.config.html_baseurl
+        place = self.app.config.repository_url or self.app.config.html_baseurl
         return f"the book's source and in the student's kit{place and f', see {place}'}"
 
     def with_module_check(self, parts: list[Part]) -> list[Part]:
@@ -467,13 +465,13 @@ def write_notebook(
     place = notebook_of(app, pagename) if doctree is not None else ""
     state = build_state(app)
     # With a warning there is no book; what was said of the page need not be said of its notebook again.
-    if place and app._warncount == state.warnings_before_notebook:
+    if place and warning_count(app) == state.warnings_before_notebook:
         path = Path(app.outdir, place)
         path.parent.mkdir(exist_ok=True)
         made = notebook(app, pagename, app.config.edition)
         path.write_text(as_text(made), encoding="utf-8")
         # What is said of a notebook is no reason to be silent about the next one.
-        state.warnings_before_notebook = app._warncount
+        state.warnings_before_notebook = warning_count(app)
 
 
 def remove_stale_notebooks(app: Sphinx, error: Exception | None) -> None:

@@ -40,7 +40,7 @@ from sphinx.util.images import guess_mimetype
 from sphinx.util.template import BaseRenderer
 
 from book._ext.page.listings import without_docstring
-from book._ext.sources.editions import CLASSES, FRONT, text_of
+from book._ext.sources.editions import CLASSES, FRONT, edition_text
 
 logger = logging.getLogger(__name__)
 
@@ -144,7 +144,7 @@ class Plain:
             edition: one of `EDITIONS`; it may differ from the one that the application has read.
         """
         self.app, self.env, self.docname, self.source, self.edition = app, app.env, docname, source, edition
-        text = text_of(source, edition)
+        text = edition_text(source, edition)
         doctree = self.env.get_doctree(docname)
         self.numbers = iter(numbers or () for numbers in self.env.toc_secnumbers.get(docname, {}).values())
         self.references = resolve_references(app, docname, list(doctree.findall(addnodes.pending_xref)))

@@ -18,8 +18,8 @@ from typing import Any
 
 from book._ext.cli.publishing import WORK, current_pdfs, left_out, publish
 from book._ext.downloads.leaks import Secrets, leaks, repeated
-from book._ext.execute.freshness import source_files
 from book._ext.faults import ROOT, Fault
+from book._ext.files import source_files
 from book._ext.sources.editions import class_files
 from optim_code.equations import sections
 from optim_code.equations.sections import read_text

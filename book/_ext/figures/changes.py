@@ -15,7 +15,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 
 from book._ext.cli.publishing import BUILD, places
-from book._ext.execute.execution import as_run
+from book._ext.execute.execution import executed_cells
 from book._ext.figures.figure_files import cell_images, render
 from book._ext.page.offline import mathjax_tags
 from book._ext.state import build_state
@@ -34,7 +34,7 @@ def note_figures(app: Sphinx, document: nodes.document) -> None:
         if figure is not None and figure["names"]:
             figures[figure["names"][0]] = Path(image["uri"]).name
     numbers = {}
-    for cell in as_run(app, app.env.docname):
+    for cell in executed_cells(app, app.env.docname):
         for output in cell["outputs"]:
             name = output.get("metadata", {}).get("scrapbook", {}).get("name")
             if name:

@@ -18,7 +18,7 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
 from sphinx.util.template import FileRenderer
 
-from book._ext.execute.execution import as_run
+from book._ext.execute.execution import executed_cells
 from book._ext.execute.light_imports import imported
 from book._ext.figures.needed_code import Program, program
 from book._ext.state import kept_state
@@ -68,7 +68,7 @@ def describe_figures(app: Sphinx, document: nodes.document) -> None:
     """Give each figure its alt text, written or computed from its run; note its files; warn of what it lacks."""
     figures: list[Figure] = []
     playable: dict[str, dict[str, Any]] = {}
-    beside = drawings_of(as_run(app, app.env.docname))
+    beside = drawings_of(executed_cells(app, app.env.docname))
     for bundle in document.findall(lambda n: isinstance(n, nodes.container) and n.get("nb_element") == "mime_bundle"):
         images = {Path(i["uri"]).suffix: i for i in bundle.findall(nodes.image) if "jupyter_execute" in i["uri"]}
         if not images:
@@ -182,7 +182,7 @@ def dark_code_digest(env: BuildEnvironment) -> str:
     """A digest of the code that makes figures dark."""
     code = kept_state(env).code
     assert code is not None
-    return code.reached(["optim_code.figures.dark"])[:16]
+    return code.reachable_digest(["optim_code.figures.dark"])[:16]
 
 
 def find_pages_to_darken(app: Sphinx, env: BuildEnvironment) -> list[str]:

@@ -114,6 +114,9 @@ def check_section(section: str) -> str:
     sections = check_names()
     if found := find_page(section, sections):
         return found
+    if page := find_page(section, (page.docname.removesuffix(".md") for page in read_contents().values())):
+        said = f"{page} has no number, and only a section with one has a hand-out"
+        raise Fault(f"{line_in(ROOT / '_toc.yml', page)}: {said}; put it into a part with numbered: true")
     what = f"there is no section {section}" if section else "make handout needs a section"
     known = "|".join(PurePosixPath(page).name for page in sections)
     raise Fault(f"{what}; name one that _toc.yml numbers: make handout SECTION={known}")

@@ -1,0 +1,160 @@
+"""What the build uses of other packages that they do not promise to keep: private names, patches, layouts of folders.
+
+A new version of one of them can break what is here, and nothing else of the extension. `tests/test_compat.py` has a
+test for each function. Each says which package it depends on, and why its public interface is not enough.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+    from sphinx.environment import BuildEnvironment
+
+
+# --- Sphinx --------------------------------------------------------------------------------------------------------
+
+
+def warning_count(app: Sphinx) -> int:
+    """How many warnings there were so far. Sphinx 7.4 tells nobody but its own command line."""
+    return app._warncount
+
+
+def log_handlers() -> list[logging.Handler]:
+    """The handlers of Sphinx's messages, to add filters to; its logger has no other place for them."""
+    return logging.getLogger("sphinx").handlers
+
+
+def warning_handlers() -> list[logging.Handler]:
+    """The handlers that write warnings, as opposed to progress."""
+    from sphinx.util.logging import WarningStreamHandler
+
+    return [handler for handler in log_handlers() if isinstance(handler, WarningStreamHandler)]
+
+
+def ignore_contents_pages(env: BuildEnvironment) -> None:
+    """Do not write a page again because a page that its table of contents names was read."""
+    env.files_to_rebuild = {}
+
+
+def write_no_index(builder: Any) -> None:
+    """Write the search page, but no index for it."""
+    builder.load_indexer = lambda docnames: setattr(builder, "indexer", None)
+
+
+def write_no_pages_around(builder: Any) -> None:
+    """Leave the general index and the search page as they are."""
+    builder.gen_indices = builder.gen_additional_pages = lambda: None
+
+
+def replace_steps(builder: Any, copy_assets: Callable[[], None], write: Callable[..., None]) -> None:
+    """Copy the static files, and write the pages, by functions of ours; `type(builder)` still has Sphinx's."""
+    builder.copy_assets, builder.write = copy_assets, write
+
+
+def prepare_only(builder: Any, wanted: set[str]) -> None:
+    """Have `write` take no page but these; it would always write the first one of the book."""
+    prepare = builder.prepare_writing
+
+    def prepare_wanted(docnames: set[str]) -> None:
+        docnames &= wanted
+        prepare(docnames)
+
+    builder.prepare_writing = prepare_wanted
+
+
+def cache_templates_in(builder: Any, folder: Path) -> None:
+    """Keep compiled templates in a folder; nothing happens for a builder that has none."""
+    from jinja2 import FileSystemBytecodeCache
+
+    templates = getattr(builder, "templates", None)
+    if templates is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        templates.environment.bytecode_cache = FileSystemBytecodeCache(str(folder))
+
+
+def remove_extension(app: Sphinx, package: str, files: str) -> None:
+    """Take an extension that Jupyter Book always brings out of the build.
+
+    Args:
+        app: the application.
+        package: the package whose listeners go.
+        files: a part of the names of its style sheets.
+    """
+    for listeners in app.events.listeners.values():
+        listeners[:] = [listener for listener in listeners if listener.handler.__module__ != package]
+    app.registry.css_files[:] = [file for file in app.registry.css_files if files not in str(file[0])]
+
+
+def directives_and_roles(app: Sphinx) -> tuple[dict[str, Any], set[str]]:
+    """All directives, by name, and the names of all roles that docutils, Sphinx and the extensions have.
+
+    Docutils keeps its own in tables that are private, and imports a directive only when it is used.
+    """
+    from docutils.parsers.rst import directives, roles
+    from docutils.parsers.rst.languages import en
+
+    found: dict[str, Any] = {name: docutils_directive(name) for name in directives._directive_registry}
+    found |= {name: found.get(of) for name, of in en.directives.items()}
+    known = {*roles._role_registry, *en.roles, *roles._roles}
+    for domain in app.env.domains.values():
+        # Those of the standard domain and of the primary one need no prefix.
+        own = domain.name in ("std", app.config.primary_domain)
+        for prefix in ("", f"{domain.name}:") if own else (f"{domain.name}:",):
+            found |= {f"{prefix}{name}": directive for name, directive in domain.directives.items()}
+            known |= {f"{prefix}{name}" for name in domain.roles}
+    return found | directives._directives, known
+
+
+def docutils_directive(name: str) -> Any:
+    """A directive of docutils' own; None if this version does not have it."""
+    from docutils.parsers.rst import directives
+
+    module, directive = directives._directive_registry[name]
+    return getattr(importlib.import_module(f"docutils.parsers.rst.directives.{module}"), directive, None)
+
+
+# --- MyST-NB and jupyter-cache -------------------------------------------------------------------------------------
+
+
+def replace_reader(patched: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+    """Put a function round MyST-NB's reader of notebooks in Markdown, once."""
+    from myst_nb.core import read
+
+    if not hasattr(read.read_myst_markdown_notebook, "__wrapped__"):
+        original = read.read_myst_markdown_notebook
+        read.read_myst_markdown_notebook = functools.wraps(original)(patched(original))
+
+
+def use_cache(env: Any, folder: Path) -> None:
+    """Let MyST-NB take the outputs of the page that is read next from this cache."""
+    env.mystnb_config = env.mystnb_config.copy(execution_cache_path=str(folder))
+
+
+def has_run(env: Any, docname: str) -> bool:
+    """Whether MyST-NB noted that the cells of a page ran, in this build or in an earlier one."""
+    return bool(getattr(env, "nb_metadata", {}).get(docname, {}).get("exec_data"))
+
+
+def stored_notebooks(cache: Path) -> Iterator[Path]:
+    """The files of the executed notebooks in a folder of jupyter-cache."""
+    return cache.glob("executed/*/base.ipynb")
+
+
+# --- pybtex and sphinxcontrib-bibtex -------------------------------------------------------------------------------
+
+
+def cache_entry_points() -> None:
+    """Look for plug-ins once a process. Both packages search all installed packages at each citation."""
+    from pybtex import plugin
+    from sphinxcontrib.bibtex import plugin as referencing
+
+    for module in (plugin, referencing):
+        if not hasattr(module.entry_points, "cache_info"):
+            vars(module)["entry_points"] = functools.cache(module.entry_points)

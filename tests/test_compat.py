@@ -1,0 +1,178 @@
+"""What other packages do not promise is as `book/_ext/compat.py` takes it to be: a new version fails here first."""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from jupyter_cache import get_cache
+from jupyter_cache.base import CacheBundleIn
+from sphinx.application import Sphinx
+from sphinx.util.docutils import docutils_namespace, patch_docutils
+
+from book._ext import compat
+
+INDEX = "# Index\n\n```{toctree}\ntwo\n```\n"
+PAGES = {"index": INDEX, "one": "# One\n\nThe word.\n", "two": "# Two\n\n```{toctree}\none\n```\n"}
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Iterator[Sphinx]:
+    """An application for a book of three pages, not built."""
+    source = tmp_path / "source"
+    source.mkdir()
+    for name, text in PAGES.items():
+        (source / f"{name}.md").write_text(text, encoding="utf-8")
+    settings = {"extensions": ["myst_nb"], "nb_execution_mode": "off", "html_theme": "basic"}
+    with patch_docutils(None), docutils_namespace():
+        yield Sphinx(
+            str(source), None, str(tmp_path / "html"), str(tmp_path / "trees"), "html", settings,
+            status=None, warning=io.StringIO(),
+        )  # fmt: skip
+
+
+def pages(app: Sphinx) -> set[str]:
+    return {path.stem for path in Path(app.outdir).glob("*.html")}
+
+
+def test_warnings_are_counted(app: Sphinx) -> None:
+    app.build()
+    assert compat.warning_count(app) == 0
+    logging.getLogger("sphinx.test").warning("one")
+    assert compat.warning_count(app) == 1
+
+
+def test_a_filter_of_the_warnings_sees_each_of_them(app: Sphinx) -> None:
+    seen: list[str] = []
+    assert set(compat.warning_handlers()) < set(compat.log_handlers())
+    for handler in compat.warning_handlers():
+        handler.filters.insert(0, lambda record: seen.append(record.getMessage()) or True)
+    logging.getLogger("sphinx.test").warning("one")
+    logging.getLogger("sphinx.test").info("two")
+    assert seen == ["one"]
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_pages_whose_contents_name_a_page_that_was_read_can_be_left(app: Sphinx, ignored: bool) -> None:
+    app.build()
+    Path(app.srcdir, "one.md").write_text("# One\n\nAnother word.\n", encoding="utf-8")
+    Path(app.outdir, "two.html").write_text("as it was", encoding="utf-8")
+    if ignored:
+        app.connect("env-check-consistency", lambda app, env: compat.ignore_contents_pages(env))
+    app.build()
+    assert (Path(app.outdir, "two.html").read_text(encoding="utf-8") == "as it was") == ignored
+
+
+def test_no_index_is_written_for_the_search(app: Sphinx) -> None:
+    compat.write_no_index(app.builder)
+    app.build()
+    assert "search" in pages(app)
+    assert not Path(app.outdir, "searchindex.js").exists()
+
+
+def test_the_pages_around_are_left(app: Sphinx) -> None:
+    compat.write_no_pages_around(app.builder)
+    app.build()
+    assert pages(app) == {"index", "one", "two"}
+
+
+def test_only_the_wanted_pages_are_written_and_by_our_function(app: Sphinx) -> None:
+    steps: list[str] = []
+    builder: Any = app.builder
+
+    def write(*arguments: Any) -> None:
+        steps.append("write")
+        compat.prepare_only(builder, {"two"})
+        type(builder).write(builder, *arguments)
+
+    def copy_assets() -> None:
+        steps.append("assets")
+        Path(app.outdir, "_static").mkdir(parents=True)
+
+    compat.replace_steps(builder, copy_assets, write)
+    compat.write_no_pages_around(builder)
+    app.build()
+    assert sorted(steps) == ["assets", "write"]
+    assert pages(app) == {"two"}
+    assert not Path(app.outdir, "_static", "basic.css").exists()
+
+
+def test_templates_are_compiled_once(app: Sphinx, tmp_path: Path) -> None:
+    compat.cache_templates_in(app.builder, tmp_path / "templates")
+    app.build()
+    assert list((tmp_path / "templates").iterdir())
+    compat.cache_templates_in(object(), tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
+def test_an_extension_is_taken_out(app: Sphinx) -> None:
+    called: list[str] = []
+    app.connect("builder-inited", lambda app: called.append("ours"))
+    app.registry.add_css_files("somewhere.css")
+    compat.remove_extension(app, __name__, "somewhere")
+    app.emit("builder-inited")
+    app.builder.init_css_files()  # type: ignore[attr-defined]
+    app.build()
+    assert called == []
+    assert "somewhere.css" not in Path(app.outdir, "one.html").read_text(encoding="utf-8")
+    assert "basic.css" in Path(app.outdir, "one.html").read_text(encoding="utf-8")
+
+
+def test_all_directives_and_roles_are_known(app: Sphinx) -> None:
+    directives, roles = compat.directives_and_roles(app)
+    # docutils' own, Sphinx's, a domain's with and without its prefix, an extension's.
+    assert {"note", "figure", "toctree", "literalinclude", "py:function", "code-cell", "math"} <= set(directives)
+    assert {"emphasis", "ref", "std:ref", "doc", "py:class", "math:numref"} <= roles
+    assert "width" in directives["figure"].option_spec
+    assert not {"no-such-directive"} & set(directives)
+
+
+def test_a_reader_of_notebooks_gets_our_function_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    from myst_nb.core import read
+
+    monkeypatch.setattr(read, "read_myst_markdown_notebook", lambda text: [text])
+
+    def twice(original: Any) -> Any:
+        return lambda text: original(text) * 2
+
+    compat.replace_reader(twice)
+    compat.replace_reader(twice)
+    assert read.read_myst_markdown_notebook("a") == ["a", "a"]
+
+
+def test_outputs_come_from_the_cache_that_is_named(app: Sphinx, tmp_path: Path) -> None:
+    folder = tmp_path / "cache"
+    output = nbformat.v4.new_output("stream", text="from the cache")
+    cell = nbformat.v4.new_code_cell("1 + 1", outputs=[output], execution_count=1)
+    kernel = {"name": "python3", "display_name": "Python"}
+    notebook = nbformat.v4.new_notebook(cells=[cell], metadata={"kernelspec": kernel})
+    bundle = CacheBundleIn(notebook, str(Path(app.srcdir, "one.md")), data={"execution_seconds": 0.0})
+    get_cache(str(folder)).cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+    assert [nbformat.read(path, 4).cells[0].source for path in compat.stored_notebooks(folder)] == ["1 + 1"]
+    front = "---\nfile_format: mystnb\nkernelspec: {name: python3, display_name: Python}\n---\n"
+    Path(app.srcdir, "one.md").write_text(f"{front}# One\n\n```{{code-cell}}\n1 + 1\n```\n", encoding="utf-8")
+    env: Any = app.env
+    env.mystnb_config = env.mystnb_config.copy(execution_mode="cache")
+    app.connect("source-read", lambda app, name, source: compat.use_cache(app.env, folder))
+    app.build()
+    assert "from the cache" in Path(app.outdir, "one.html").read_text(encoding="utf-8")
+    assert compat.has_run(env, "one")
+    assert not compat.has_run(env, "two")
+
+
+def test_plug_ins_are_looked_for_once() -> None:
+    from pybtex import plugin
+    from sphinxcontrib.bibtex import plugin as referencing
+
+    compat.cache_entry_points()
+    compat.cache_entry_points()
+    for module in (plugin, referencing):
+        found = module.entry_points(group="pybtex.database.input")
+        before = module.entry_points.cache_info().hits
+        assert module.entry_points(group="pybtex.database.input") is found
+        assert module.entry_points.cache_info().hits == before + 1
