@@ -47,19 +47,28 @@ class Version:
     counts_all: bool = False
     constants: Mapping[str, float] = field(default_factory=dict)
 
-    def walks(self, trials: Iterable[Trial]) -> Iterator[Vector | None]:
+    def paths(self, trials: Iterable[Trial]) -> Iterator[Vector | None]:
         """The path of each trial, as points of shape ``(steps + 1, d)``; None if parameters cannot share a buffer."""
         common: dict[Any, dict[str, Any]] = {}
         for trial in trials:
             if self.scope != "class":
                 common = {}
             try:
-                yield self.walk(trial, common)
+                yield self.path(trial, common)
             except ValueError:  # the parameters have different shapes
                 common = {}
                 yield None
 
-    def walk(self, trial: Trial, common: dict[Any, dict[str, Any]]) -> Vector:
+    def path(self, trial: Trial, common: dict[Any, dict[str, Any]]) -> Vector:
+        """The path of one trial.
+
+        Args:
+            trial: the trial.
+            common: the buffers that parameters share; this path adds its own.
+
+        Raises:
+            ValueError: if parameters of different shapes share a buffer.
+        """
         initial = [self.rule.start(trial.start[part]) for part in trial.parts]
         states, points = [dict(state) for state in initial], np.empty((trial.steps + 1, len(trial.start)))
         points[0] = trial.start
