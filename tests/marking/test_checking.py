@@ -897,10 +897,10 @@ def test_every_mistake_shows_in_the_trials(label: str) -> None:
     """A mistake that can't be seen in the trials would never be named."""
     rule = UpdateRule.from_latex(checking.updates()[label])
     all_trials = trials.trials(rule.hyper, rule.hyper)
-    right = list(rewriting.Version(rule).walks(all_trials))
+    right = list(rewriting.Version(rule).paths(all_trials))
     seen = 0
     for version in mistakes.mistakes(rule):
-        walks = zip(version.walks(all_trials), right, strict=True)
+        walks = zip(version.paths(all_trials), right, strict=True)
         if all(a is None or judging.departure_of(list(a), b) is None for a, b in walks):
             # Where nothing is kept of t, it may be counted as one likes.
             assert version.shared == ("t",) or version.forgotten or version.shared, version.name
