@@ -1,1 +1,1 @@
-"""The printed equations: how sections are read, and LaTeX is compiled to a rule that runs."""
+"""Read sections, and compile their printed equations into rules that run."""

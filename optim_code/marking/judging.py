@@ -148,12 +148,12 @@ def judge(told: Told, right: Version, known: Iterable[Version], probe: Callable[
             # Who works on a gradient of an earlier step is found out only where that is the same tensor.
             name, hint = (KEPT, HINTS["kept"]) if trial.reused else ("p.grad changed in place", HINTS["gradient"])
             return _says(name, found, hint, run.gradient_changed)
-    walks = [points for points in right.walks([trial for trial, _ in pairs]) if points is not None]
+    walks = [points for points in right.paths([trial for trial, _ in pairs]) if points is not None]
     departures = [departure_of(run.points, points) for (_, run), points in zip(pairs, walks, strict=True)]
     counted = replace(right, counts_all=True)
     for n, (trial, run) in enumerate(pairs):
         # Where a parameter has no gradient, t may count its steps, or those of all parameters: both are done.
-        if trial.absent and departures[n] and departure_of(run.points, counted.walk(trial, {})) is None:
+        if trial.absent and departures[n] and departure_of(run.points, counted.path(trial, {})) is None:
             departures[n] = None
     seen = Evidence(told.description, pairs, right, walks, departures, probe)
     if not seen.failing:
@@ -359,7 +359,7 @@ def by_a_number(seen: Evidence) -> Named | None:
     for family in mistakes.families(seen.right.rule):
 
         def off(c: float, family: mistakes.Family = family) -> float:
-            return _distance(family.version(c).walk(short, {}), ours)
+            return _distance(family.version(c).path(short, {}), ours)
 
         value = _best(off, family.low, family.high)
         for one in (float(f"{value:.2g}"), float(f"{value:.3g}"), value):
@@ -495,7 +495,7 @@ def _buffers(right: Version, trial: Trial) -> Iterator[Vector]:
 def _fits(version: Version, seen: Evidence, trials: list[Trial]) -> bool:
     """Whether a class walks as a version does, in all trials that both come through."""
     compared = False
-    for run, departure, trial, points in zip(seen.runs, seen.departures, trials, version.walks(trials), strict=True):
+    for run, departure, trial, points in zip(seen.runs, seen.departures, trials, version.paths(trials), strict=True):
         # Who keeps p.grad as well may yet be told what else is wrong.
         if points is not None and not run.fault and not trial.reused:
             if departure_of(run.points, points):

@@ -171,9 +171,9 @@ def dark_twin(app: Sphinx, uri: str) -> str:
         figures, svg = imported("optim_code.figures"), light.read_text(encoding="utf-8")
         try:
             # A figure of ours has a description. Of others it is not known which colours they rely on.
-            dark = figures.dark(svg) if read_label(light)[0] else figures.on_light_ground(svg)
+            dark = figures.dark(svg) if read_label(light)[0] else figures.on_white(svg)
         except ValueError:  # it has colours that are not of the book
-            dark = figures.on_light_ground(svg)
+            dark = figures.on_white(svg)
         twin.write_text(dark, encoding="utf-8")
     return twin.relative_to(app.srcdir).as_posix()
 
