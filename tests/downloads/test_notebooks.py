@@ -37,11 +37,11 @@ from small_book import NOTEBOOK, ONE, TOC, Copy, copy_book
 MADE = """
 import json
 from book._ext.cli.build import build
-from book._ext.cli.publishing import alone
+from book._ext.cli.publishing import build_lock
 from book._ext.downloads.notebooks import notebook
 from book._ext.state import kept_state
 
-with alone():
+with build_lock():
     app = build("html")
 keys = {name: key for name, key in kept_state(app.env).outputs.items() if key}
 made = {edition: {name: notebook(app, name, edition) for name in keys} for edition in ("teacher", "student")}
