@@ -125,7 +125,7 @@ def build_server() -> tuple[WarmKernels, dict[str, str]]:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     if build_server.cache_info().currsize:
-        build_server()[0].end()
+        build_server()[0].stop()
 
 
 def run_build(target: str, root: Path = ROOT, *, cold: bool = False, **env: str) -> subprocess.CompletedProcess[str]:
