@@ -30,6 +30,7 @@ class Version:
         leading: the hyper-parameters that all groups take from the first group.
         first: the hyper-parameters that keep their value of the first step.
         constants: the hyper-parameters that always have a fixed value.
+        view: the gradient that the rule sees, as a function of the real one.
         counts_all: whether ``t`` also counts the steps at which a parameter has no gradient.
     """
 
@@ -44,6 +45,7 @@ class Version:
     leading: tuple[str, ...] = ()
     first: tuple[str, ...] = ()
     firsts: Mapping[str, Callable[[Vector, Vector], Vector]] = field(default_factory=dict)
+    view: Callable[[Vector], Vector] = lambda gradient: gradient
     counts_all: bool = False
     constants: Mapping[str, float] = field(default_factory=dict)
 
@@ -85,9 +87,10 @@ class Version:
                 if i not in started:
                     started.add(i)
                     state |= {name: make(gradient[part], trial.start[part]) for name, make in self.begin.items()}
+                seen = self.view(gradient[part])
                 others = common.setdefault(group if self.scope == "group" else "", {})
                 state |= {name: others[name] for name in self.shared if name in others}
-                before, state = state, self.rule.step(state, gradient[part], hypers[group])
+                before, state = state, self.rule.step(state, seen, hypers[group])
                 if self.firsts and before["t"] == 0:
                     state = self.first_step(state, before, gradient[part], hypers[group])
                 others |= {name: state[name] for name in self.shared}

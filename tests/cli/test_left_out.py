@@ -12,14 +12,17 @@ from conftest import ROOT
 
 def collect(path: Path, ci: str) -> subprocess.CompletedProcess[str]:
     """Collect the tests of the pages, as on a machine whose programs are those in the folder ``path``."""
-    files = ["tests/page/test_html.py", "tests/page/test_browser.py"]
+    return pytest_run(path, ci, "--collect-only", "tests/page/test_html.py", "tests/page/test_browser.py")
+
+
+def pytest_run(path: Path, ci: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "--collect-only", "-q", *files],
+        [sys.executable, "-m", "pytest", "-q", *arguments],
         cwd=ROOT,
         env={**os.environ, "PATH": str(path), "CI": ci},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 
@@ -39,6 +42,16 @@ def test_with_ci_true_nothing_may_be_left_out(tmp_path: Path) -> None:
     (said,) = [line for line in done.stderr.splitlines() if line]
     assert said.startswith("ERROR: with CI=true nothing may be left out; left out: ")
     assert "apt-get install chromium" in said
+
+
+def test_side_by_side_the_same_is_said_and_nothing_runs(tmp_path: Path) -> None:
+    for ci in ("", "true"):
+        done = pytest_run(tmp_path, ci, "-n", "2", "--dist", "loadfile", "tests/page/test_search.py", "-k", "compared")
+        (said,) = [line for line in done.stdout.splitlines() if "left out: " in line]
+        assert "tests, for there is no chromium: apt-get install chromium" in said
+        assert said.startswith("ERROR: with CI=true nothing may be left out; ") == bool(ci)
+        assert (done.returncode != 0) == bool(ci), done.stdout + done.stderr
+        assert ("1 passed" in done.stdout) != bool(ci)
 
 
 def test_with_chromium_nothing_of_the_pages_is_left_out(tmp_path: Path) -> None:

@@ -19,8 +19,8 @@ import yaml
 from book._ext.downloads.leaks import Secrets, leaks
 from book._ext.execute import warm_kernels
 from book._ext.execute.freshness import configure_environment
-from conftest import BUILD, PAGES, ROOT
-from small_book import NOTEBOOK, ONE, TOC, copy_book, run
+from conftest import BUILD, PAGES, ROOT, run_module
+from small_book import NOTEBOOK, ONE, TOC, copy_book
 
 POINTS = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["sphinx"]["config"]["exercise_points"]
 SECTION, CLASS = "rmsprop", "RMSPropOptimizer"
@@ -61,11 +61,8 @@ def exercises(name: str) -> tuple[int, int]:
 SECTIONS = [name for page in PAGES if sum(exercises(name := Path(page).name))]
 
 
-def make(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "book._ext.downloads.assignment", *arguments],
-        cwd=ROOT, env={**os.environ, **env}, capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
+def make(*arguments: str, cold: bool = False, **env: str) -> subprocess.CompletedProcess[str]:
+    return run_module("book._ext.downloads.assignment", *arguments, cold=cold, **env)
 
 
 def nbgrader(course: Path, *arguments: str) -> str:
@@ -212,7 +209,7 @@ def odd(environment: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (copy.root / "book" / "sub").mkdir()
     copy.write("book/sub/one.md", f"{NOTEBOOK}\n# Below\n\n{CELL}\n```{{exercise}} It\n:label: ex-sub\nTry.\n```\n")
     copy.write("_toc.yml", f"{TOC}  - file: book/sub/one\n")
-    done = run([sys.executable, "-m", "book._ext.downloads.assignment"], copy.root)
+    done = run_module("book._ext.downloads.assignment", root=copy.root)
     assert done.returncode == 0, done.stderr
     folder = tmp_path_factory.mktemp("courses") / "odd"
     shutil.copytree(copy.root / "_build" / "assignment", folder)
@@ -270,7 +267,7 @@ def test_without_nbgrader_one_line_says_how_to_get_it(tmp_path: Path) -> None:
         "import importlib.util as u\nfind = u.find_spec\n"
         "u.find_spec = lambda name, package=None: None if name == 'nbgrader' else find(name, package)\n"
     )
-    assert fault(make(PYTHONPATH=str(tmp_path))) == (
+    assert fault(make(cold=True, PYTHONPATH=str(tmp_path))) == (
         "descent: nbgrader is not installed, and the assignment is for it: pip install -r requirements.txt"
     )
 

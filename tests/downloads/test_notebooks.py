@@ -30,17 +30,18 @@ from book._ext.execute import warm_kernels
 from book._ext.execute.freshness import configure_environment
 from book._ext.figures.needed_code import needed_code
 from book._ext.sources.editions import CLASSES
+from book._ext.state import kept_state
 from conftest import BUILD, PAGES, ROOT
 from small_book import NOTEBOOK, ONE, TOC, Copy, copy_book
 
 MADE = """
 import json
 from book._ext.cli.build import build
-from book._ext.cli.publishing import alone
+from book._ext.cli.publishing import build_lock
 from book._ext.downloads.notebooks import notebook
 from book._ext.state import kept_state
 
-with alone():
+with build_lock():
     app = build("html")
 keys = {name: key for name, key in kept_state(app.env).outputs.items() if key}
 made = {edition: {name: notebook(app, name, edition) for name in keys} for edition in ("teacher", "student")}
@@ -52,7 +53,7 @@ Notebook = nbformat.NotebookNode
 
 
 @pytest.fixture(scope="module")
-def made(html: Path) -> tuple[dict[str, str], dict[str, dict[str, Notebook]]]:
+def built(html: Path) -> tuple[dict[str, str], dict[str, dict[str, Notebook]]]:
     """The key of each section's outputs, and its notebook in both editions."""
     done = subprocess.run([sys.executable, "-c", MADE], cwd=ROOT, capture_output=True, text=True, check=True)
     keys, editions = json.loads(done.stdout.splitlines()[-1])
@@ -60,13 +61,13 @@ def made(html: Path) -> tuple[dict[str, str], dict[str, dict[str, Notebook]]]:
 
 
 @pytest.fixture(scope="module")
-def teacher(made: Any) -> dict[str, Notebook]:
-    return made[1]["teacher"]
+def teacher(built: Any) -> dict[str, Notebook]:
+    return built[1]["teacher"]
 
 
 @pytest.fixture(scope="module")
-def student(made: Any) -> dict[str, Notebook]:
-    return made[1]["student"]
+def student(built: Any) -> dict[str, Notebook]:
+    return built[1]["student"]
 
 
 def cell(notebook: Notebook, kind: str) -> Notebook:
@@ -96,8 +97,8 @@ def test_every_section_with_cells_has_its_notebook_to_download(html: Path, teach
 
 
 @pytest.mark.parametrize("edition", ["teacher", "student"])
-def test_a_notebook_is_valid_and_does_not_show_where_and_when_it_was_made(made: Any, edition: str) -> None:
-    for notebook in made[1][edition].values():
+def test_a_notebook_is_valid_and_does_not_show_where_and_when_it_was_made(built: Any, edition: str) -> None:
+    for notebook in built[1][edition].values():
         nbformat.validate(notebook)
         assert (notebook.nbformat, notebook.nbformat_minor) == (4, 5)
         assert set(notebook.metadata) == {"kernelspec", "language_info"}
@@ -109,9 +110,9 @@ def test_a_notebook_is_valid_and_does_not_show_where_and_when_it_was_made(made: 
         assert "glue" not in text
 
 
-def test_no_solution_is_in_a_students_notebook(made: Any, tmp_path: Path) -> None:
+def test_no_solution_is_in_a_students_notebook(built: Any, tmp_path: Path) -> None:
     secrets = Secrets.of(ROOT)
-    for edition, notebooks in made[1].items():
+    for edition, notebooks in built[1].items():
         (tmp_path / edition).mkdir()
         for name, notebook in notebooks.items():
             (tmp_path / edition / f"{Path(name).name}.ipynb").write_text(nbformat.v4.writes(notebook), encoding="utf-8")
@@ -153,10 +154,10 @@ def test_a_notebook_says_what_the_page_says(html: Path, teacher: dict[str, Noteb
 @pytest.mark.parametrize("page", SECTIONS)
 @pytest.mark.parametrize("edition", ["teacher", "student"])
 def test_equations_and_figures_keep_their_numbers_and_nothing_of_myst_is_left(
-    html: Path, made: Any, page: str, edition: str
+    html: Path, built: Any, page: str, edition: str
 ) -> None:
     soup = bs4.BeautifulSoup((html / f"{page}.html").read_text(encoding="utf-8"), "html.parser")
-    text = markdown(made[1][edition][page])
+    text = markdown(built[1][edition][page])
     numbers = [span.get_text().strip("()#\u00b6") for span in soup.select("span.eqno")]
     assert re.findall(r"\\tag\{([\d.]+)\}", text) == numbers
     figures = [span.get_text().strip() for span in soup.select("figcaption .caption-number")]
@@ -218,12 +219,12 @@ def drawn(notebook: Notebook) -> list[str]:
 
 
 def test_the_teachers_run_from_top_to_bottom_and_draw_the_figures_of_the_book(
-    made: Any, teacher: dict[str, Notebook], kernels: None, tmp_path: Path
+    built: Any, teacher: dict[str, Notebook], kernels: None, tmp_path: Path
 ) -> None:
     write_kit_module(tmp_path / "optim_code")
     shutil.copy(ROOT / CLASSES, tmp_path / CLASSES)
     for page, ran in run_all(teacher, tmp_path).items():
-        (stored,) = (BUILD / ".jupyter_cache" / made[0][page]).glob("executed/*/base.ipynb")
+        (stored,) = (BUILD / ".jupyter_cache" / built[0][page]).glob("executed/*/base.ipynb")
         figures = drawn(nbformat.read(stored, as_version=4))
         assert figures
         assert drawn(ran) == figures, page
@@ -417,7 +418,8 @@ def test_two_sections_with_one_file_name_have_a_notebook_each(tmp_path: Path) ->
 )
 def test_no_two_notebooks_have_one_name(pages: list[str], names: list[str]) -> None:
     for order in (pages, pages[::-1]):
-        env = SimpleNamespace(descent_keys={"book/no-cells": "", **dict.fromkeys(order, "key")})
+        env: Any = SimpleNamespace()
+        kept_state(env).outputs = {"book/no-cells": "", **dict.fromkeys(order, "key")}
         assert notebook_names(env) == dict(zip(pages, names, strict=True))
 
 
@@ -426,9 +428,9 @@ def test_no_two_notebooks_have_one_name(pages: list[str], names: list[str]) -> N
 
 @pytest.mark.parametrize("edition", ["teacher", "student"])
 def test_a_notebook_alone_says_in_one_line_what_it_needs(
-    made: Any, edition: str, kernels: None, tmp_path: Path
+    built: Any, edition: str, kernels: None, tmp_path: Path
 ) -> None:
-    notebook = made[1][edition]["book/adam"]
+    notebook = built[1][edition]["book/adam"]
     with pytest.raises(CellExecutionError) as stopped:
         run(notebook, tmp_path)
     first = next(n for n, cell in enumerate(notebook.cells) if cell.cell_type == "code")

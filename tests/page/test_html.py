@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ast
 import re
-import shutil
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 from xml.etree import ElementTree
@@ -15,7 +14,7 @@ from xml.etree import ElementTree
 import pytest
 from bs4 import BeautifulSoup, Tag
 
-from conftest import BUILD, PAGES, ROOT, run_build
+from conftest import BUILD, PAGES, ROOT
 
 CLAIMS = ("update", "identity", "claim", "def")  # what a displayed equation's label may begin with
 
@@ -146,17 +145,6 @@ def test_each_named_figure_lies_once_among_the_pdfs(html: Path) -> None:
     assert sorted(path.name for path in (BUILD / "figures").glob("*.pdf")) == sorted(asked)
     for path in (BUILD / "figures").glob("*.pdf"):
         assert path.read_bytes().startswith(b"%PDF-")
-
-
-def test_the_files_of_the_figures_come_back_when_they_were_deleted_and_nothing_has_changed(html: Path) -> None:
-    folder = BUILD / "figures"
-    before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    assert before
-    shutil.rmtree(folder)
-    done = run_build("html")
-    assert done.returncode == 0, done.stderr
-    assert "executed" not in done.stdout
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
 # --- equations

@@ -148,7 +148,7 @@ draw_lines({"a": [3, 2, 1]}, ylabel="a", fname="%s.pdf")
 
 @printed
 def test_a_figure_that_the_book_does_not_have_is_one_line(tmp_path: Path) -> None:
-    write_small_book(tmp_path, "one", "two")
+    write_small_book(tmp_path, "one", "two", "drawn")
     assert "sgd_lr_opt_example" not in "".join(SMALL.values())
     shutil.copytree(ROOT / "optim_code", tmp_path / "optim_code", dirs_exist_ok=True)
     (tmp_path / "optim_code" / "optimizers.py").write_text("", encoding="utf-8")
@@ -159,7 +159,7 @@ def test_a_figure_that_the_book_does_not_have_is_one_line(tmp_path: Path) -> Non
         ("a_line", "draw it with that fname, or take it out of the list"),
         ("sgd_lr_opt_exampel", "did you mean sgd_lr_opt_exampel?"),
     ):
-        (tmp_path / "book" / "two.md").write_text(DRAWN % drawn, encoding="utf-8")
+        (tmp_path / "book" / "drawn.md").write_text(DRAWN % drawn, encoding="utf-8")
         done = run_build("slides", tmp_path)
         assert done.returncode == 1
         assert done.stderr == (

@@ -134,7 +134,7 @@ class Secrets:
         sources = Sources.of(root)
         known = "\n".join([beside, *(path.read_text(encoding="utf-8") for path in modules(root))])
         found = cls(defaultdict(set), {}, {})
-        open_to_all = "\n".join([known, *(text for source in sources.open for text in source.outside)])
+        open_to_all = "\n".join([known, *(source.outside for source in sources.open)])
         marked = [secret for source in sources.all for secret in source.secrets]
         if teacher is None:
             marked = [secret for secret in marked if secret.kind == "solution"]
@@ -143,7 +143,7 @@ class Secrets:
         found.add(marked, open_to_all)
         if teacher is not None:
             shown, allowed = read_doctrees(teacher, sources)
-            found.add(shown, "\n".join([known, allowed, *(text for source in sources.open for text in source.run)]))
+            found.add(shown, "\n".join([known, allowed, *(source.run for source in sources.open)]))
         code = {name: tokens for name, tokens in found.code.items() if len(tokens.found) >= MIN_TOKENS}
         for path in class_files(root):
             for name, (line, tokens) in step_bodies(path.read_text(encoding="utf-8")).items():
@@ -242,18 +242,22 @@ class Source:
         """The whole file as a secret."""
         return Secret("page", f"{PurePosixPath(self.name).name}: the page", f"{self.name}:1", self.text, [])
 
-    @property
-    def outside(self) -> list[str]:
-        """The text between secrets."""
-        inside = {n for kind, _, first, last in self.regions if kind in SECRET for n in range(first, last)}
-        return ["\n".join(self.lines[n] for n in part) for part in groups({*range(len(self.lines))} - inside)]
+    def lines_of(self, secret: bool) -> set[int]:
+        """The lines of what is marked: of secrets, or of all else."""
+        return {n for kind, _, first, last in self.regions if (kind in SECRET) == secret for n in range(first, last)}
+
+    def text_of(self, numbers: set[int]) -> str:
+        return "\n".join(self.lines[number] for number in sorted(numbers))
 
     @property
-    def run(self) -> list[str]:
+    def outside(self) -> str:
+        """The text outside secrets."""
+        return self.text_of({*range(len(self.lines))} - self.lines_of(secret=True))
+
+    @property
+    def run(self) -> str:
         """What students may read and the teacher's pages may lack: cells, and text for students alone."""
-        inside = {n for kind, _, first, last in self.regions if kind in SECRET for n in range(first, last)}
-        shown = {n for kind, _, first, last in self.regions if kind not in SECRET for n in range(first, last)}
-        return ["\n".join(self.lines[n] for n in part) for part in groups(shown - inside)]
+        return self.text_of(self.lines_of(secret=False) - self.lines_of(secret=True))
 
 
 def end_of(lines: list[str], number: int, mark: re.Match[str]) -> int:
@@ -270,18 +274,6 @@ def end_of(lines: list[str], number: int, mark: re.Match[str]) -> int:
     # A line with more indent is inside the fence. Before the end may stand what stands before the beginning.
     end = re.compile(rf"(?=[\s>%]{{0,{mark.start() + 3}}}{fence})[\s>%]*{fence}{fence[-1]}*\s*$")
     return next((n + 1 for n in range(number + 1, len(lines)) if end.match(lines[n])), len(lines))
-
-
-def groups(numbers: set[int]) -> Iterator[list[int]]:
-    """Line numbers in groups that follow one another."""
-    part: list[int] = []
-    for number in sorted(numbers):
-        if part and number > part[-1] + 1:
-            yield part
-            part = []
-        part.append(number)
-    if part:
-        yield part
 
 
 @dataclass(frozen=True)

@@ -267,14 +267,11 @@ class Plain:
             return quoted(self.join(node.children))
 
     def write_bullet_list(self, node: SyntaxTreeNode) -> str:
-        items = [self.item(f"{item.markup} ", item.children) for item in node.children]
-        tight = any(child.hidden for item in node.children for child in item.children)
-        return ("\n" if tight else "\n\n").join(items)
-
-    def write_ordered_list(self, node: SyntaxTreeNode) -> str:
         items = [self.item(f"{item.info}{item.markup} ", item.children) for item in node.children]
         tight = any(child.hidden for item in node.children for child in item.children)
         return ("\n" if tight else "\n\n").join(items)
+
+    write_ordered_list = write_bullet_list
 
     def item(self, marker: str, blocks: Sequence[SyntaxTreeNode], before: str = "") -> str:
         with self.inside():

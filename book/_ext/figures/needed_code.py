@@ -19,13 +19,11 @@ from typing import Any, NamedTuple
 
 DEFINITION = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 IMPORT = (ast.Import, ast.ImportFrom)
-AT_ONCE = ("<listcomp>", "<setcomp>", "<dictcomp>")
-"""Code that Python 3.10 and 3.11 compile as functions, though it runs where it stands."""
-LAZY = ("enumerate", "filter", "iter", "map", "zip", "itertools")
-"""Functions that do not use up a generator at once."""
+AT_ONCE = ("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>")
+"""Code that is compiled as a function, but runs where it stands; a generator nearly always does."""
 UNTRACEABLE = {"eval", "exec", "globals", "locals", "vars"}
 """Functions that read or bind names that are nowhere in the code."""
-LOOKS = ("items", "keys", "values")
+PURE_METHODS = ("items", "keys", "values")
 """Methods that change nothing, whatever they are called on."""
 SEED = re.compile(r"[\w.]+\.(manual_seed|seed|set_rng_state)")
 """What seeds a module's own generator: every random number then depends on those drawn before it."""
@@ -159,7 +157,7 @@ class Statement:
         self.changes = set().union(*map(changed, parts)) - {""}
         functions = [part.func for part in parts if isinstance(part, ast.Call)]
         methods = [function for function in functions if isinstance(function, ast.Attribute)]
-        self.asks = {root(method) for method in methods if method.attr not in LOOKS} - {""}
+        self.asks = {root(method) for method in methods if method.attr not in PURE_METHODS} - {""}
         for part in parts:
             if isinstance(part, ast.Expr):
                 names_in = {name for name in ast.walk(part) if isinstance(name, ast.Name)}
@@ -294,14 +292,6 @@ def names(node: ast.stmt) -> tuple[set[str], set[str], set[str]]:
     now: set[str] = set()
     later: set[str] = set()
     binds: set[str] = set()
-    generators = {part for part in ast.walk(node) if isinstance(part, ast.GeneratorExp)}
-    used_up = {
-        given
-        for call in ast.walk(node)
-        if isinstance(call, ast.Call) and root(call.func) not in LAZY
-        for given in call.args
-    }
-    at_once_too = AT_ONCE if generators - used_up else (*AT_ONCE, "<genexpr>")
     waiting: list[tuple[CodeType, bool]] = [(module, True)]
     for code, at_once in waiting:
         for step in dis.get_instructions(code):
@@ -310,7 +300,7 @@ def names(node: ast.stmt) -> tuple[set[str], set[str], set[str]]:
             elif step.opname in ("STORE_NAME", "STORE_GLOBAL") and at_once:
                 binds.add(step.argval)
         inner = [constant for constant in code.co_consts if isinstance(constant, CodeType)]
-        waiting += [(constant, at_once and constant.co_name in at_once_too) for constant in inner]
+        waiting += [(constant, at_once and constant.co_name in AT_ONCE) for constant in inner]
     return now, later, binds
 
 
