@@ -235,13 +235,13 @@ def output(
     if fname is not None:
         _file(fname)
     problem = lecture_bowl() if problem is None else problem
-    p, begin = parameter_of(optimizer, problem), _point(start)
+    p, first = parameter_of(optimizer, problem), _point(start)
     if len(p) != 2:
         raise ValueError(f"output draws runs in two dimensions, got {len(p)}; use descend for more")
     # After the run the parameter is at the start again.
     with ONE_RUN:
         before = p.detach().clone()
-        p.data.copy_(begin)
+        p.data.copy_(first)
         try:
             run = descend(optimizer, problem, nsteps=nsteps, noise=noise, seed=seed)
         except ValueError:

@@ -105,8 +105,8 @@ class Optim(torch.optim.Optimizer):
             p: the parameter; ``p.data`` holds its values, ``p.grad.data`` its gradient, of the same shape. ``step``
                 runs under ``no_grad``, so ``p`` and ``p.grad`` will do as well.
             state: what the optimizer remembers of this parameter from step to step; empty at the first step.
-            group: the hyper-parameters by name, such as ``group["lr"]``; read them at every step, for a
-                scheduler may change them.
+            group: the hyper-parameters by name, such as ``group["lr"]``; read them at every step,
+                because a scheduler may change them.
 
         Raises:
             NotImplementedError: if the subclass does not write it.

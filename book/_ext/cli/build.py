@@ -45,9 +45,7 @@ from book._ext.cli.publishing import (
 )
 from book._ext.execute import warm_kernels
 from book._ext.execute.freshness import code_of, configure_environment, files_read
-from book._ext.faults import ROOT as ROOT
-from book._ext.faults import Fault as Fault
-from book._ext.faults import cell_fault, one_line
+from book._ext.faults import ROOT, Fault, one_line
 from book._ext.sources.editions import EDITIONS
 from optim_code.equations.sections import SectionError, read_pages
 
@@ -110,9 +108,7 @@ def run_sphinx(builder: str, edition: str, pdfs: Iterable[str]) -> Any:
             console.follow(app)
             app.build()
             return app
-    except SectionFails as error:
-        raise cell_fault(error.path, error.cause) from error
-    except (EquationsFail, SourceFaults) as error:
+    except (SectionFails, EquationsFail, SourceFaults) as error:
         raise Fault(str(error)) from error
     except SphinxParallelError as error:
         # From a process that wrote pages comes only the text of the error.

@@ -63,8 +63,6 @@ class SectionFails(SphinxError):
 
     def __init__(self, path: Path, cause: BaseException) -> None:
         super().__init__(str(cell_fault(path, cause)))
-        self.path = path
-        self.cause = cause
 
 
 class Client(AsyncKernelClient):

@@ -62,10 +62,11 @@ def overwritten(text: str) -> str:
 
 
 def overwritten_line(line: str) -> str:
-    seen = ""
+    """A line as it shows after carriage returns."""
+    shown = ""
     for part in line.split("\r"):
-        seen = part + seen[len(part) :]
-    return seen
+        shown = part + shown[len(part) :]
+    return shown
 
 
 def without_repeats(outputs: list[Any]) -> list[Any]:

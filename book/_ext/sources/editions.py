@@ -198,13 +198,6 @@ def replace_listing(lines: list[str], block: Block, text: str) -> None:
         lines[number] = f"{before if number == block.first else rest}{instead[number - block.first]}".rstrip()
 
 
-def fences(lines: list[str]) -> Iterator[tuple[int, int, str, str]]:
-    """The outermost directives of a text: first line, last line, name, argument."""
-    for block in blocks("\n".join(lines)):
-        if block.kind == "directive" and not block.parents and not block.level:
-            yield block.first, block.last - 1, block.name, block.argument
-
-
 # --- the edition of a page --------------------------------------------------------------------------------------------
 
 

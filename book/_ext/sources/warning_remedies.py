@@ -205,8 +205,7 @@ class Words(dict[str, str]):
         self.names = names
 
     def __missing__(self, kind: str) -> str:
-        asked, names = next(iter(self.values()), ""), set(self.names(kind))
-        question = near(asked, names)
+        question = near(next(iter(self.values()), ""), set(self.names(kind)))
         return f"{question} If not, " if question else "fix it, or "
 
 
