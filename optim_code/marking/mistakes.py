@@ -25,7 +25,7 @@ HINTS = {
     "lr inside the buffer": "When `lr` changes, what becomes of the gradients that are in the buffer by then?",
     "lr of the first step kept": "A scheduler changes `lr` between two steps. When do your lines read it?",
     "eps inside the root": "Look at the denominator in the equation: is `eps` there when the root is taken?",
-    "eps forgotten": "What does the equation divide by? Compare it with yours, term by term.",
+    "eps not in the denominator": "What does the equation divide by? Compare it with yours, term by term.",
     "eps added before the correction": "Which comes first in the equation: the correction of the mean, or `eps`?",
     "bias correction forgotten": "Means that start at zero are too small at first. Where is that corrected?",
     "hat forgotten on one of two": "Which symbols of the last line have a hat in the equation, and which in your step?",
@@ -77,6 +77,8 @@ HINTS |= {
     "AdaMax's largest gradient": "Is the denominator of the equation a mean, or the largest of several?",
     "NAdam's look ahead": "How often does the gradient of this step come into the equation's last line?",
     "Adadelta's step": "How many buffers has the equation? Which number sets how long its step is?",
+    "the size in place of square and root": "What is averaged in the equation, and what is taken of the mean?",
+    "the square of the mean": "Is the square taken before or after the mean in the equation?",
     "Yogi's mean": "How far does the buffer go towards a new square in the equation, and how far in your lines?",
     "only the last gradient is remembered": "After three steps, how many gradients are in the equation's buffer?",
     "momentum that the equation hasn't": "How many buffers has the equation? What does yours keep from step to step?",
@@ -121,11 +123,12 @@ def mistakes(rule: UpdateRule) -> Iterator[Version]:
 
 
 COMMON = (
-    "step uphill", "lr forgotten", "eps inside the root", "eps forgotten", "eps added before the correction",
-    "bias correction forgotten", "hat forgotten on one of two", "corrected mean stored", "one minus, then the power",
-    "counter off by one", "counter never advances", "decay and one minus decay swapped", "decay forgotten",
-    "extra one minus decay", "one minus decay forgotten", "square forgotten", "root forgotten", "Nesterov's step",
-    "bias correction that the equation hasn't", "lr under the root",
+    "step uphill", "lr forgotten", "eps inside the root", "eps not in the denominator",
+    "eps added before the correction", "bias correction forgotten", "hat forgotten on one of two",
+    "corrected mean stored", "one minus, then the power", "counter off by one", "counter never advances",
+    "decay and one minus decay swapped", "decay forgotten", "extra one minus decay", "one minus decay forgotten",
+    "square forgotten", "root forgotten", "Nesterov's step", "bias correction that the equation hasn't",
+    "lr under the root",
 )  # fmt: skip
 """Mistakes that come in pairs often enough to be looked for."""
 
@@ -186,7 +189,11 @@ def families(rule: UpdateRule) -> Iterator[Family]:
         def constant(value: float, name: str = name) -> Version:
             return Version(rule, constants={name: value})
 
-        yield Family(f"{name} is a fixed number", fixed, 1e-12, high, constant)
+        if name == "eps":
+            own_value = "The equation has 1e-8, or what the constructor is given. Which number have your lines?"
+            yield Family("eps has a value of its own", own_value, 1e-12, high, constant)
+        else:
+            yield Family(f"{name} is a fixed number", fixed, 1e-12, high, constant)
     c, w, g = symbol("c"), symbol("w"), symbol("g")
     decayed = {name: right.xreplace({g: g + c * w}) for name, right in rule.lines}
     step = dict(rule.lines)["w_new"]
@@ -222,6 +229,9 @@ def families(rule: UpdateRule) -> Iterator[Family]:
             return Version(above, constants={"c": value})
 
         yield Family(name, HINTS[name], 1e-8, 1.0, moving)
+    if step.has(g):
+        mean = extended(rule, {"w_new": step.xreplace({g: u_new})}, {"u": ("", c * u + (1 - c) * g)}, ("c",))
+        yield Family(name, HINTS[name], 1e-8, 1.0, lambda c: Version(mean, constants={"c": c}))
     name = "the gradient is clipped by its norm"
     yield Family(name, HINTS[name], 1e-8, 10.0, lambda c: Version(rule, view=lambda g: g * min(1.0, c / norm(g))))
 
@@ -244,6 +254,12 @@ def other_methods(rule: UpdateRule) -> Iterator[Version]:
         decays = sorted(line.coeff(symbol(old)).free_symbols, key=str)
         present = sympy.expand(line - line.coeff(symbol(old)) * symbol(old))
         if present.has(g**2):
+            bare = {sympy.sqrt(used): abs(used)}
+            yield named(
+                "the size in place of square and root",
+                {own: line.xreplace({g**2: abs(g)}), "w_new": step.xreplace(bare)},
+            )
+            yield named("the square of the mean", {own: line.xreplace({g**2: g}), "w_new": step.xreplace(bare)})
             for decay in decays:
                 towards = symbol(old) - (1 - decay) * sympy.sign(symbol(old) - g**2) * g**2
                 yield named("Yogi's mean", {own: towards})
@@ -311,9 +327,11 @@ def in_the_step(rule: UpdateRule) -> Wrong:
     for wrong in rate_inside(rule):
         yield "lr inside the buffer", wrong
         yield "lr used twice", {name: right for name, right in wrong.items() if name != "w_new"}
+    scaled = {name: right.xreplace({symbol("g"): symbol("lr") * symbol("g")}) for name, right in rule.lines}
+    yield "lr inside the buffer", {f"{old}_new": scaled[f"{old}_new"] for old in buffers(rule)}
     for name, change in (
         ("eps inside the root", eps_inside),
-        ("eps forgotten", lambda node: node - symbol("eps") if symbol("eps") in node.args else None),
+        ("eps not in the denominator", lambda node: node - symbol("eps") if symbol("eps") in node.args else None),
         ("eps added before the correction", lambda node: eps_early(rule, node)),
     ):
         yield from ((name, wrong) for wrong in each(rule, change, "eps"))
@@ -374,6 +392,7 @@ def in_the_buffers(rule: UpdateRule) -> Wrong:
                 ("decay forgotten", symbol(old) + line - past),
                 ("decay forgotten", symbol(old) + (share if weighed else present)),
                 ("one minus decay forgotten", past + share) if weighed else
+                ("extra one minus decay", past + weight * present),
                 ("extra one minus decay", past + weight * present),
                 (f"the gradient is weighed by {decay} too", past + decay * present),
             ):  # fmt: skip
@@ -458,8 +477,8 @@ def in_the_letters(rule: UpdateRule) -> Wrong:
         a, b = symbol(one), symbol(other)
         yield f"{one} and {other} swapped", replaced(rule, {a: b, b: a})
         for place, value in ((a, b), (b, a)):
-            for wrong in each(rule, instead(place, value)):
-                yield f"{value} in the place of {place}", wrong
+            for change in (instead(place, value), instead(1 - place, 1 - value)):
+                yield from ((f"{value} in the place of {place}", wrong) for wrong in each(rule, change))
 
 
 def in_the_state(rule: UpdateRule) -> Iterator[Version]:

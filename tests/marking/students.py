@@ -467,7 +467,7 @@ WRONG = {
                 state["v"] = group["alpha"] * state.get("v", 0) + (1 - group["alpha"]) * p.grad**2
                 p.data -= group["lr"] * p.grad / torch.sqrt(state["v"] + 1e-8)
     """),
-    "rmsprop without epsilon": slip("rmsprop", "eps forgotten", RMSPROP, (' + group["eps"]', "")),
+    "rmsprop without epsilon": slip("rmsprop", "eps not in the denominator", RMSPROP, (' + group["eps"]', "")),
     "rmsprop without a square": slip("rmsprop", "square forgotten", RMSPROP, ("p.grad.data**2", "p.grad.data")),
     "rmsprop without a root": slip("rmsprop", "root forgotten", RMSPROP, (".sqrt()", "")),
     "rmsprop without the gradient": slip(
@@ -487,7 +487,7 @@ WRONG = {
     "rmsprop with the norm": slip("rmsprop", FLOAT, RMSPROP, ("p.grad.data**2", "p.grad.norm().item() ** 2"),
                                   ("torch.zeros_like(p.data)", "0.0"), ('state["v"].sqrt()', 'math.sqrt(state["v"])')),
     "rmsprop forgetting": slip("rmsprop", ANEW, RMSPROP, ("if not state:", "if True:")),
-    "rmsprop with a fixed epsilon": slip("rmsprop", "eps is a fixed number", RMSPROP, ('group["eps"]', "1e-8")),
+    "rmsprop with a fixed epsilon": slip("rmsprop", "eps has a value of its own", RMSPROP, ('group["eps"]', "1e-8")),
     # adam
     "adam uphill": slip("adam", "step uphill", ADAM, ("p.data -=", "p.data +=")),
     "adam without the first hat": slip("adam", "hat forgotten on one of two", ADAM, ("* m_hat", '* state["m"]')),
@@ -563,7 +563,9 @@ WRONG = {
     """),
     "momentum that is two thirds": slip(
         "momentum", "momentum is a fixed number", MOMENTUM, ('group["momentum"]', "(2 / 3)")),
-    "adam with an epsilon that is too large": slip("adam", "eps is a fixed number", ADAM, ('group["eps"]', "3e-5")),
+    "adam with an epsilon that is too large": slip(
+        "adam", "eps has a value of its own", ADAM, ('group["eps"]', "3e-5")
+    ),
     "adam with the first mean over one, minus": slip("adam", PLACE, ADAM, (
         'state["m"] / (1 - beta ** state["t"])', 'state["m"] / 1 - beta ** state["t"]')),
     "adam with its hats exchanged": slip("adam", "momentum and alpha swapped", ADAM, (
@@ -734,7 +736,7 @@ NAMED = {
     "sgd: sign of gradient (signSGD)": answer('sgd', 'the sign of the gradient', """
         p.data -= group['lr'] * p.grad.sign()
     """),
-    "sgd: normalised gradient": answer('sgd', 'coordinates are mixed', """
+    "sgd: normalised gradient": answer('sgd', 'the gradient is divided by its norm', """
         p.data -= group['lr'] * p.grad / p.grad.norm()
     """),
     "sgd: clipped gradient": answer('sgd', 'the gradient is clipped', """
@@ -923,7 +925,7 @@ NAMED = {
         state['v'] = v
         p.data -= group['lr'] * p.grad / (v.sqrt() + group['eps'])
     """),
-    "rmsprop: eps missing": answer('rmsprop', 'eps forgotten', """
+    "rmsprop: eps missing": answer('rmsprop', 'eps not in the denominator', """
         a = group['alpha']
         v = a * state.get('v', 0) + (1-a) * p.grad**2
         state['v'] = v
@@ -1177,7 +1179,7 @@ NAMED = {
         v = state['v'] = a * state.get('v', 0) + (1-a) * g*g
         p.data -= lr * m.sign()
     """),
-    "adam: eps fixed 1e-3": answer('adam', 'eps is a fixed number', """
+    "adam: eps fixed 1e-3": answer('adam', 'eps has a value of its own', """
         a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
         t = state['t'] = state.get('t', 0) + 1
         m = state['m'] = b * state.get('m', 0) + (1-b) * g
