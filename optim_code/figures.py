@@ -364,7 +364,7 @@ def draw_bars(
     fname: str | Path | None = None,
     alt: str | None = None,
 ) -> Drawing:
-    """Draw one horizontal bar per value, with theory's prediction as a black tick across it.
+    """Draw one horizontal bar per value, with theory's prediction as a red tick across it.
 
     Args:
         bars: the measured values by label.

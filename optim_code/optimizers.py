@@ -99,9 +99,9 @@ class AdamOptimizer(Optim):
     Raises:
         ValueError: for a hyper-parameter outside its range.
 
-    Source: equation ``update-adam``; :class:`torch.optim.Adam` with ``betas=(momentum, alpha)``. The paper
-    names them the other way round: its :math:`\beta_1` is our :math:`\beta`, its :math:`\beta_2` our
-    :math:`\alpha`.
+    Source: equation ``update-adam``; :class:`torch.optim.Adam` with ``betas=(momentum, alpha)``. The paper's
+    :math:`\beta_1` is our :math:`\beta`, its :math:`\beta_2` our :math:`\alpha`, and its :math:`\alpha` our
+    :math:`\eta`.
     """
 
     def __init__(self, params, lr, alpha, momentum, eps=1e-8):

@@ -24,7 +24,7 @@ from sympy.parsing.latex import LaTeXParsingError, parse_latex
 from sympy.printing.jscode import JavascriptCodePrinter
 
 from optim_code.descent import descend
-from optim_code.equations.sections import class_named_after
+from optim_code.equations import class_named_after
 from optim_code.optim import Optim
 from optim_code.problems import Quadratic, lecture_bowl
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -465,22 +465,6 @@ def label_of(block: Block, where: str) -> str | None:
     if block.name == "math":
         return str(read_options(block, where).get("label", ""))
     return None
-
-
-def class_named_after(update: str, classes: Iterable[str]) -> str:
-    """The optimizer that an update is named after: ``adam`` gives AdamOptimizer, ``momentum`` SGDMomentumOptimizer.
-
-    Args:
-        update: the label of the equation without ``update-``.
-        classes: the names of all optimizers.
-
-    Returns:
-        The name of the class; empty if there is none, or more than one.
-    """
-    short = update.replace("-", "")
-    names = {name.lower().removesuffix("optimizer"): name for name in classes}
-    fitting = [key for key in names if key == short] or [key for key in names if key.endswith(short)]
-    return names[fitting[0]] if len(fitting) == 1 and short else ""
 
 
 def displayed_updates(root: Path) -> dict[str, str]:

@@ -37,11 +37,11 @@ from book._ext.page.verdicts import Finding, verdicts
 from book._ext.sources.checking import SourceFaults, ask_sphinx, refuse_sources, remembered_names
 from book._ext.sources.settings import check_contents
 from book._ext.state import build_state, kept_state
+from optim_code.equations import class_named_after
 from optim_code.equations.sections import (
     Block,
     Page,
     SectionError,
-    class_named_after,
     contents,
     label_of,
     read_options,
