@@ -32,7 +32,7 @@ class BuildState:
         pool: the threads that wait for running sections.
         jobs: for each running section the future number of seconds that it took.
         pages_around_are_current: whether style sheets, index and search page can stay as they are.
-        written_for: a digest of all that pages show of one another.
+        written_for: a digest of the shared data, the style sheets and the general index.
         warnings_before_notebook: how many warnings there were when the last notebook was written.
     """
 
@@ -61,7 +61,7 @@ class KeptState:
         works: the formatted works of the bibliography.
         dark: a digest of the code that makes figures dark.
         playground: what all playgrounds share, and the figures that they can show.
-        shared: a digest of the data that pages show of one another.
+        shared: a digest of the shared data: what pages can show about other pages.
         notebooks: the names of the notebooks by page.
     """
 

@@ -6,6 +6,7 @@ What ought to be there is read from the sections' source; what is there, from th
 from __future__ import annotations
 
 import ast
+import pickle
 import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -82,6 +83,13 @@ def test_every_section_of_the_contents_has_a_page_with_one_heading_at_the_top(ht
     (heading,) = whole.select("article h1")
     assert whole.title is not None
     assert heading.get_text().rstrip("#").strip() in whole.title.get_text()
+
+
+def test_no_page_depends_on_a_file_that_does_not_exist(html: Path) -> None:
+    # Sphinx would read such a page again at every build.
+    env = pickle.loads((BUILD / ".work" / "html" / ".doctrees" / "environment.pickle").read_bytes())
+    missing = {page: name for page, names in env.dependencies.items() for name in names if not (ROOT / name).exists()}
+    assert missing == {}
 
 
 def test_the_top_of_the_folder_leads_to_the_front_page(html: Path) -> None:

@@ -4,9 +4,9 @@ A section's outputs depend on its cells, on the modules of `optim_code` that the
 pinned versions. A digest of these is the name of the folder that holds the outputs. So a change to one of them runs the
 section again, a change to anything else does not, and after an edit is undone the build finds the old outputs again.
 
-Which modules a section can import follows from the imports, wherever the modules lie: from the names of its cells that
-`optim_code` exports or that are names of modules, from there by every import statement. A module counts as a whole,
-without its comments and docstrings. Cells that inspect code at run time depend on every byte of `optim_code`.
+A section can import the modules whose names, or whose exported names, are in its cells, and all modules that those
+import, in any layout of folders. A module counts as a whole, without its comments and docstrings. Cells that inspect
+code at run time depend on every byte of `optim_code`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Decide which pages Sphinx writes again: those that it has read again, and all pages after a change of shared data.
 
-Shared data is what pages show of one another: titles, numbers, labels, citations. Sphinx alone would leave an old
-title or number on other pages. This module also makes the static files, whose checksums pages name, independent of the
-files of earlier builds.
+Shared data is what a page can show about other pages: titles, numbers, labels, citations. Sphinx alone would leave an
+old title or number on other pages. This module also makes the static files, whose checksums pages name, independent of
+the files of earlier builds.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from book._ext import compat
 from book._ext.files import read_json, text_digest, write_json
 from book._ext.state import build_state, kept_state
 
-# The data of the environment that pages show of one another.
+# The shared data in Sphinx's environment.
 SHARED = ("titles", "longtitles", "tocs", "toctree_includes", "toc_secnumbers", "toc_fignumbers", "toc_num_entries")
 OWN = ("index",)
-"""The domains whose data pages do not show of one another."""
+"""The domains whose data is not shared."""
 FEW = 4
 """Up to this number of pages, one process writes them faster than several."""
 
