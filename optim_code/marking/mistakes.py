@@ -154,7 +154,7 @@ def common(rule: UpdateRule) -> Iterator[tuple[str, Lines]]:
     right, seen = dict(rule.lines), set()
     for find in (in_the_step, in_the_hats, in_the_buffers, in_the_way):
         for name, lines in find(rule):
-            key = name, sum(name.count(word) for word in ("one of two", "counter")) and str(lines)
+            key = name, sum(name.count(word) for word in ("one of two", "counter", "decay forgotten")) and str(lines)
             fine = not any(line.has(sympy.zoo, sympy.nan) for line in lines.values())
             if name in COMMON and key not in seen and fine and any(right[one] != other for one, other in lines.items()):
                 seen.add(key)
@@ -378,7 +378,7 @@ def in_the_hats(rule: UpdateRule) -> Wrong:
 def in_the_buffers(rule: UpdateRule) -> Wrong:
     """What goes wrong in the lines of the buffers: decays, squares and roots."""
     lines = dict(rule.lines)
-    changed: dict[str, dict[str, sympy.Expr]] = {}
+    changed: dict[tuple[str, int], Lines] = {}  # by the name and its place, because a name can have several forms
     for old in buffers(rule):
         line = lines[f"{old}_new"]
         past = line.coeff(symbol(old)) * symbol(old)
@@ -387,7 +387,7 @@ def in_the_buffers(rule: UpdateRule) -> Wrong:
             weight = 1 - decay
             share = sympy.cancel(present / weight)
             weighed = not sympy.denom(share).has(decay)
-            for name, other in (
+            for place, (name, other) in enumerate((
                 ("decay and one minus decay swapped", line.xreplace({decay: weight})),
                 ("decay forgotten", symbol(old) + line - past),
                 ("decay forgotten", symbol(old) + (share if weighed else present)),
@@ -395,9 +395,9 @@ def in_the_buffers(rule: UpdateRule) -> Wrong:
                 ("extra one minus decay", past + weight * present),
                 ("extra one minus decay", past + weight * present),
                 (f"the gradient is weighed by {decay} too", past + decay * present),
-            ):  # fmt: skip
-                changed.setdefault(name, {})[f"{old}_new"] = other
-    for name, others in changed.items():
+            )):  # fmt: skip
+                changed.setdefault((name, place), {})[f"{old}_new"] = other
+    for (name, _), others in changed.items():
         for some in subsets(list(others)):
             yield name, {line: others[line] for line in some}
     for power, name in ((2, "square forgotten"), (sympy.Rational(1, 2), "root forgotten")):
