@@ -94,7 +94,7 @@ def test_what_one_section_sets_seeds_or_patches_no_other_sees(copy: Copy, tmp_pa
 
 def test_nothing_is_started_where_nothing_is_to_run(copy: Copy) -> None:
     copy.write("book/one.md", ONE)
-    assert copy.build(cold=True).returncode == 0
+    assert copy.build().returncode == 0
     done = copy.build(cold=True)
     assert done.returncode == 0
     assert "executed" not in done.stdout
@@ -125,7 +125,7 @@ def test_server_and_kernels_end_when_the_build_is_killed(copy: Copy, tmp_path: P
     finally:
         building.kill()
         copy.write("book/one.md", ONE)
-    assert copy.build(cold=True).returncode == 0
+    assert copy.build().returncode == 0
 
 
 def test_where_forking_is_not_to_be_had_ordinary_kernels_run_after_one_line(copy: Copy) -> None:

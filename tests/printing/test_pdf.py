@@ -410,7 +410,7 @@ def write_small_book(root: Path, *chapters: str) -> None:
     shutil.copytree(ROOT / "optim_code" / "equations", root / "optim_code" / "equations", dirs_exist_ok=True)
     for name in ("book/_ext", "book/_static"):
         shutil.copytree(ROOT / name, root / name, dirs_exist_ok=True)
-    for name in ("_config.yml", "requirements.txt", "apt.txt"):
+    for name in ("_config.yml", "requirements.txt", "apt.txt", "book/kit.md"):
         shutil.copyfile(ROOT / name, root / name)
     toc = {
         "format": "jb-book",
