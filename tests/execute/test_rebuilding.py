@@ -235,7 +235,7 @@ CHAINS = [
     ["a data file", "two figures in another order", "a work in the bibliography"],
     ["the title of the book", "the file of a figure", "a figure that goes", "a docstring that a page shows"],
     ["a setting of Sphinx", "what a symbol means"],
-    ["the order of the sections", "a citation"],
+    ["the order of the sections", "a citation", "the name of a method"],
     ["a style sheet", "an option of a cell", "the name of a figure"],
     ["a template", "a caption", "a heading that another page names"],
     ["a section less", "the format of a number"],
