@@ -1,6 +1,7 @@
-"""The module of *Descent*: four optimizers, the bowl they walk on, the figures of their walks, and a check of yours.
+"""The module of *Descent*: four optimizers, the bowl on which they run, figures of their runs, a check of your class.
 
-Nothing is imported before it is asked for: the check of a class takes SymPy, and reading a section not even torch.
+A module is imported when a name of it is first used: the check of a class needs SymPy, and reading a section not even
+torch.
 """
 
 from importlib import import_module
@@ -14,14 +15,19 @@ if TYPE_CHECKING:
     from .optimizers import AdamOptimizer, RMSPropOptimizer, SGDMomentumOptimizer, SGDOptimizer
 
 HOME = {"Optim": "optim", "check": "marking.checking", "output": "figures", "w": "figures", "": "optimizers"}
-"""The module of each name; that of all others is the last. The build reads this table, too."""
+"""The module of each name; the empty name stands for all other names. The build reads this table, too."""
 OPTIMIZERS = f"{__name__}.{HOME['']}"
 
 __all__ = ["AdamOptimizer", "Optim", "RMSPropOptimizer", "SGDMomentumOptimizer", "SGDOptimizer", "check", "output", "w"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for; say what is missing where the optimizers are left out, as they are in a kit."""
+    """Import a name when it is first used.
+
+    Raises:
+        ImportError: for an optimizer in a student's kit, which has no optimizers.
+        AttributeError: for a name that does not exist.
+    """
     if name in HOME:
         return getattr(import_module(f"{__name__}.{HOME[name]}"), name)
     if not name.startswith("_"):
@@ -31,6 +37,6 @@ def __getattr__(name: str) -> Any:
             found = vars(import_module(OPTIMIZERS)).get(name)
             if isinstance(found, type):
                 return found
-        elif name in __all__:
+        elif name.endswith("Optimizer"):
             raise ImportError(f"{name} is not in this kit; write it as a class of your own, made from Optim")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

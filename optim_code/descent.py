@@ -10,6 +10,7 @@ import pickle
 import threading
 import warnings
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,7 @@ from torch import Tensor
 from optim_code.problems import Quadratic, lecture_bowl, real
 
 ONE_RUN = threading.RLock()
-"""A run holds this lock, as two runs at once would move the same parameter, the book's ``w``."""
+"""A run holds this lock, because two runs at the same time would move the same parameter, the book's ``w``."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ class Trajectory:
             return None
         steps, size = self.points.diff(dim=0), self.points.abs().amax(1)
         last_steps, last_gradients = (torch.cat([torch.zeros_like(x[:1]), x[:-1]]) for x in (steps, self.gradients))
-        # Each step counts alike, however far out; one that is lost in the rounding of its points does not.
+        # All steps have the same weight, however far out; a step as small as the rounding of its points has none.
         scale = torch.maximum(steps.abs().amax(1), last_steps.abs().amax(1))
         counts = scale > 1e-6 * torch.maximum(size[1:], size[:-1])
         known = [(x[counts] / scale[counts, None]).flatten() for x in (last_steps, self.gradients, last_gradients)]
@@ -115,7 +116,7 @@ class Trajectory:
                 columns = torch.stack(known[:number], dim=1)
                 norms = columns.norm(dim=0).clamp(min=1e-300)
                 rule: Tensor = torch.linalg.lstsq(columns / norms, wanted, driver="gelsd").solution / norms
-                # Beyond 1 it is no momentum: equal steps, such as those of sign descent, may look like that.
+                # A constant of 1 or more is no momentum: equal steps, such as those of sign descent, give one.
                 if abs(float(rule[0])) < 1 and bool((columns @ rule - wanted).abs().max() < 1e-8):
                     return rule
         return None
@@ -139,7 +140,7 @@ class Trajectory:
 
 
 def _radius(rule: Tensor, curvature: float) -> float:
-    """The largest root, in size, of what a linear rule makes of one direction of the bowl."""
+    """The largest absolute value of a root of a linear rule's characteristic polynomial in one direction of a bowl."""
     momentum, gradient, last_gradient = [*rule.tolist(), 0.0][:3]
     trace = 1 + momentum + gradient * curvature
     root = cmath.sqrt(trace**2 - 4 * (momentum - last_gradient * curvature))
@@ -190,19 +191,20 @@ def descend(
         if not math.isfinite(problem(p.detach())):
             where = ", ".join(f"{x:g}" for x in p.tolist())
             raise ValueError(f"a run must start where the cost is finite, got ({where})")
-        nsteps, seed = whole("nsteps", nsteps, 0, math.inf), whole("seed", seed, -(2**63), 2**64 - 1)
-        noise = level(noise)
+        nsteps, seed = whole_number("nsteps", nsteps, 0, math.inf), whole_number("seed", seed, -(2**63), 2**64 - 1)
+        noise = noise_level(noise)
         generator = torch.Generator().manual_seed(seed)
         name, described = type(optimizer).__name__, describe(optimizer)
         setting = {**numbers(optimizer), "nsteps": nsteps, "noise": noise, "seed": seed}
 
         data, grad, state = p.data, p.grad, optimizer.state
         start, groups, own = data.clone(), [dict(group) for group in optimizer.param_groups], own_values(optimizer)
+        lengths = {name: len(value) for name, value in vars(optimizer).items() if isinstance(value, list)}
         points, gradients = [start], []
         optimizer.state = defaultdict(dict)
         try:
             for _ in range(nsteps):
-                # One draw a step: a longer run then begins with the draws of a shorter one.
+                # One draw for each step, so a longer run begins with the draws of a shorter one.
                 xi = noise * torch.randn(start.shape, generator=generator, dtype=torch.float64) if noise else 0.0
                 (p.grad,) = torch.autograd.grad(problem(p, xi), p)
                 gradients.append(p.grad.clone())
@@ -218,7 +220,7 @@ def descend(
             for group, values in zip(optimizer.param_groups, groups, strict=False):
                 group.clear()
                 group.update(values)
-    changed = [attribute for attribute, value in own_values(optimizer).items() if own.get(attribute) != value]
+    changed = [attribute for attribute, value in own_values(optimizer, lengths).items() if own.get(attribute) != value]
     if changed:
         warnings.warn(
             f"{name} keeps {', '.join(changed)} on self, which outlasts the run, so another run may differ; "
@@ -269,7 +271,7 @@ def parameter_of(optimizer: torch.optim.Optimizer, problem: Quadratic) -> Tensor
     return p
 
 
-def whole(name: str, value: Any, low: float, high: float) -> int:
+def whole_number(name: str, value: Any, low: float, high: float) -> int:
     """The value as an int between two bounds.
 
     Raises:
@@ -285,7 +287,7 @@ def whole(name: str, value: Any, low: float, high: float) -> int:
     return number
 
 
-def level(noise: Any) -> float:
+def noise_level(noise: Any) -> float:
     """The noise as a float.
 
     Raises:
@@ -296,14 +298,19 @@ def level(noise: Any) -> float:
     return real(noise)
 
 
-def own_values(optimizer: torch.optim.Optimizer) -> dict[str, bytes]:
-    """The numbers, tensors and dictionaries that a class keeps on itself, pickled; a list is taken for a record."""
+def own_values(optimizer: torch.optim.Optimizer, lengths: Mapping[str, int] | None = None) -> dict[str, bytes]:
+    """The numbers, tensors, dictionaries and lists that a class keeps on itself, pickled.
+
+    Args:
+        optimizer: the class's.
+        lengths: how long its lists were before a run: what was added at the end since is a record, and left out.
+    """
     found = {}
     for name, value in vars(optimizer).items():
-        kept = isinstance(value, (int, float, Tensor, dict)) and not isinstance(value, bool)
-        if kept and name not in ("defaults", "state") and not name.startswith("_optimizer_"):
+        kept = isinstance(value, (int, float, Tensor, dict, list)) and not isinstance(value, bool)
+        if kept and name not in ("defaults", "state", "param_groups") and not name.startswith("_optimizer_"):
             try:
-                found[name] = pickle.dumps(value)
+                found[name] = pickle.dumps(value[: (lengths or {}).get(name)] if isinstance(value, list) else value)
             except Exception:  # pickle has no one error for what it cannot store
                 continue
     return found

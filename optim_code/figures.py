@@ -29,7 +29,7 @@ from matplotlib.transforms import Bbox
 from torch import Tensor
 
 from optim_code.descent import ONE_RUN, Trajectory, descend, parameter_of
-from optim_code.fonts import embedded_sparingly
+from optim_code.fonts import embedded_subsets
 from optim_code.problems import START, Quadratic, lecture_bowl, real, start
 
 LIGHT = {
@@ -55,7 +55,7 @@ DARK = {
     "fourth": "#b79cf0",
 }
 
-# A line differs from its neighbours by colour, dash and marker, so that it can be told apart in grey print.
+# Lines differ in colour, dash and marker, so that a reader can tell them apart in grey print.
 LINES: tuple[dict[str, Any], ...] = (
     dict(color=LIGHT["path"], linestyle="-", marker="o"),
     dict(color=LIGHT["second"], linestyle="--", marker="s"),
@@ -93,7 +93,7 @@ STYLE: dict[str, Any] = {
     "mathtext.fontset": "dejavusans",
     "pdf.fonttype": 42,
     "svg.fonttype": "path",
-    # Without a salt the ids in an SVG are random, and every build would differ from the one before.
+    # Without a salt the ids in an SVG are random, and differ from build to build.
     "svg.hashsalt": "descent",
 }
 
@@ -105,7 +105,7 @@ VERSIONS = {
     "matplotlib": matplotlib.__version__,
     "numpy": numpy.__version__,
 }
-"""What a figure is drawn with."""
+"""The versions of what draws a figure."""
 
 LEVELS = (0.05, 0.1, 0.5, 1, 2, 3, 4, 5, 6)
 XLIM, YLIM, WIDEST, FARTHEST = (-0.6, 1.1), (-1.69, 1.69), 3.0, 1e6
@@ -153,10 +153,10 @@ class Drawing:
         return text.getvalue()
 
     def _drawn(self, format: str, metadata: dict[str, Any]) -> bytes:
-        """The figure in a format, drawn once: it is saved and shown, and drawing takes most of a cell's time."""
+        """The figure in a format; kept, because it is saved and shown, and drawing takes most of a cell's time."""
         if format not in self._files:
             data = io.BytesIO()
-            with matplotlib.rc_context(STYLE), embedded_sparingly():
+            with matplotlib.rc_context(STYLE), embedded_subsets():
                 self.figure.savefig(data, format=format, bbox_inches=self._box, metadata=metadata)
             self._files[format] = data.getvalue()
         return self._files[format]
@@ -167,12 +167,12 @@ class Drawing:
 
     @cached_property
     def _box(self) -> Bbox:
-        """What is drawn, in inches, and a little margin; laid out once, not again for each format."""
+        """The box around what is drawn, with a margin, in inches; the layout is computed once for all formats."""
         with matplotlib.rc_context(STYLE):
             engine = self.figure.get_layout_engine()
             if engine is not None:
                 engine.execute(self.figure)
-            # What is laid out stays so; with any engine, each format would be drawn twice.
+            # The layout stays as it is; with an engine, matplotlib would draw each format twice.
             self.figure.set_layout_engine(None)
             return self.figure.get_tightbbox().padded(MARGIN)
 
@@ -195,7 +195,7 @@ class Drawing:
             "application/pdf": base64.b64encode(self.pdf()).decode("ascii"),
             "text/plain": self.alt,
         }
-        # Nobody shows these; as a kind of output of its own, text/csv would be one that MyST-NB warns of.
+        # These go into the metadata, because MyST-NB warns of an output of the type text/csv.
         beside = {"name": Path(self.fname or "").stem, "csv": self.csv(), "versions": VERSIONS}
         return shown, {"drawing": beside}
 
@@ -235,13 +235,13 @@ def output(
     if fname is not None:
         _file(fname)
     problem = lecture_bowl() if problem is None else problem
-    p, begin = parameter_of(optimizer, problem), _point(start)
+    p, first = parameter_of(optimizer, problem), _point(start)
     if len(p) != 2:
         raise ValueError(f"output draws runs in two dimensions, got {len(p)}; use descend for more")
-    # The parameter stays where it is put, until another run.
+    # After the run the parameter is at the start again.
     with ONE_RUN:
         before = p.detach().clone()
-        p.data.copy_(begin)
+        p.data.copy_(first)
         try:
             run = descend(optimizer, problem, nsteps=nsteps, noise=noise, seed=seed)
         except ValueError:
@@ -324,7 +324,7 @@ def draw_lines(
     """
     theory = theory or {}
     _check_count(lines)
-    # Every so many steps a marker; on a logarithmic axis, every so much of its length.
+    # Markers are a number of steps apart; on a logarithmic axis, a part of its length.
     spacing: float = 0.08 if logx else max(1, max(len(values) for values in lines.values()) // 20)
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(5.2, 3.4), layout="constrained")
@@ -426,20 +426,20 @@ def dark(svg: str) -> str:
     return re.sub(r"(?<=[:\"' ])#[0-9a-fA-F]{6}\b", replace, svg)
 
 
-def on_light_ground(svg: str) -> str:
-    """The same SVG on white, for a dark page: a figure that was drawn with other colours than the book's."""
+def on_white(svg: str) -> str:
+    """The same SVG on white, for a dark page, if the figure was drawn with colours that are not the book's."""
     head = re.search(r"<svg\b[^>]*>", svg)
     if head is None:
         return svg
-    ground = "background: #ffffff; border-radius: 4px"
-    with_style = re.sub(r"""(\sstyle=(["']))""", rf"\g<1>{ground}; ", head[0], count=1)
+    background = "background: #ffffff; border-radius: 4px"
+    with_style = re.sub(r"""(\sstyle=(["']))""", rf"\g<1>{background}; ", head[0], count=1)
     if with_style == head[0]:
-        with_style = head[0].replace("<svg", f'<svg style="{ground}"', 1)
+        with_style = head[0].replace("<svg", f'<svg style="{background}"', 1)
     return svg.replace(head[0], with_style, 1)
 
 
 def _draw_bowl(axes: Axes, problem: Quadratic, path: Tensor) -> None:
-    # The usual window, made larger where a path leaves it, but not without end for one that diverges.
+    # The usual window; larger if a path leaves it, up to a limit, because a path may diverge.
     low, high = path.amin(0).clamp(min=-WIDEST), path.amax(0).clamp(max=WIDEST)
     xlim, ylim = (
         (min(lim[0], float(low[i]) - 0.1), max(lim[1], float(high[i]) + 0.1)) for i, lim in enumerate((XLIM, YLIM))
@@ -463,7 +463,7 @@ def _draw_bowl(axes: Axes, problem: Quadratic, path: Tensor) -> None:
 
 
 def _file(fname: Any) -> Path:
-    """The file that a figure can be saved as; see `Drawing.save`."""
+    """The path of a file as which a figure can be saved; see `Drawing.save`."""
     try:
         path = Path(fname)
     except TypeError:
@@ -478,10 +478,10 @@ def _file(fname: Any) -> Path:
 
 
 def _point(point: Any) -> Tensor:
-    """A point that axes can hold.
+    """A point as a tensor.
 
     Raises:
-        ValueError: if it is none.
+        ValueError: if it is not a point, or too far out to be drawn.
     """
     try:
         found = torch.tensor([real(x) for x in point], dtype=torch.float64)
@@ -493,13 +493,13 @@ def _point(point: Any) -> Tensor:
 
 
 def _drawable(points: Tensor) -> Tensor:
-    """The points up to the first that no axes could hold, which a diverging run reaches soon."""
+    """The points before the first one that is too far out to be drawn; a diverging run reaches it soon."""
     beyond = torch.nonzero(~(points.abs() < FARTHEST).all(dim=1))
     return points[: int(beyond[0])] if len(beyond) else points
 
 
 def _clean(values: Sequence[float] | Tensor) -> Tensor:
-    """The values as a float64 tensor, infinities as gaps."""
+    """The values as a float64 tensor, with NaN (a gap in the line) in place of infinities."""
     values = torch.as_tensor(values, dtype=torch.float64)
     return torch.where(values.isfinite(), values, torch.nan)
 
@@ -510,7 +510,7 @@ def _numbers(values: Sequence[float] | Tensor) -> list[float]:
 
 
 def _power_of_ten(value: float, position: float = 0) -> str:
-    """A decade as plain text; as a formula, each would take matplotlib ten milliseconds to read, thrice a figure."""
+    """A power of ten as plain text. Matplotlib needs ten milliseconds to read a formula, three times in each figure."""
     return "10" + f"{math.log10(value):.0f}".translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
 
@@ -519,7 +519,7 @@ def _positions(x: Sequence[float] | Tensor | None, values: Sequence[float] | Ten
 
 
 def _check_count(lines: Mapping[str, Any]) -> None:
-    # A fifth line would have to repeat a colour, a dash and a marker.
+    # A fifth line would repeat a colour, a dash and a marker.
     if not 1 <= len(lines) <= len(LINES):
         raise ValueError(f"a figure holds at least 1 and at most {len(LINES)} lines, got {len(lines)}")
 
@@ -535,7 +535,7 @@ def _where(point: Sequence[float]) -> str:
 
 
 def _setting(run: Trajectory) -> dict[str, Any]:
-    """What was run, with the start and the shape of the bowl; nothing if its landscape isn't a bowl."""
+    """The setting of a run, with its start and the shape of its bowl; empty if its landscape is no ``bowl``."""
     A, b = run.problem.A, run.problem.b
     curvatures, axes = torch.linalg.eigh(A)
     if A.shape != (2, 2) or bool(b.any()) or not math.isclose(float(curvatures[0]), 1.0, rel_tol=1e-12):
@@ -545,7 +545,7 @@ def _setting(run: Trajectory) -> dict[str, Any]:
     return {
         **run.setting,
         "start": run.points[0].tolist(),
-        **{name: round(value, 9) for name, value in shape.items()},  # what linear algebra rounds off
+        **{name: round(value, 9) for name, value in shape.items()},  # without rounding errors
     }
 
 

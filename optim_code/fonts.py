@@ -1,7 +1,7 @@
-"""The letters that a figure's PDF embeds: those that it shows, of a font reduced to what print needs.
+"""Embed in a figure's PDF only the letters that it shows, from a font reduced to the tables that print needs.
 
-Matplotlib would read all of DejaVu, 6000 letters and the tables that typesetters lay out text with, for each figure
-anew: half of the time that the cells of the book take.
+For each figure matplotlib would read all of DejaVu: 6000 letters, and tables for the layout of text. That takes half of
+the time of the book's cells.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from fontTools.subset import Options, Subsetter
 from fontTools.ttLib import TTFont
 from matplotlib.backends import _backend_pdf_ps
 
-# A PDF says itself which glyph stands where, and what it is called.
+# The tables that a PDF does not use, because it states the name and the place of each glyph itself.
 NEEDLESS = ("GSUB", "GPOS", "GDEF", "MATH", "kern", "FFTM", "name", "OS/2", "post", "gasp")
-# What figures are made of: Latin, Greek, dashes and quotes, raised and lowered digits, the minus.
+# The letters that figures use: Latin, Greek, dashes and quotes, raised and lowered digits, the minus.
 COMMON = frozenset(
     chr(code)
     for codes in ((0x20, 0x7F), (0xA0, 0x100), (0x370, 0x400), (0x2010, 0x2027), (0x2070, 0x209D), (0x2212, 0x2213))
@@ -28,32 +28,34 @@ COMMON = frozenset(
 
 
 @contextmanager
-def embedded_sparingly() -> Iterator[None]:
-    """While this lasts, matplotlib embeds fonts as this module subsets them."""
+def embedded_subsets() -> Iterator[None]:
+    """While this lasts, matplotlib embeds the subsets of fonts that this module makes."""
 
-    def part(path: str, letters: str) -> TTFont:
+    def font_subset(path: str, letters: str) -> TTFont:
         return TTFont(io.BytesIO(subset(path, letters)), recalcTimestamp=False)
 
-    with patch.object(_backend_pdf_ps, "get_glyphs_subset", part):
+    with patch.object(_backend_pdf_ps, "get_glyphs_subset", font_subset):
         yield
 
 
 def subset(path: str, letters: str) -> bytes:
-    """The font in a file, with these letters alone."""
+    """The font in a file with only these letters, as the bytes of a font file."""
     shown = frozenset(letters)
     return with_letters(io.BytesIO(common(path)) if shown <= COMMON else path, shown)
 
 
 @functools.cache
 def common(path: str) -> bytes:
+    """The font in a file with only the common letters; kept, because most figures need no others."""
     return with_letters(path, COMMON)
 
 
 def with_letters(file: Any, letters: frozenset[str]) -> bytes:
+    """A font with only these letters, as the bytes of a font file."""
     options = Options(glyph_names=False, notdef_outline=True, bidi_closure=False)
     options.drop_tables += NEEDLESS
     out = io.BytesIO()
-    # The dates and boxes of the font stay its own.
+    # The font keeps its own dates and bounding boxes.
     with TTFont(file, lazy=True, recalcBBoxes=False, recalcTimestamp=False) as font:
         for table in NEEDLESS:
             if table in font:

@@ -43,7 +43,7 @@ class Optim(torch.optim.Optimizer):
     - ``load_state_dict`` refuses the checkpoint of an optimizer with other hyper-parameters.
     - A method with an ``eps`` squares the gradient: it takes real parameters with dense gradients, not float16.
     - A scheduler that also cycles the momentum (``CyclicLR`` and ``OneCycleLR`` do) needs a method that has one;
-      for any other, give it ``cycle_momentum=False``.
+      for SGD and RMSProp, give it ``cycle_momentum=False``. Torch's own have a momentum of 0, which is turned on then.
     """
 
     def __init__(self, params: Any, defaults: dict[str, Any]) -> None:
@@ -55,11 +55,12 @@ class Optim(torch.optim.Optimizer):
         Raises:
             ValueError: for a hyper-parameter that the method does not have, or that is out of its range.
         """
-        unknown = [name for name in param_group if name not in {*self.defaults, *LABELS, *SCHEDULED}]
-        if unknown:
-            known = ", ".join(self.defaults) or "nothing"
-            raise ValueError(f"{type(self).__name__} has no {unknown[0]}; a group may set {known}")
-        check_values({**self.defaults, **param_group})
+        if isinstance(param_group, dict):  # for anything else torch has a line of its own
+            unknown = [name for name in param_group if name not in {*self.defaults, *LABELS, *SCHEDULED}]
+            if unknown:
+                known = ", ".join(self.defaults) or "nothing"
+                raise ValueError(f"{type(self).__name__} has no {unknown[0]}; a group may set {known}")
+            check_values({**self.defaults, **param_group})
         super().add_param_group(param_group)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -104,8 +105,8 @@ class Optim(torch.optim.Optimizer):
             p: the parameter; ``p.data`` holds its values, ``p.grad.data`` its gradient, of the same shape. ``step``
                 runs under ``no_grad``, so ``p`` and ``p.grad`` will do as well.
             state: what the optimizer remembers of this parameter from step to step; empty at the first step.
-            group: the hyper-parameters by name, such as ``group["lr"]``; read them at every step, for a
-                scheduler may change them.
+            group: the hyper-parameters by name, such as ``group["lr"]``; read them at every step,
+                because a scheduler may change them.
 
         Raises:
             NotImplementedError: if the subclass does not write it.

@@ -8,7 +8,7 @@ from optim_code.optim import Optim
 
 
 class SGDOptimizer(Optim):
-    r"""Stochastic gradient descent, :math:`w \leftarrow w - \eta g`.
+    r"""SGD: stochastic gradient descent, :math:`w \leftarrow w - \eta g`.
 
     Args:
         params: parameters or groups, as in :class:`~optim_code.optim.Optim`.
@@ -28,7 +28,9 @@ class SGDOptimizer(Optim):
 
 
 class SGDMomentumOptimizer(Optim):
-    r"""Gradient descent with momentum, :math:`v \leftarrow \beta v + g`, :math:`w \leftarrow w - \eta v`.
+    r"""Momentum: gradient descent that adds up its gradients.
+
+    :math:`v \leftarrow \beta v + g`, :math:`w \leftarrow w - \eta v`.
 
     Args:
         params: parameters or groups, as in :class:`~optim_code.optim.Optim`.

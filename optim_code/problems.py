@@ -1,4 +1,4 @@
-"""The landscapes the optimizers walk on."""
+"""The landscapes on which the optimizers run."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Quadratic:
     """
 
     def __init__(self, A: Tensor, b: Tensor | None = None) -> None:
-        # A bowl that is made in inference_mode is as good as any other.
+        # A bowl that is made in inference_mode works like any other.
         with torch.inference_mode(False):
             self.A = _numbers("A", A)
             if self.A.ndim != 2 or self.A.shape[0] != self.A.shape[1] or not torch.allclose(self.A, self.A.T):
@@ -47,7 +47,7 @@ class Quadratic:
             if len(self.A) == 0:
                 raise ValueError("A must have a row for each dimension, got none")
             self.curvatures = torch.linalg.eigvalsh(self.A)
-            # Bowls side by side have zeros around their diagonal; to multiply by them is most of a long run.
+            # The matrix of several bowls is diagonal; products with its zeros would take most of the time of a run.
             diagonal = self.A.diagonal()
             self._diagonal = diagonal if torch.equal(self.A, torch.diag(diagonal)) else None
             if not self.curvatures[0] > 0:
@@ -83,7 +83,7 @@ class Quadratic:
 
 
 def _numbers(name: str, values: Any) -> Tensor:
-    """The values as a float64 tensor of its own, which no later change of theirs reaches."""
+    """A copy of the values, as a float64 tensor."""
     try:
         numbers = torch.as_tensor(values, dtype=torch.float64).detach().clone()
     except (TypeError, ValueError, RuntimeError):

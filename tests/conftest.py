@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import http.server
 import os
@@ -11,10 +12,15 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from playwright.sync_api import Browser, sync_playwright
+
+from book._ext.cli.publishing import LASTING
+from book._ext.execute.freshness import configure_environment
+from book._ext.execute.warm_kernels import WarmKernels, can_fork
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "_build"
@@ -38,10 +44,13 @@ TOOLS = {
         "fonts-freefont-otf",
     ),
     "poppler": ("pdftotext", "poppler-utils"),
+    "git": ("git", "git"),
 }
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "slow: the test takes minutes; it runs with CI=true, and where it is asked for")
+    config.addinivalue_line("markers", "quick: the test builds no book and takes no minute; make test-quick runs it")
     config.addinivalue_line("markers", f"needs(*tools): the test needs these programs: {', '.join(TOOLS)}")
 
 
@@ -57,11 +66,41 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for tool, out in left_out.items()
     ]
     if left_out and os.environ.get("CI") == "true":
-        raise pytest.UsageError("with CI=true nothing may be left out; " + "; ".join(lines))
+        said = "with CI=true nothing may be left out; " + "; ".join(lines)
+        if not hasattr(config, "workeroutput"):
+            raise pytest.UsageError(said)
+        # One of several processes runs nothing, and the one that waits for them says why.
+        config.workeroutput["left_out"] = [f"ERROR: {said}"]
+        items.clear()
+        return
     gone = {id(item) for out in left_out.values() for item in out}
     config.hook.pytest_deselected(items=[item for item in items if id(item) in gone])
     items[:] = [item for item in items if id(item) not in gone]
     config.stash[LEFT_OUT] = lines
+    if hasattr(config, "workeroutput"):
+        config.workeroutput["left_out"] = lines
+        spread(items)
+
+
+def spread(items: list[pytest.Item]) -> None:
+    """Put the files into an order in which two processes that take one after the other are both busy to the end.
+
+    First comes one that needs the whole book, which is then made; then those that make small books of their own, while
+    the others would have to wait; then the others, the longest first.
+    """
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    wait = [path for path in files if any("made" in getattr(item, "fixturenames", ()) for item in files[path])]
+    longest_first = sorted(files, key=lambda path: (path not in wait, -path.stat().st_size))
+    order = longest_first[:1] + sorted(longest_first[1:], key=lambda path: path in wait)
+    items[:] = [item for path in order for item in files[path]]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """What tests that run side by side left out is said by the process that waits for them."""
+    node.config.stash[LEFT_OUT] = getattr(node, "workeroutput", {}).get("left_out", [])
 
 
 LEFT_OUT = pytest.StashKey[list[str]]()
@@ -72,12 +111,51 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(line, yellow=True)
 
 
-def run_build(target: str, root: Path = ROOT, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run `make html` or the like on the tree at ``root``, without the installation that came before the tests."""
+@functools.cache
+def build_server() -> tuple[WarmKernels, dict[str, str]]:
+    """The process that builds are forked from, as the live preview forks its own, and the variables that lead to it.
+
+    It has imported what every build imports, and nothing of the book. It starts when it is first asked for, and ends
+    with the tests.
+    """
+    before = dict(os.environ)
+    try:
+        configure_environment(ROOT)
+        server = WarmKernels(builds=True)
+        names = os.environ.keys() - before.keys() | {"JUPYTER_PATH", "OMP_NUM_THREADS"}
+        return server, {**{name: os.environ[name] for name in names}, LASTING: str(server.folder)}
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if build_server.cache_info().currsize:
+        build_server()[0].stop()
+
+
+def run_module(
+    module: str, *arguments: str, root: Path = ROOT, cold: bool = False, **env: str
+) -> subprocess.CompletedProcess[str]:
+    """Run `python -m MODULE …` in the tree at ``root``.
+
+    Args:
+        module: the module, of the tree's own.
+        arguments: what it takes.
+        root: the tree.
+        cold: whether to start a new process for it, as a person does. Otherwise it runs in a fork of one that has
+            imported torch and Sphinx, which saves most of the time; `test_rebuilding` and `test_bad_input` hold the
+            two against each other.
+        env: variables that are set besides.
+    """
+    command, variables = [sys.executable], env
+    if not cold and can_fork():
+        server, leading = build_server()
+        command, variables = server.stub, {**leading, "PYTHONPATH": str(root), **env}
     return subprocess.run(
-        [sys.executable, "-m", "book._ext.cli.build", *target.split()],
+        [*command, "-m", module, *arguments],
         cwd=root,
-        env={**os.environ, **env},
+        env={**os.environ, **variables},
         capture_output=True,
         text=True,
         timeout=900,
@@ -85,20 +163,83 @@ def run_build(target: str, root: Path = ROOT, **env: str) -> subprocess.Complete
     )
 
 
+def run_build(target: str, root: Path = ROOT, *, cold: bool = False, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run `make html` or the like, without the installation that came before the tests.
+
+    Args:
+        target: the target, and what it takes: `handout adam`.
+        root: the tree.
+        cold: as for `run_module`.
+        env: variables that are set besides.
+    """
+    return run_module("book._ext.cli.build", *target.split(), root=root, cold=cold, **env)
+
+
+def run_equations(root: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """Run `make equations`."""
+    return run_module("book._ext.page.equations", root=root)
+
+
 @pytest.fixture(scope="session")
-def html() -> Path:
+def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All of the book that the collected tests ask for, made before any of them looks at it, and only once.
+
+    Tests that run side by side share it: one process makes it while the others wait, and from then on nothing there
+    changes. With the PDFs there, the pages are made again, to offer them.
+    """
+    fixtures = [getattr(item, "fixturenames", ()) for item in request.session.items]
+    asked = {name for names in fixtures if "made" in names for name in names}
+    side_by_side = "PYTEST_XDIST_WORKER" in os.environ
+    shared = tmp_path_factory.getbasetemp().parent if side_by_side else tmp_path_factory.getbasetemp()
+    with one_at_a_time(shared / "lock"):
+        if not (shared / "made").exists():
+            for fixture, target in OF_THE_BOOK.items():
+                if fixture == "html" or fixture in asked:
+                    done = run_build(target, cold=fixture == "html")
+                    assert done.returncode == 0, done.stdout + done.stderr
+            (shared / "made").touch()
+    return BUILD
+
+
+OF_THE_BOOK = {"html": "html", "deck": "slides", "pdf": "pdf", "kit": "student"}
+"""The parts of the built book, by their fixtures, and the targets that make them, in the order of making."""
+
+
+@contextlib.contextmanager
+def one_at_a_time(path: Path) -> Iterator[None]:
+    """Wait until no other process of the tests is here."""
+    try:
+        import fcntl
+    except ImportError:  # not on Windows
+        yield
+        return
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.fixture(scope="session")
+def html(made: Path) -> Path:
     """The folder of the built HTML book."""
-    done = run_build("html")
-    assert done.returncode == 0, done.stdout + done.stderr
-    return BUILD / "html"
+    return made / "html"
 
 
 @pytest.fixture(scope="session")
-def pdf() -> Path:
+def pdf(made: Path) -> Path:
     """The folder of the built PDFs."""
-    done = run_build("pdf")
-    assert done.returncode == 0, done.stdout + done.stderr
-    return BUILD / "pdf"
+    return made / "pdf"
+
+
+@pytest.fixture(scope="session")
+def deck(made: Path) -> Path:
+    """The slides."""
+    return made / "slides" / "slides.pdf"
+
+
+@pytest.fixture(scope="session")
+def kit(made: Path) -> Path:
+    """The folder of the students' kit."""
+    return made / "student"
 
 
 FLAGS = [

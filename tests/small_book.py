@@ -53,8 +53,8 @@ class Copy:
         assert old in text
         self.write(name, text.replace(old, new))
 
-    def build(self, target: str = "html", **env: str) -> subprocess.CompletedProcess[str]:
-        return run_build(target, self.root, **env)
+    def build(self, target: str = "html", cold: bool = False, **env: str) -> subprocess.CompletedProcess[str]:
+        return run_build(target, self.root, cold=cold, **env)
 
     def published(self) -> dict[str, bytes]:
         """The book as a reader finds it: every file and its bytes."""

@@ -1,6 +1,7 @@
-"""The Sphinx side of the book, set up by naming this package in `_config.yml`.
+"""The Sphinx extension of the book, which `_config.yml` loads by the name of this package.
 
-`LISTENERS` is all that happens in a build, in order. `PARTS` have directives, nodes, builders or settings of their own.
+`LISTENERS` lists all that happens in a build, in order. `PARTS` are the modules with directives, nodes, builders or
+settings of their own.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ if TYPE_CHECKING:  # a build that finds nothing changed does not import Sphinx
     from sphinx.application import Sphinx
 
 CODE = Path(__file__).parents[2] / "optim_code"
-# All that follows imports it, so that this is the last place to say in a line that it is gone.
+# All other modules import these files, so only this place can report in one line that they are missing.
 for needed in ("equations/sections.py",) if CODE.is_dir() else ("optimizers.py",):
     if not (CODE / needed).is_file():
         sys.exit(f"descent: optim_code/{needed}: No such file or directory; put it back")
@@ -30,6 +31,7 @@ PARTS = (
     "page.playground",
     "page.bibliography",
     "page.offline",
+    "page.repository",
     "figures.figure_files",
     "figures.figure_downloads",
     "printing.worksheets",
@@ -41,9 +43,10 @@ PARTS = (
 # `cli.console` adds three more, which print what a build is doing.
 LISTENERS = {
     "config-inited": (
-        (500, "sources.editions:set_edition", "the edition asked for → the setting `edition`, Sphinx's tags"),
-        (500, "execute.freshness:configure", "code, style sheets → digests in the settings; cells' environment"),
+        (500, "sources.editions:set_edition", "the setting `edition` → a fault if there is no such edition"),
+        (500, "execute.freshness:configure", "code, style sheets → digests in the settings; environment variables"),
         (500, "page.offline:use_local_mathjax", "→ the place of MathJax"),
+        (500, "page.repository:switch_on_links", "the setting `repository_url` → the theme's links"),
     ),
     "builder-inited": (
         (100, "sources.checking:check_all_sources", "all sources → warnings, or one fault that ends the build"),
@@ -109,6 +112,7 @@ LISTENERS = {
         (500, "page.search:collect_words", "the HTML → the words of the page"),
         (500, "downloads.notebooks:write_notebook", "source, outputs, numbers → the notebook of the page"),
         (600, "downloads.downloads:offer_downloads", "the notebook, the PDFs → the menu at the head of the page"),
+        (600, "page.repository:offer_to_run", "the notebook → links to Binder and Colab"),
     ),
     "build-finished": (
         (100, "execute.execution:finish_sections", "the running sections → their outputs; the oldest ones removed"),
@@ -121,8 +125,8 @@ LISTENERS = {
         (900, "sources.strict:fail_on_warnings", "the number of warnings → the end of a build that warned"),
     ),
 }
-"""Of each event of Sphinx, in the order in which they come: who listens, with which priority (the lowest is first), and
-what it reads → what it writes, beside what Sphinx gives it."""
+"""For each event of Sphinx, in the order of a build, its listeners: the priority (the lowest is first), the function,
+and what it reads → what it writes, besides the arguments of the event."""
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -130,9 +134,9 @@ def setup(app: Sphinx) -> dict[str, Any]:
     for part in PARTS:
         import_module(f"{__name__}.{part}").setup(app)
     connect(app)
-    # Sections run, and equations are checked, in threads of this process while pages are read. With `-j` Sphinx would
-    # read in forks of it, which have no such threads and would wait for ever. Sections run side by side anyhow. Sphinx
-    # must not find out by itself: it would warn, and a warning ends the build.
+    # While Sphinx reads pages, threads of this process run sections and check equations. With `-j` Sphinx would read in
+    # forks of this process, which have no such threads and would wait for ever. The number of processes is set here
+    # because Sphinx would otherwise warn that it does not read in parallel, and a warning ends the build.
     app.parallel = 1
     return {"parallel_read_safe": False, "parallel_write_safe": True}
 

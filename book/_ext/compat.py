@@ -1,7 +1,7 @@
 """What the build uses of other packages that they do not promise to keep: private names, patches, layouts of folders.
 
-A new version of one of them can break what is here, and nothing else of the extension. `tests/test_compat.py` has a
-test for each function. Each says which package it depends on, and why its public interface is not enough.
+A new version of one of these packages can break this module, but no other part of the extension. The headings name
+the packages, and `tests/test_compat.py` has a test for each function.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ if TYPE_CHECKING:
 
 
 def warning_count(app: Sphinx) -> int:
-    """How many warnings there were so far. Sphinx 7.4 tells nobody but its own command line."""
+    """The number of warnings so far, which Sphinx 7.4 offers only to its own command line."""
     return app._warncount
 
 
 def log_handlers() -> list[logging.Handler]:
-    """The handlers of Sphinx's messages, to add filters to; its logger has no other place for them."""
+    """The handlers of Sphinx's messages, because its logger has no other place for filters."""
     return logging.getLogger("sphinx").handlers
 
 
 def warning_handlers() -> list[logging.Handler]:
-    """The handlers that write warnings, as opposed to progress."""
+    """The handlers that write warnings, not progress."""
     from sphinx.util.logging import WarningStreamHandler
 
     return [handler for handler in log_handlers() if isinstance(handler, WarningStreamHandler)]
 
 
 def ignore_contents_pages(env: BuildEnvironment) -> None:
-    """Do not write a page again because a page that its table of contents names was read."""
+    """Do not write a page again only because Sphinx has read a page in its table of contents."""
     env.files_to_rebuild = {}
 
 
@@ -49,17 +49,17 @@ def write_no_index(builder: Any) -> None:
 
 
 def write_no_pages_around(builder: Any) -> None:
-    """Leave the general index and the search page as they are."""
+    """Do not write the general index and the search page."""
     builder.gen_indices = builder.gen_additional_pages = lambda: None
 
 
 def replace_steps(builder: Any, copy_assets: Callable[[], None], write: Callable[..., None]) -> None:
-    """Copy the static files, and write the pages, by functions of ours; `type(builder)` still has Sphinx's."""
+    """Let a builder copy static files and write pages with these functions; `type(builder)` still has Sphinx's own."""
     builder.copy_assets, builder.write = copy_assets, write
 
 
 def prepare_only(builder: Any, wanted: set[str]) -> None:
-    """Have `write` take no page but these; it would always write the first one of the book."""
+    """Let a builder write only these pages; it would always write the first page of the book, too."""
     prepare = builder.prepare_writing
 
     def prepare_wanted(docnames: set[str]) -> None:
@@ -70,7 +70,7 @@ def prepare_only(builder: Any, wanted: set[str]) -> None:
 
 
 def cache_templates_in(builder: Any, folder: Path) -> None:
-    """Keep compiled templates in a folder; nothing happens for a builder that has none."""
+    """Keep the compiled templates of a builder in a folder, if it has templates."""
     from jinja2 import FileSystemBytecodeCache
 
     templates = getattr(builder, "templates", None)
@@ -80,11 +80,11 @@ def cache_templates_in(builder: Any, folder: Path) -> None:
 
 
 def remove_extension(app: Sphinx, package: str, files: str) -> None:
-    """Take an extension that Jupyter Book always brings out of the build.
+    """Remove the listeners and style sheets of an extension that Jupyter Book always loads.
 
     Args:
         app: the application.
-        package: the package whose listeners go.
+        package: the package of the extension.
         files: a part of the names of its style sheets.
     """
     for listeners in app.events.listeners.values():
@@ -93,9 +93,9 @@ def remove_extension(app: Sphinx, package: str, files: str) -> None:
 
 
 def directives_and_roles(app: Sphinx) -> tuple[dict[str, Any], set[str]]:
-    """All directives, by name, and the names of all roles that docutils, Sphinx and the extensions have.
+    """All directives by name, and the names of all roles, of docutils, Sphinx and the extensions.
 
-    Docutils keeps its own in tables that are private, and imports a directive only when it is used.
+    The tables of docutils are private, and it imports a directive only when a page uses it.
     """
     from docutils.parsers.rst import directives, roles
     from docutils.parsers.rst.languages import en
@@ -113,7 +113,7 @@ def directives_and_roles(app: Sphinx) -> tuple[dict[str, Any], set[str]]:
 
 
 def docutils_directive(name: str) -> Any:
-    """A directive of docutils' own; None if this version does not have it."""
+    """A directive of docutils; None if this version does not have it."""
     from docutils.parsers.rst import directives
 
     module, directive = directives._directive_registry[name]
@@ -124,7 +124,7 @@ def docutils_directive(name: str) -> Any:
 
 
 def replace_reader(patched: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
-    """Put a function round MyST-NB's reader of notebooks in Markdown, once."""
+    """Replace MyST-NB's reader of notebooks in Markdown, once, by what a function makes of it."""
     from myst_nb.core import read
 
     if not hasattr(read.read_myst_markdown_notebook, "__wrapped__"):
@@ -138,7 +138,7 @@ def use_cache(env: Any, folder: Path) -> None:
 
 
 def has_run(env: Any, docname: str) -> bool:
-    """Whether MyST-NB noted that the cells of a page ran, in this build or in an earlier one."""
+    """Whether MyST-NB has noted that the cells of a page have run, in this build or in an earlier one."""
     return bool(getattr(env, "nb_metadata", {}).get(docname, {}).get("exec_data"))
 
 
@@ -151,7 +151,7 @@ def stored_notebooks(cache: Path) -> Iterator[Path]:
 
 
 def cache_entry_points() -> None:
-    """Look for plug-ins once a process. Both packages search all installed packages at each citation."""
+    """Search for plug-ins once in each process; both packages search all installed packages at each citation."""
     from pybtex import plugin
     from sphinxcontrib.bibtex import plugin as referencing
 

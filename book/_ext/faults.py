@@ -1,4 +1,4 @@
-"""What goes wrong in a build, said in one line: what, where, what to do."""
+"""The faults that a build reports, each in one line: file and line, what is wrong, what to do."""
 
 from __future__ import annotations
 
@@ -13,23 +13,25 @@ from optim_code.equations.sections import Page, read_page
 ROOT = Path(__file__).resolve().parents[2]
 LONGEST = 300
 """How many characters of an exception's message are shown."""
+CHAIN = re.compile(r"\n(?:During handling of|The above exception was) .* exception.*:\n")
+"""The line of a traceback between an exception and the one that followed from it."""
 IN_CELL = re.compile(r"^ *Cell In\[(\d+)\], line (\d+)", re.M)
 
 
 class Fault(Exception):
-    """Something a person can fix, said in one line: what, where, what to do."""
+    """A fault that a person can fix; its message is one line with the place, what is wrong and what to do."""
 
 
 class OutputFault(Exception):
-    """What a cell put out cannot be shown.
+    """The book cannot show an output of a cell.
 
     Args:
         cell: the number of the code cell in its section, from 0.
-        said: what is wrong, and what to do.
+        text: what is wrong, and what to do.
     """
 
-    def __init__(self, cell: int, said: str) -> None:
-        super().__init__(said)
+    def __init__(self, cell: int, text: str) -> None:
+        super().__init__(text)
         self.cell = cell
 
 
@@ -37,32 +39,33 @@ class Cell(NamedTuple):
     """A code cell of a section.
 
     Attributes:
-        place: which of the notebook's cells it is, from 0.
-        number: which of its code cells it is, from 1.
-        line: the line of the page, with all that it includes, at which its code begins.
+        position: its number among all cells of the notebook, from 0.
+        number: its number among the code cells, from 1.
+        line: the line at which its code begins, in the page with all that it includes.
         source: its code.
     """
 
-    place: int
+    position: int
     number: int
     line: int
     source: str
 
 
 def one_line(error: object) -> str:
+    """The message of an error in one line, with paths that begin at the top of the book."""
     lines = [line.strip() for line in str(error).replace(f"{ROOT}{os.sep}", "").splitlines() if line.strip()]
     return " ".join(lines) or type(error).__name__
 
 
 def cell_fault(path: Path, error: BaseException | None) -> Fault:
-    """File, line, cell and reason of a cell that raised, took too long, took its kernel with it, or cannot be shown.
+    """The fault of a cell that raised an error, ran too long, ended its kernel, or has an output that cannot be shown.
 
     Args:
         path: the section.
-        error: why it failed, if that is known.
+        error: why the cell failed, if that is known.
 
     Returns:
-        The fault, not raised.
+        The fault, with file, line, cell and reason; it is not raised.
     """
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
@@ -76,7 +79,8 @@ def cell_fault(path: Path, error: BaseException | None) -> Fault:
         return Fault(f"{page.where(cell.line - 1)}: cell {cell.number}: {one_line(error)}")
     cell = running_cell(cells, error)
     if isinstance(error, CellExecutionError):
-        return raised(page, cells, cell, error.ename, error.evalue, re.sub(r"\x1b\[[0-9;]*m", "", error.traceback))
+        trace = re.sub(r"\x1b\[[0-9;]*m", "", error.traceback)
+        return exception_fault(page, cells, cell, error.ename, error.evalue, trace)
     place = f"{page.where(cell.line - 1)}: cell {cell.number}"
     if isinstance(error, CellTimeoutError):
         seconds = re.search(r"after (\d+)", str(error))
@@ -91,34 +95,36 @@ def cell_fault(path: Path, error: BaseException | None) -> Fault:
     return Fault(f"{where}: {one_line(error)}")
 
 
-def raised(page: Page, cells: list[Cell], cell: Cell, name: str, message: str, trace: str) -> Fault:
-    """What a cell raised, at which of its lines, and where that comes from if it is the book's own code."""
-    # Python puts the name that it made up for the cell's file, and the line, into its message of a syntax error.
-    said = re.sub(r" \((?:<\w+>|\w+\.py), line \d+\)$", "", message)
-    said = " ".join(line.strip() for line in said.splitlines() if line.strip())
-    reason = f"{name}: {said}" if said else name
+def exception_fault(page: Page, cells: list[Cell], cell: Cell, name: str, message: str, trace: str) -> Fault:
+    """The fault of a cell that raised an exception: its line, and the line of the book's code where it was raised."""
+    # The message of a syntax error ends with a line, and a name that Python invented for the cell's file.
+    text = re.sub(r" \((?:<\w+>|\w+\.py), line \d+\)$", "", message)
+    text = " ".join(line.strip() for line in text.splitlines() if line.strip())
+    reason = f"{name}: {text}" if text else name
     reason = reason if len(reason) <= LONGEST else f"{reason[:LONGEST]}…"
     lines = cell.source.split("\n")
     line = raising_line(lines, name, message, trace)
     place = f"{page.where(cell.line + line - 2)}: cell {cell.number}, line {line}"
-    deeper = origin(page, cells, trace)
-    return Fault(f"{place}: {reason} in `{lines[line - 1].strip()}`{deeper}; fix it, or what it calls")
+    source = origin(page, cells, trace)
+    return Fault(f"{place}: {reason} in `{lines[line - 1].strip()}`{source}; fix it, or what it calls")
 
 
 def raising_line(lines: list[str], name: str, message: str, trace: str) -> int:
-    """The line of a cell, from 1, that raised; where nothing tells it, the first with code."""
-    # IPython leaves out empty lines at the beginning, and does not count them.
+    """The line of a cell, from 1, that raised an exception; its first line with code if nothing tells the line."""
+    # IPython does not count empty lines at the beginning.
     first = next((i for i, line in enumerate(lines) if line.strip()), 0)
-    # What came before is why; the line that counts is that of the last exception.
-    *_, last = re.split(r"\n(?:During handling of|The above exception was) .* exception.*:\n", trace)
+    # The last exception is the one that the cell raised; the ones before it are its causes.
+    *_, last = CHAIN.split(trace)
     frames = IN_CELL.findall(last) or IN_CELL.findall(trace)
-    # Python's reader, and the printer of groups of exceptions, do not know that it is a cell.
-    found = re.search(r"<tokenize>, line (\d+)\)$", message) or re.search(r'/ipykernel_\d+/\d+\.py", line (\d+)', trace)
+    # Python's tokenizer and the traceback of an exception group do not name the cell.
+    unnamed = re.search(r"<tokenize>, line (\d+)\)$", message) or re.search(
+        r'/ipykernel_\d+/\d+\.py", line (\d+)', trace
+    )
     if frames:
-        now = max(int(number) for number, _ in frames)
-        line = first + next(int(line) for number, line in frames if int(number) == now)
-    elif found:
-        line = first + int(found[1])
+        latest = max(int(number) for number, _ in frames)
+        line = first + next(int(line) for number, line in frames if int(number) == latest)
+    elif unnamed:
+        line = first + int(unnamed[1])
     else:
         magic = re.search(r"%+\w+", message)
         sought = re.escape(magic[0]) if magic else r"\b(?:exit|quit|SystemExit)\b" if name == "SystemExit" else r"\S"
@@ -127,44 +133,44 @@ def raising_line(lines: list[str], name: str, message: str, trace: str) -> int:
 
 
 def origin(page: Page, cells: list[Cell], trace: str) -> str:
-    """Where an exception was raised, if that was in an earlier cell or in optim_code; or nothing."""
-    *_, last = re.split(r"\n(?:During handling of|The above exception was) .* exception.*:\n", trace)
+    """The place where an exception was raised, if that is in an earlier cell or in optim_code; otherwise nothing."""
+    *_, last = CHAIN.split(trace)
     frames = [*re.finditer(r"^(?:Cell In\[(\d+)\], line|File (\S+?):)\s?(\d+)", last, re.M)]
     own = [f for f in frames if f[1] or f[2].startswith(f"{ROOT / 'optim_code'}{os.sep}")]
     if len(own) < 2 or own[-1][1] == own[0][1]:
         return ""
     if own[-1][2]:
         return f" (raised at {own[-1][2].removeprefix(f'{ROOT}{os.sep}')}:{own[-1][3]})"
-    # Cells are counted as they run; an empty one does not.
-    ran = [cell for cell in cells if cell.source.strip()]
-    cell = ran[min(int(own[-1][1]), len(ran)) - 1]
+    # IPython does not count empty cells.
+    counted = [cell for cell in cells if cell.source.strip()]
+    cell = counted[min(int(own[-1][1]), len(counted)) - 1]
     return f" (raised at {page.where(cell.line + int(own[-1][3]) - 2)})"
 
 
 def running_cell(cells: list[Cell], error: BaseException) -> Cell:
-    """The cell that was running when this was raised."""
-    # The executor knows which cell it was at; its exceptions do not say.
+    """The cell that was running when this error was raised."""
+    # Only a local variable of the executor says which cell it was.
     running = [frame.f_locals["cell_index"] for frame, _ in traceback.walk_tb(error.__traceback__)
                if frame.f_code.co_name == "async_execute_cell"]  # fmt: skip
-    return next(cell for cell in cells if not running or cell.place == running[-1])
+    return next(cell for cell in cells if not running or cell.position == running[-1])
 
 
 def page_at(path: Path) -> Page:
-    """The section that a file holds, with all that it includes."""
+    """The page in a file, with all that it includes."""
     root = next((folder for folder in path.parents if (folder / "_toc.yml").is_file()), path.parent)
     return read_page(root, path.relative_to(root).with_suffix("").as_posix())
 
 
 def code_cells(page: Page) -> list[Cell]:
-    """The code cells of a section, and where their code begins."""
+    """The code cells of a page."""
     from myst_nb.core.read import read_myst_markdown_notebook
 
     notebook, lines = read_myst_markdown_notebook(page.text, add_source_map=True), page.lines
-    found: list[Cell] = []
-    for place, (cell, fence) in enumerate(zip(notebook.cells, notebook.metadata["source_map"], strict=True)):
+    cells: list[Cell] = []
+    for position, (cell, fence) in enumerate(zip(notebook.cells, notebook.metadata["source_map"], strict=True)):
         if cell.cell_type == "code":
-            # The map points at the cell's fence; its options follow, and then the code.
+            # The source map has the line of the cell's fence; the options follow, and then the code.
             source = cell.source.splitlines()
             first = next((i for i in range(fence, len(lines)) if lines[i : i + len(source)] == source), fence)
-            found.append(Cell(place, len(found) + 1, first + 1, cell.source))
-    return found
+            cells.append(Cell(position, len(cells) + 1, first + 1, cell.source))
+    return cells

@@ -1,7 +1,7 @@
 """The state of a build: what one run of Sphinx knows, and what it keeps with its environment for the next one.
 
-`BuildState` hangs on the application and ends with it. `KeptState` hangs on the environment, which Sphinx stores
-between builds. Nothing else of ours is hung on an object of Sphinx's.
+`BuildState` is an attribute of the application and ends with it. `KeptState` is an attribute of the environment, which
+Sphinx stores between builds. No other object of Sphinx has attributes of this extension.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ class BuildState:
     """What one run of Sphinx knows.
 
     Attributes:
-        pages: the sources of all pages, as they stood when the build looked for outdated ones.
-        warned: the pages whose sources have a fault that the check of the sources has named already.
-        checker: the check of the equations; None until they were collected.
-        verdicts: the verdicts on all equations, which another process reaches meanwhile.
-        pool: the threads that wait for the sections that run.
-        jobs: for each section that runs and has not been waited for, its seconds.
+        pages: the sources of all pages, as they were when the build searched for outdated ones.
+        warned: the pages with a fault of which the check of the sources has warned already.
+        checker: the check of the equations; None until they are collected.
+        verdicts: the future verdicts on all equations, on which another process works.
+        pool: the threads that wait for running sections.
+        jobs: for each running section the future number of seconds that it took.
         pages_around_are_current: whether style sheets, index and search page can stay as they are.
-        written_for: a digest of all that pages show of one another.
+        written_for: a digest of the shared data, the style sheets and the general index.
         warnings_before_notebook: how many warnings there were when the last notebook was written.
     """
 
@@ -53,15 +53,15 @@ class KeptState:
 
     Attributes:
         code: the modules of `optim_code` as the last build read them; None before the first one.
-        outputs: for each page the name of the folder that holds its outputs; empty if it has no cells.
+        outputs: for each page the name of the folder for its outputs; empty if it has no cells.
         shown: for each page a digest of all that it is made of.
-        equations: a digest of what the verdicts follow from.
-        listed: the verdicts as the last listing of all equations shows them.
-        marks: what the mark of each update equation says, by label.
+        equations: a digest of all that decides about the verdicts.
+        listed: the verdicts that the list of all equations shows.
+        marks: the text of the mark of each update equation, by label.
         works: the formatted works of the bibliography.
         dark: a digest of the code that makes figures dark.
         playground: what all playgrounds share, and the figures that they can show.
-        shared: a digest of what pages show of one another.
+        shared: a digest of the shared data: what pages can show about other pages.
         notebooks: the names of the notebooks by page.
     """
 
@@ -78,17 +78,17 @@ class KeptState:
     notebooks: dict[str, str] = field(default_factory=dict)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take what an older version of this class kept, with the defaults for what it did not."""
+        """Load a state that may be of an older version of this class: attributes that it lacks get their defaults."""
         vars(self).update(vars(KeptState()) | state)
 
 
 def build_state(app: Sphinx) -> BuildState:
-    """The state of this run of Sphinx; made when it is first asked for."""
+    """The state of this run of Sphinx."""
     state: BuildState = vars(app).setdefault("descent", BuildState())
     return state
 
 
 def kept_state(env: BuildEnvironment) -> KeptState:
-    """The state that is stored with this environment; made when it is first asked for."""
+    """The state that is stored with this environment."""
     state: KeptState = vars(env).setdefault("descent", KeptState())
     return state

@@ -368,720 +368,695 @@
 
   // --- one playground -----------------------------------------------------------------------------------------------
 
-  function playground(root) {
-    const begin = JSON.parse(root.dataset.begin);
-    const methods = book.methods.filter(({ name }) => !begin.methods.length || begin.methods.includes(name));
-    const table = tableOf(methods);
-    const byName = Object.fromEntries(methods.map((method) => [method.name, method]));
-    const presets = book.presets.filter(({ runs }) => methods.some((method) => method.class === runs[0].optimizer));
-    const first = { ...settingOf(begin.runs, methods, defaults(methods)), view: begin.view };
-    for (const [key, text] of begin.changes) [first[key]] = read(table, key, text, first[key]);
-    first.shown = first.nsteps;
-    let setting = { ...first };
-    let runs = [], playing = 0, due = false, words = "";
+  /* One playground: its setting, the runs that follow from it, and the controls that are brought up to date. */
+  class Playground {
+    constructor(root) {
+      const begin = JSON.parse(root.dataset.begin);
+      this.root = root;
+      this.figure = begin.figure;
+      this.methods = book.methods.filter(({ name }) => !begin.methods.length || begin.methods.includes(name));
+      this.table = tableOf(this.methods);
+      this.byName = Object.fromEntries(this.methods.map((method) => [method.name, method]));
+      this.presets = book.presets.filter(({ runs }) => this.methods.some((method) => method.class === runs[0].optimizer));
+      const first = { ...settingOf(begin.runs, this.methods, defaults(this.methods)), view: begin.view };
+      for (const [key, text] of begin.changes) [first[key]] = read(this.table, key, text, first[key]);
+      first.shown = first.nsteps;
+      this.first = first;
+      this.setting = { ...first };
+      this.runs = [];
+      this.words = ""; // what is said of the last change
+      this.playing = 0; // the timer, while steps are shown one after the other
+      this.due = false;
+      this.refresh = []; // what brings a control up to date
+      this.map = { key: "", row: CELLS, steps: new Float64Array(CELLS * CELLS), took: 0 };
+      this.statements = make("ul", { class: "play-statements" });
+      this.word = make("p", { class: "play-word" });
+      this.spoken = make("p", { class: "play-spoken", role: "status", "aria-live": "polite" });
+      this.say = calm(() => {
+        const now = [this.words, ...this.runs.map((run) => run.statement)].filter(Boolean).join(". ");
+        if (this.spoken.textContent !== now) this.spoken.textContent = now;
+      }, 600);
+      this.toAddress = calm(() => this.writeAddress(), 250);
+      this.fill();
+      this.fromAddress();
+      const meant = () => [...partsOfAddress().keys()][0] === root.id;
+      window.addEventListener("hashchange", () => this.fromAddress() && meant() && root.scrollIntoView());
+      this.render();
+      if (meant()) {
+        root.scrollIntoView();
+        window.MathJax?.startup?.promise?.then(() => root.scrollIntoView());
+      }
+    }
 
-    const hyperOf = (method) => Object.fromEntries(method.hyper.map(({ name }) => [name, setting[`${method.name}.${name}`]]));
-    const correctedOf = (method) => setting[`${method.name}.corrected`] !== "no";
-    const axisOf = (method) => {
+    fill() {
+      const { root } = this;
+      const title = make("p", { class: "play-title", id: `${root.id}-title` },
+        this.figure ? `Play with Figure ${this.figure}` : "Play with it");
+      root.setAttribute("role", "region");
+      root.setAttribute("aria-labelledby", title.id);
+      root.replaceChildren(
+        make("div", { class: "play-head" }, title, topRow(this)),
+        methodBoxes(this),
+        make("div", { class: "play-grid-2" },
+          make("div", {}, bowlView(this), transport(this)),
+          make("div", { class: "play-side" }, adjustments(this), landscape(this))),
+        this.statements, this.word, this.spoken, views(this), takeAway(this));
+    }
+
+    hyperOf(method) {
+      return Object.fromEntries(method.hyper.map(({ name }) => [name, this.setting[`${method.name}.${name}`]]));
+    }
+
+    correctedOf(method) {
+      return this.setting[`${method.name}.corrected`] !== "no";
+    }
+
+    axisOf(method) {
       const decays = method.hyper.filter(({ decay }) => decay).map(({ name }) => name);
-      const wanted = setting.axis || (decays.includes("momentum") ? "momentum" : decays[0]);
+      const wanted = this.setting.axis || (decays.includes("momentum") ? "momentum" : decays[0]);
       return decays.includes(wanted) ? `${method.name}.${wanted}` : "condition_number";
-    };
+    }
+
+    python() {
+      return python(this);
+    }
 
     /* Change some values, as they are or, `loose`, as texts that have to be read first. */
-    function change(values, loose = false) {
+    change(values, loose = false) {
       const said = [];
-      const next = { ...setting };
+      const next = { ...this.setting };
       for (const [key, value] of Object.entries(values)) {
-        const [taken, word] = loose ? read(table, key, value, setting[key]) : [value, ""];
+        const [taken, word] = loose ? read(this.table, key, value, this.setting[key]) : [value, ""];
         next[key] = taken;
         if (word) said.push(word);
       }
-      if (next.nsteps !== setting.nsteps && !("shown" in values)) next.shown = next.nsteps;
+      if (next.nsteps !== this.setting.nsteps && !("shown" in values)) next.shown = next.nsteps;
       next.shown = Math.min(next.shown, next.nsteps);
       if (!next.race.includes(next.adjust)) next.adjust = next.race[0];
-      setting = next;
-      words = said.slice(0, 3).join("; ") + (said.length > 3 ? `; and ${said.length - 3} more like it` : "");
-      ask();
+      this.setting = next;
+      this.words = said.slice(0, 3).join("; ") + (said.length > 3 ? `; and ${said.length - 3} more like it` : "");
+      this.ask();
     }
 
-    function ask() {
-      if (due) return;
-      due = true;
+    ask() {
+      if (this.due) return;
+      this.due = true;
       requestAnimationFrame(() => {
-        due = false;
-        render();
+        this.due = false;
+        this.render();
       });
     }
 
-    // - the address
-
-    function fromAddress() {
-      const query = partsOfAddress().get(root.id);
+    fromAddress() {
+      const query = partsOfAddress().get(this.root.id);
       if (query === undefined) return false;
       const wanted = {};
       let strange = 0;
       for (const [key, value] of [...new URLSearchParams(query)].slice(0, 200)) {
-        if (Object.hasOwn(table, key)) wanted[key] = value;
+        if (Object.hasOwn(this.table, key)) wanted[key] = value;
         else strange++;
       }
-      setting = { ...first };
-      change(wanted, true);
-      if (strange) words = [words, `the address holds ${plural(strange, "setting")} that this playground has not`]
+      this.setting = { ...this.first };
+      this.change(wanted, true);
+      if (strange) this.words = [this.words, `the address holds ${plural(strange, "setting")} that this playground has not`]
         .filter(Boolean).join("; ");
       return true;
     }
 
     /* Its own part of the page's address; nothing if it stands as it began. */
-    function address() {
+    address() {
       const query = new URLSearchParams();
-      for (const key of Object.keys(table)) {
-        if (key in setting && !same(setting[key], first[key])) query.set(key, setting[key]);
+      for (const key of Object.keys(this.table)) {
+        if (key in this.setting && !same(this.setting[key], this.first[key])) query.set(key, this.setting[key]);
       }
-      return [...query].length ? `${root.id}?${query.toString().replaceAll("%2C", ",")}` : "";
+      return [...query].length ? `${this.root.id}?${query.toString().replaceAll("%2C", ",")}` : "";
     }
 
-    const toAddress = calm(() => {
+    startPlaying() {
+      if (still.matches) return this.change({ shown: this.setting.nsteps }); // who wants no motion sees where it ends
+      const every = clamp(4000 / this.setting.nsteps, 16, 250);
+      if (this.setting.shown >= this.setting.nsteps) this.change({ shown: 0 });
+      this.playing = setInterval(() => {
+        if (this.setting.shown >= this.setting.nsteps) return this.pause();
+        this.change({ shown: this.setting.shown + 1 });
+      }, every);
+      this.ask();
+    }
+
+    pause() {
+      clearInterval(this.playing);
+      this.playing = 0;
+      this.ask();
+    }
+
+    moveStart(to) {
+      this.pause();
+      this.change(Object.fromEntries(Object.entries(to).map(([key, value]) =>
+        [key, clamp(Math.round(value * 100) / 100, SHARED[key].low, SHARED[key].high)])));
+    }
+
+    writeAddress() {
       const named = [...partsOfAddress().keys()].filter((id) => Object.hasOwn(book.open, id)), now = wholeAddress(named);
       if (now === window.location.hash || (!now && !named.length)) return;
       try {
         window.history.replaceState(null, "", now || `#${named[0]}`);
       } catch { /* a browser that lets no page from disk change its address */ }
-    }, 250);
-
-    // - the same in Python
-
-    function python() {
-      const racing = setting.race.map((name) => byName[name]);
-      const shared = [];
-      if (setting.nsteps !== PLAIN.nsteps) shared.push(`nsteps=${setting.nsteps}`);
-      if (setting.noise !== PLAIN.noise) shared.push(`noise=${setting.noise}`);
-      if (setting.noise && setting.seed !== PLAIN.seed) shared.push(`seed=${setting.seed}`);
-      if (setting.w1 !== PLAIN.w1 || setting.w2 !== PLAIN.w2) shared.push(`start=(${setting.w1}, ${setting.w2})`);
-      const shaped = setting.condition_number !== PLAIN.condition_number || setting.rotation !== PLAIN.rotation;
-      if (shaped) shared.push(`problem=bowl(${setting.condition_number}, ${setting.rotation})`);
-      const call = (method) => {
-        const hyper = hyperOf(method);
-        const given = method.arguments.filter(([name, usual]) => name in hyper && hyper[name] !== usual);
-        const made = `${method.class}([w], ${given.map(([name]) => `${name}=${hyper[name]}`).join(", ")})`;
-        return `output(${[made, ...shared].join(", ")})`;
-      };
-      const classes = racing.map((method) => method.class).sort();
-      const lines = [`from optim_code import ${classes.join(", ")}, output, w`];
-      if (racing.length > 1) lines.push("from optim_code.figures import draw_paths");
-      if (shaped) lines.push("from optim_code.problems import bowl");
-      const off = racing.filter((method) => !correctedOf(method)).map((method) => method.class);
-      if (off.length) lines.push(`# Without its bias correction here; ${off.join(", ")} has it.`);
-      lines.push("");
-      if (racing.length === 1) return [...lines, call(racing[0])].join("\n");
-      const each = racing.map((method) => `    "${method.title}": ${call(method)}.trajectory,`);
-      return [...lines, "draw_paths({", ...each, "})"].join("\n");
     }
 
-    // - the controls
-
-    const refresh = []; // what brings a control up to date
-
-    function slider(key, label, describe = label, matters = () => true) {
-      const id = `${root.id}-${key.replace(".", "-")}`;
-      // Rounded down, for a browser that has to find the last stop within the range.
-      const stops = stopsOf(table[key]), between = Math.floor(1e9 / (stops.length - 1)) / 1e6;
-      let held = false; // a finger is on it, that may be about to scroll the page
-      const take = () => {
-        if (!held) change({ [key]: stops[Math.round(Number(range.value) / between)] });
-      };
-      const range = make("input", {
-        type: "range", id, min: 0, max: 1000, step: between, oninput: take,
-        onpointerdown: (event) => (held = event.pointerType !== "mouse" && [event.clientX, event.clientY]),
-        onpointermove: (event) => {
-          if (!held || Math.abs(event.clientX - held[0]) <= Math.max(4, Math.abs(event.clientY - held[1]))) return;
-          held = false;
-          take();
-        },
-        onpointerup: () => {
-          const tapped = held;
-          held = false;
-          if (tapped) take();
-        },
-        onpointercancel: () => { // it scrolls
-          held = false;
-          ask();
-        },
-      });
-      let entered = false;
-      const typed = make("input", {
-        type: "text", inputmode: "decimal", autocomplete: "off", "aria-label": `${describe}, typed`,
-        onchange: () => {
-          entered = true;
-          change({ [key]: typed.value }, true);
-        },
-      });
-      refresh.push(() => {
-        if (!held) range.value = between * stops.filter((stop) => stop < setting[key]).length;
-        range.setAttribute("aria-valuetext", short(setting[key], 4));
-        if (document.activeElement !== typed || entered) typed.value = String(Number(setting[key].toPrecision(12)));
-        entered = false;
-        range.disabled = typed.disabled = !matters();
-      });
-      return make("div", { class: "play-slider" }, make("label", { for: id }, label), range, typed);
-    }
-
-    const button = (text, act, extra = {}) => make("button", { type: "button", onclick: act, ...extra }, text);
-
-    function methodBoxes() {
-      const group = make("fieldset", { class: "play-methods" }, make("legend", {}, "Race"));
-      for (const method of methods) {
-        const box = make("input", {
-          type: "checkbox",
-          onchange: () => {
-            const race = methods.map(({ name }) => name)
-              .filter((name) => (name === method.name ? box.checked : setting.race.includes(name)));
-            if (race.length) change({ race, adjust: box.checked ? method.name : setting.adjust });
-            else change({ race: setting.race });
-            if (!race.length) words = "one method at least has to run";
-          },
-        });
-        const swatch = make("svg", { viewBox: "0 0 34 10", width: 34, height: 10, "aria-hidden": "true" },
-          make("path", { d: "M2 5H32", class: "play-line", ...lineOf(method) }));
-        refresh.push(() => (box.checked = setting.race.includes(method.name)));
-        group.append(make("label", {}, box, swatch, method.title));
-      }
-      return group;
-    }
-
-    function lineOf(method) {
-      const place = book.methods.indexOf(method) % LOOKS.length;
-      return { "stroke-dasharray": DASHES[place], style: `stroke: var(--play-${LOOKS[place]})` };
-    }
-
-    function adjustments() {
-      const group = make("fieldset", { class: "play-adjust" });
-      const choice = make("select", { "aria-label": "Method to adjust", onchange: () => change({ adjust: choice.value }) });
-      const place = make("div");
-      group.append(make("legend", {}, "Adjust"), choice, place);
-      const panels = Object.fromEntries(methods.map((method) => {
-        const panel = make("div", {}, ...method.hyper.map(({ name, symbol }) =>
-          slider(`${method.name}.${name}`, `${symbol} (${name})`, `${symbol} of ${method.title}`)));
-        if (method.uncorrected) {
-          const box = make("input", {
-            type: "checkbox",
-            onchange: () => change({ [`${method.name}.corrected`]: box.checked ? "yes" : "no" }),
-          });
-          refresh.push(() => (box.checked = correctedOf(method)));
-          panel.append(make("label", { class: "play-check" }, box, "bias correction"));
-        }
-        return [method.name, panel];
-      }));
-      refresh.push(() => {
-        if (!same([...choice.options].map((option) => option.value), setting.race)) {
-          choice.replaceChildren(...setting.race.map((name) => make("option", { value: name }, byName[name].title)));
-        }
-        choice.value = setting.adjust;
-        choice.hidden = setting.race.length < 2;
-        group.firstChild.textContent = setting.race.length < 2 ? byName[setting.adjust].title : "Adjust";
-        if (place.firstChild !== panels[setting.adjust]) place.replaceChildren(panels[setting.adjust]);
-      });
-      return group;
-    }
-
-    function landscape() {
-      const fresh = button("New noise", () =>
-        change({ seed: (setting.seed + 1) % 10000, noise: setting.noise || 1 }));
-      return make("fieldset", {}, make("legend", {}, "Bowl and noise"),
-        slider("condition_number", "κ", "condition number κ"), slider("rotation", "rotation °", "rotation in degrees"),
-        slider("noise", "noise σ"), slider("seed", "seed", "seed", () => setting.noise > 0), fresh);
-    }
-
-    function transport() {
-      const play = button("Play", () => (playing ? pause() : begins()), { class: "play-play" });
-      refresh.push(() => (play.textContent = playing ? "Pause" : "Play"));
-      const move = (by) => () => {
-        pause();
-        change({ shown: clamp(setting.shown + by, 0, setting.nsteps) });
-      };
-      const shown = make("span", { class: "play-shown" });
-      refresh.push(() => (shown.textContent = `step ${setting.shown} of ${setting.nsteps}`));
-      return make("div", { class: "play-transport", role: "group", "aria-label": "Steps shown" },
-        play, button("Back", move(-1)), button("Step", move(1)), button("All", move(SHARED.nsteps.high)), shown,
-        slider("nsteps", "steps"));
-    }
-
-    function begins() {
-      if (still.matches) return change({ shown: setting.nsteps }); // who wants no motion sees where it ends
-      const every = clamp(4000 / setting.nsteps, 16, 250);
-      if (setting.shown >= setting.nsteps) change({ shown: 0 });
-      playing = setInterval(() => {
-        if (setting.shown >= setting.nsteps) return pause();
-        change({ shown: setting.shown + 1 });
-      }, every);
-      ask();
-    }
-
-    function pause() {
-      clearInterval(playing);
-      playing = 0;
-      ask();
-    }
-
-    function topRow() {
-      const preset = make("select", {
-        "aria-label": "A figure of the book to begin from",
-        onchange: () => {
-          const chosen = presets[Number(preset.value)];
-          if (chosen) change(settingOf(chosen.runs, methods, setting));
-        },
-      }, make("option", { value: "" }, "Figures of the book"), ...presets.map((preset, i) =>
-        make("option", { value: i }, nameOf(preset))));
-      const known = presets.map(({ runs }) => JSON.stringify(essence(settingOf(runs, methods, first))));
-      refresh.push(() => {
-        const place = known.indexOf(JSON.stringify(essence(setting)));
-        preset.value = place < 0 ? "" : String(place);
-      });
-      const reset = button("Reset", () => {
-        pause();
-        change({ ...first });
-      });
-      return make("div", { class: "play-top" }, preset, reset);
-    }
-
-    /* A figure to begin from, by its number, its method and its setting; and the name of its file. */
-    function nameOf({ figure, fname, runs: [run] }) {
-      const { title, hyper, arguments: usual } = methods.find((method) => method.class === run.optimizer);
-      const given = hyper.filter(({ name }) => name in run && !usual.some((pair) => same(pair, [name, run[name]])))
-        .map(({ name, symbol }) => `, ${symbol} = ${short(run[name])}`).join("");
-      return `${figure} ${title}${given}${run.noise ? `, noise σ = ${short(run.noise)}` : ""}: ${fname}`;
-    }
-
-    /* What a picture shows: the setting without what is beside it, or doesn't run. */
-    const essence = (given) => Object.entries(given).filter(([key]) => key in SHARED || key === "race"
-      || given.race.some((name) => key.startsWith(`${name}.`))).sort().flat();
-
-    // - the bowl
-
-    const SIDE = 400, LEFT = 30, BOTTOM = 26, NORTH = book.look.ylim[1];
-    const scale = (SIDE - LEFT) / (2 * NORTH);
-    const toX = (x) => LEFT + (x + NORTH) * scale;
-    const toY = (y) => (NORTH - y) * scale;
-
-    function bowlView() {
-      const clip = `${root.id}-clip`, width = SIDE, height = SIDE - LEFT + BOTTOM;
-      const inner = { x: LEFT, y: 0, width: SIDE - LEFT, height: SIDE - LEFT };
-      const contours = make("g"), labels = make("g"), paths = make("g");
-      const handle = make("g", {
-        class: "play-handle", tabindex: 0, role: "slider", "aria-label": "Start of the descent, moved with the arrow keys",
-        "aria-valuemin": SHARED.w1.low, "aria-valuemax": SHARED.w1.high,
-      }, make("circle", { r: 22, class: "play-grip" }), make("circle", { r: 8 }));
-      const svg = make("svg", { viewBox: `0 0 ${width} ${height}`, class: "play-bowl", role: "group", "aria-label": "The bowl" },
-        make("defs", {}, make("clipPath", { id: clip }, make("rect", inner))),
-        make("rect", { ...inner, class: "play-frame" }),
-        make("g", { "clip-path": `url(#${clip})` }, contours, labels, star(), paths), ...ticks(), handle);
-      const at = (event) => {
-        const box = svg.getBoundingClientRect(), pixel = width / box.width;
-        return {
-          w1: ((event.clientX - box.left) * pixel - LEFT) / scale - NORTH,
-          w2: NORTH - ((event.clientY - box.top) * pixel) / scale,
-        };
-      };
-      draggable(handle, (event) => moveStart(at(event)), {
-        ArrowLeft: { w1: -1 }, ArrowRight: { w1: 1 }, ArrowUp: { w2: 1 }, ArrowDown: { w2: -1 },
-      }, (by, factor) => moveStart(Object.fromEntries(Object.entries(by).map(([k, d]) => [k, setting[k] + d * factor * 0.05]))));
-      const drawnPaths = new Map();
-      let shape = null;
-      refresh.push(() => {
-        const { condition_number: kappa, rotation } = setting;
-        if (!same(shape, [kappa, rotation])) {
-          shape = [kappa, rotation];
-          drawContours(contours, labels, kappa, rotation);
-        }
-        for (const method of methods) {
-          if (!drawnPaths.has(method.name)) {
-            const pair = [make("path", { class: "play-line", ...lineOf(method) }), make("path", { class: "play-dots", style: lineOf(method).style })];
-            drawnPaths.set(method.name, pair);
-            paths.append(...pair);
-          }
-          const run = runs.find((candidate) => candidate.method === method), [line, dots] = drawnPaths.get(method.name);
-          const count = run ? Math.min(run.count, setting.shown) + 1 : 0, marks = [];
-          const put = ([x, y]) => `${toX(x).toFixed(1)} ${toY(y).toFixed(1)}`;
-          let strokes = "", end = "";
-          for (let i = 0; i < count; i++) {
-            const here = [run.xs[i], run.ys[i]];
-            if (near(here)) marks.push(`M${put(here)}h0`);
-            const piece = i ? clipped([run.xs[i - 1], run.ys[i - 1]], here) : null;
-            if (!piece) continue;
-            const [from, to] = piece.map(put);
-            strokes += from === end ? `L${to}` : `M${from}L${to}`;
-            end = to;
-          }
-          line.setAttribute("d", strokes);
-          dots.setAttribute("d", marks.join(""));
-          dots.setAttribute("stroke-width", count > 120 ? 3 : 5.5);
-        }
-        handle.setAttribute("transform", `translate(${toX(setting.w1)} ${toY(setting.w2)})`);
-        handle.setAttribute("aria-valuenow", setting.w1);
-        handle.setAttribute("aria-valuetext", `w₁ = ${short(setting.w1)}, w₂ = ${short(setting.w2)}`);
-      });
-      return svg;
-    }
-
-    function moveStart(to) {
-      pause();
-      change(Object.fromEntries(Object.entries(to).map(([key, value]) =>
-        [key, clamp(Math.round(value * 100) / 100, SHARED[key].low, SHARED[key].high)])));
-    }
-
-    function drawContours(contours, labels, kappa, rotation) {
-      const angle = (-rotation * Math.PI) / 180;
-      contours.replaceChildren(...book.look.levels.map((level) => make("ellipse", {
-        class: "play-contour", rx: Math.sqrt(2 * level) * scale, ry: Math.sqrt((2 * level) / kappa) * scale,
-        transform: `translate(${toX(0)} ${toY(0)}) rotate(${-rotation})`,
-      })));
-      // On the long axis there is room, whatever kappa is.
-      labels.replaceChildren(...book.look.levels.filter((level) => Math.sqrt(2 * level) < 1.6).map((level, i) => {
-        const far = Math.sqrt(2 * level) * scale * (i % 2 ? 1 : -1); // to both sides in turn
-        return make("text", {
-          class: "play-level", x: toX(0) + far * Math.cos(angle), y: toY(0) + far * Math.sin(angle) + 3.5,
-        }, String(level));
-      }));
-    }
-
-    function star() {
-      const points = [...Array(10)].map((_, i) => {
-        const radius = i % 2 ? 3 : 7.5, angle = (Math.PI * i) / 5 - Math.PI / 2;
-        return `${toX(0) + radius * Math.cos(angle)} ${toY(0) + radius * Math.sin(angle)}`;
-      });
-      return make("path", { d: `M${points.join("L")}Z`, class: "play-minimum" });
-    }
-
-    function ticks() {
-      const floor = SIDE - LEFT;
-      return [-1, 0, 1].flatMap((value) => [
-        make("text", { class: "play-tick", x: toX(value), y: floor + 16, "text-anchor": "middle" }, short(value)),
-        make("text", { class: "play-tick", x: LEFT - 6, y: toY(value) + 4, "text-anchor": "end" }, short(value)),
-      ]).concat(
-        make("text", { class: "play-tick", x: SIDE - 4, y: floor + 16, "text-anchor": "end" }, "w₁"),
-        make("text", { class: "play-tick", x: LEFT - 6, y: 14, "text-anchor": "end" }, "w₂"));
-    }
-
-    /* Something that follows the pointer, mouse, pen or finger, and the arrow keys; with shift they go five times as far. */
-    function draggable(handle, follow, keys, move) {
-      handle.addEventListener("pointerdown", (event) => {
-        handle.setPointerCapture(event.pointerId);
-        handle.focus({ preventScroll: true });
-        event.preventDefault();
-      });
-      // A style that says so is not heeded inside a picture: without this, the page scrolls away under the finger.
-      handle.addEventListener("touchstart", (event) => event.preventDefault(), { passive: false });
-      handle.addEventListener("pointermove", (event) => {
-        if (handle.hasPointerCapture(event.pointerId)) follow(event);
-      });
-      handle.addEventListener("keydown", (event) => {
-        if (!(event.key in keys) || event.ctrlKey || event.altKey || event.metaKey) return;
-        event.preventDefault();
-        move(keys[event.key], event.shiftKey ? 5 : 1);
-      });
-    }
-
-    // - loss against step
-
-    const WIDE = 400, HIGH = 280, PAD = 44;
-
-    function lossView() {
-      const svg = make("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, class: "play-loss", role: "img" });
-      const grid = make("g"), curves = make("g"), clip = `${root.id}-loss-clip`;
-      let drawnGrid = null;
-      svg.append(make("defs", {}, make("clipPath", { id: clip },
-        make("rect", { x: PAD, y: 4, width: WIDE - PAD - 6, height: HIGH - 40 }))), grid,
-        make("g", { "clip-path": `url(#${clip})` }, curves));
-      refresh.push(() => {
-        if (setting.view !== "loss") return;
-        let least = 1e6, most = 1e-14;
-        for (const run of runs) {
-          for (let i = 0; i <= run.count; i++) {
-            if (run.losses[i] > most) most = run.losses[i];
-            if (run.losses[i] < least) least = run.losses[i];
-          }
-        }
-        const top = Math.ceil(Math.log10(clamp(most, 1e-14, 1e6)) + 1e-9);
-        const bottom = Math.min(Math.floor(Math.log10(clamp(least, 1e-16, 1e6))), top - 1);
-        const x = (step) => PAD + ((WIDE - PAD - 8) * step) / setting.nsteps;
-        const raise = (power) => 4 + ((HIGH - 40) * (top - Math.max(power, -1e5))) / (top - bottom);
-        const y = (loss) => raise(Math.log10(loss));
-        const key = [bottom, top, setting.nsteps, runs.some((run) => run.theory)];
-        if (!same(key, drawnGrid)) drawGrid(grid, x, y, bottom, top);
-        drawnGrid = key;
-        curves.replaceChildren();
-        for (const run of runs) {
-          if (run.theory) {
-            const end = Math.log10(run.losses[0]) + 2 * setting.nsteps * Math.log10(run.theory.rate);
-            curves.append(make("path", { class: "play-theory", d: `M${x(0)} ${y(run.losses[0])}L${x(setting.nsteps)} ${raise(end)}` }));
-          }
-          const pieces = [];
-          for (let i = 0; i <= Math.min(run.count, setting.shown); i++) pieces.push(`${x(i).toFixed(1)} ${y(run.losses[i]).toFixed(1)}`);
-          curves.append(make("path", { class: "play-line", d: `M${pieces.join("L")}`, ...lineOf(run.method) }));
-        }
-        svg.setAttribute("aria-label", `Loss against step: ${runs.map((run) =>
-          `${run.method.title} from ${short(run.losses[0])} to ${short(run.losses[run.count])}`).join("; ")}`);
-      });
-      return svg;
-    }
-
-    function drawGrid(grid, x, y, bottom, top) {
-      const every = Math.ceil((top - bottom) / 5), floor = HIGH - 36, raised = (n) =>
-        String(n).replace(/./g, (digit) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(digit)]);
-      const lines = [];
-      for (let power = bottom; power <= top; power += every) {
-        lines.push(make("line", { class: "play-grid", x1: PAD, x2: WIDE - 8, y1: y(10 ** power), y2: y(10 ** power) }),
-          make("text", { class: "play-tick", x: PAD - 5, y: clamp(y(10 ** power) + 4, 12, floor), "text-anchor": "end" }, `10${raised(power)}`));
-      }
-      const rough = setting.nsteps / 5, ten = 10 ** Math.floor(Math.log10(rough));
-      const between = Math.max(1, [1, 2, 5, 10].find((n) => n * ten >= rough) * ten);
-      for (let step = 0; step <= setting.nsteps; step += between) {
-        // The last one is as far right as it goes, where there is room for half of it only.
-        const place = x(step) > WIDE - 24 ? { x: WIDE - 2, "text-anchor": "end" } : { x: x(step), "text-anchor": "middle" };
-        lines.push(make("text", { class: "play-tick", y: floor + 16, ...place }, String(step)));
-      }
-      lines.push(make("text", { class: "play-tick", x: (PAD + WIDE) / 2, y: HIGH - 4, "text-anchor": "middle" },
-        runs.some((run) => run.theory) ? "loss against step; thin line: the rate of theory" : "loss against step"));
-      grid.replaceChildren(...lines);
-    }
-
-    // - the map
-
-    const map = { key: "", row: CELLS, steps: new Float64Array(CELLS * CELLS), took: 0 };
-
-    function mapView() {
-      const canvas = make("canvas", { width: CELLS, height: CELLS, "aria-hidden": "true" });
-      const pencil = canvas.getContext("2d"), picture = pencil.createImageData(CELLS, CELLS);
-      const dot = make("g", { class: "play-handle", tabindex: 0, role: "slider", "aria-valuemin": 0 },
-        make("circle", { r: 22, class: "play-grip" }), make("circle", { r: 7 }));
-      const marks = make("g");
-      const svg = make("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, role: "group", "aria-label": "Map of settings" }, marks, dot);
-      const axis = make("select", { "aria-label": "Vertical axis of the map", onchange: () => change({ axis: axis.value }) });
-      const wrapper = make("div", { class: "play-map" }, canvas, svg), note = make("p");
-      const ranges = () => {
-        const method = byName[setting.adjust];
-        return [`${method.name}.lr`, axisOf(method)].map((key) => {
-          const { low, high, log } = table[key];
-          return { key, low: log ? Math.log(low) : low, high: log ? Math.log(high) : high, log };
-        });
-      };
-      const place = ({ key, low, high, log }) => ((log ? Math.log(setting[key]) : setting[key]) - low) / (high - low);
-      const value = ({ key, low, high, log }, part) => {
-        const inside = low + (high - low) * clamp(part, 0, 1), plain = log ? Math.exp(inside) : inside;
-        return clamp(Number(plain.toPrecision(3)), table[key].low, table[key].high);
-      };
-      const put = (parts) => change(Object.fromEntries(ranges().map((range, i) => [range.key, value(range, parts[i])])));
-      const box = { left: PAD, top: 4, width: WIDE - PAD - 8, height: HIGH - 40 };
-      const follow = (event) => {
-        const edge = svg.getBoundingClientRect(), pixel = WIDE / edge.width;
-        put([((event.clientX - edge.left) * pixel - box.left) / box.width,
-          1 - ((event.clientY - edge.top) * pixel - box.top) / box.height]);
-      };
-      draggable(dot, follow, { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] },
-        (by, factor) => put(ranges().map((range, i) => place(range) + (by[i] * factor) / CELLS)));
-      svg.addEventListener("click", (event) => event.target === svg && follow(event));
-      const show = () => {
-        map.steps.forEach((steps, i) => picture.data.set(shade(steps), 4 * i));
-        pencil.putImageData(picture, 0, 0);
-      };
-      refresh.push(() => {
-        if (setting.view !== "map") return;
-        const method = byName[setting.adjust], [across, up] = ranges();
-        const decays = method.hyper.filter(({ decay }) => decay);
-        const choices = [...decays.map(({ name, symbol }) => [name, symbol]), ["condition_number", "κ"]];
-        if (!same([...axis.options].map((option) => option.value), choices.map(([name]) => name))) {
-          axis.replaceChildren(...choices.map(([name, symbol]) => make("option", { value: name }, `η and ${symbol}`)));
-        }
-        axis.value = up.key.replace(`${method.name}.`, "");
-        dot.setAttribute("transform",
-          `translate(${box.left + box.width * place(across)} ${box.top + box.height * (1 - place(up))})`);
-        note.textContent = Math.hypot(setting.w1, setting.w2) > NEAR ? ""
-          : `The start is within ${NEAR} of the minimum: each run that does not diverge is there in 0 steps.`;
-        const run = runs.find((candidate) => candidate.method === method);
-        dot.setAttribute("aria-label", `Setting of ${method.title} on the map, moved with the arrow keys`);
-        dot.setAttribute("aria-valuenow", short(setting[across.key], 3));
-        dot.setAttribute("aria-valuemax", table[across.key].high);
-        dot.setAttribute("aria-valuetext", `η = ${short(setting[across.key])}, ${choices.find(([name]) => name === axis.value)[1]} = ${
-          short(setting[up.key])}: ${run ? run.outcome : ""}`);
-        drawMarks(marks, across, up, box, choices.find(([name]) => name === axis.value)[1]);
-        compute(method, across, up, show);
-      });
-      return make("div", { class: "play-map-panel" }, wrapper, make("div", { class: "play-legend" }, axis, legend()), note);
-    }
-
-    function drawMarks(marks, across, up, box, symbol) {
-      const texts = [], floor = box.top + box.height;
-      const label = (range, part) => short(range.log ? Math.exp(range.low + (range.high - range.low) * part)
-        : range.low + (range.high - range.low) * part, 2);
-      for (const part of [0, 0.25, 0.5, 0.75, 1]) {
-        texts.push(make("text", { class: "play-tick", x: box.left + box.width * part, y: floor + 16,
-          "text-anchor": part === 1 ? "end" : "middle" }, label(across, part)));
-        texts.push(make("text", { class: "play-tick", x: box.left - 5, y: clamp(floor - box.height * part + 4, 12, floor),
-          "text-anchor": "end" }, label(up, part)));
-      }
-      texts.push(make("text", { class: "play-tick", x: box.left + box.width / 2, y: HIGH - 4, "text-anchor": "middle" },
-        `steps to ${NEAR}: η across, ${symbol} up`));
-      marks.replaceChildren(make("rect", { x: box.left, y: box.top, width: box.width, height: box.height, class: "play-frame" }), ...texts);
-    }
-
-    /* Run all settings of the map, some milliseconds at a time, so that whoever drags isn't held up. */
-    function compute(method, across, up, show) {
-      // The map is the same wherever its dot stands, and however many steps are drawn.
-      const free = { ...setting, nsteps: 0, race: [method.name], [across.key]: 0, [up.key]: 0 };
-      const key = JSON.stringify([across.key, up.key, essence(free)]);
-      if (key === map.key) return;
-      const began = performance.now(), start = [setting.w1, setting.w2], step = rule(method, correctedOf(method));
-      const { noise } = setting, xi = noiseOf(setting.seed, PATIENCE + 1), hyper = hyperOf(method);
-      const given = { ...setting }, name = up.key.replace(`${method.name}.`, "");
-      Object.assign(map, { key, row: 0 });
-      map.steps.fill(-1);
-      const channel = new MessageChannel();
-      channel.port1.onmessage = () => {
-        if (map.key !== key || setting.view !== "map") {
-          if (map.key === key) map.key = "";
-          return channel.port1.close();
-        }
-        const slice = performance.now();
-        while (map.row < CELLS && performance.now() - slice < 8) {
-          const part = up.low + ((up.high - up.low) * (map.row + 0.5)) / CELLS, height = up.log ? Math.exp(part) : part;
-          const kappa = name === "condition_number" ? height : given.condition_number, A = bowl(kappa, given.rotation);
-          for (let column = 0; column < CELLS; column++) {
-            hyper.lr = Math.exp(across.low + ((across.high - across.low) * (column + 0.5)) / CELLS);
-            if (name !== "condition_number") hyper[name] = height;
-            map.steps[(CELLS - 1 - map.row) * CELLS + column] = rateOf(step, method.state, hyper, kappa) > 1 + EXACT
-              ? NaN : stepsToNear(step, method.state, hyper, A, start, noise, xi);
-          }
-          map.row++;
-        }
-        show();
-        map.took = performance.now() - began;
-        if (map.row < CELLS) channel.port2.postMessage(0);
-        else channel.port1.close();
-      };
-      channel.port2.postMessage(0);
-    }
-
-    // - all of it
-
-    const statements = make("ul", { class: "play-statements" });
-    const word = make("p", { class: "play-word" });
-    const spoken = make("p", { class: "play-spoken", role: "status", "aria-live": "polite" });
-    // Not a pre: the theme takes those that do not scroll yet out of the keyboard's way.
-    const code = make("div", { class: "play-python", tabindex: 0, role: "group", "aria-label": "The same in Python" });
-    const say = calm(() => {
-      const now = [words, ...runs.map((run) => run.statement)].filter(Boolean).join(". ");
-      if (spoken.textContent !== now) spoken.textContent = now;
-    }, 600);
-
-    function views() {
-      const panels = { loss: lossView(), map: mapView() };
-      const names = { loss: "Loss", map: "Map of settings" };
-      const tabs = Object.keys(panels).map((view) => {
-        const tab = button(names[view], () => change({ view }), { class: "play-tab" });
-        refresh.push(() => {
-          tab.setAttribute("aria-pressed", String(setting.view === view));
-          panels[view].toggleAttribute("data-off", setting.view !== view);
-        });
-        return tab;
-      });
-      return make("div", { class: "play-views" }, make("div", { class: "play-tabs", role: "group", "aria-label": "View" }, ...tabs),
-        panels.loss, panels.map);
-    }
-
-    function takeAway() {
-      const copy = (what, text) => button(what, async (event) => {
-        const here = event.currentTarget, worked = await toClipboard(text());
-        here.textContent = worked ? "Copied" : "Select it and copy";
-        setTimeout(() => (here.textContent = what), 2000);
-      });
-      const link = () => window.location.href.split("#")[0] + (wholeAddress([root.id]) || `#${root.id}`);
-      const details = make("details", { class: "play-take", ontoggle: () => ask() },
-        make("summary", {}, "Take it with you: Python, link"), code, copy("Copy as Python", python), copy("Copy link", link));
-      refresh.push(() => {
-        const now = details.open ? python() : "";
-        if (code.textContent !== now) code.textContent = now;
-      });
-      return details;
-    }
-
-    async function toClipboard(text) {
-      try {
-        await window.navigator.clipboard.writeText(text);
-        return true;
-      } catch {
-        window.getSelection().selectAllChildren(code); // no leave to copy: then it is ready to be copied
-        return false;
-      }
-    }
-
-    /* What became of a run. A linear rule diverges if theory says so; any other, if its numbers end. */
-    function outcomeOf(run) {
-      const distances = (i) => Math.hypot(run.xs[i], run.ys[i]), { count, losses } = run;
-      const end = `${short(distances(count))} from the minimum after ${plural(count, "step")}`;
-      if (run.left || run.theory?.rate > 1 + EXACT) {
-        if (!run.left && losses[count] <= losses[0]) return `diverges from almost every start; here it is ${end}`;
-        return `diverged at step ${losses.subarray(0, count + 1).findLastIndex((loss) => loss <= losses[0]) + 1}`;
-      }
-      const reached = run.xs.subarray(0, count + 1).findIndex((_, i) => distances(i) <= NEAR);
-      if (reached > 0) return `reached ${NEAR} in ${plural(reached, "step")}`;
-      if (reached === 0) return `began within ${NEAR} of the minimum; ${end}`;
-      return distances(count) > distances(0) ? `${end}, farther out than it began` : end;
-    }
-
-    function stability(run) {
-      if (!run.theory) return "";
-      const { rate, limit } = run.theory, lr = setting[`${run.method.name}.lr`];
-      const exactly = Math.abs(rate - 1) <= EXACT, stable = rate < 1;
-      const digits = limit === null || exactly ? 4 : digitsBeside(limit, lr);
-      const bound = (sign) => (limit === null ? "" : `η ${sign} ${
-        short(limit * setting.condition_number, digits)}/L = ${short(limit, digits)}`);
-      const shown = `rate ${exactly ? 1 : short(rate, digitsBeside(rate, 1))}`;
-      if (exactly) return `at the limit, ${bound("=") || shown}: errors neither die out nor grow`;
-      if (limit === null || stable !== lr < limit) return `${stable ? "stable" : "unstable"}: ${shown}`;
-      return stable ? `stable: ${bound("<")}; ${shown}` : `unstable: ${bound(">")}`;
-    }
-
-    function render() {
+    render() {
+      const { setting } = this, { nsteps, noise } = setting, xi = noise ? noiseOf(setting.seed, nsteps) : [];
       const A = bowl(setting.condition_number, setting.rotation), start = [setting.w1, setting.w2];
-      const { nsteps, noise } = setting, xi = noise ? noiseOf(setting.seed, nsteps) : [];
-      runs = setting.race.map((name) => {
-        const method = byName[name], hyper = hyperOf(method), corrected = correctedOf(method);
+      this.runs = setting.race.map((name) => {
+        const method = this.byName[name], hyper = this.hyperOf(method), corrected = this.correctedOf(method);
         const run = { method, ...simulate(method, hyper, corrected, { A, start, nsteps, noise, xi }) };
         run.theory = theory(method, hyper, corrected, setting.condition_number);
         run.outcome = outcomeOf(run);
-        run.statement = [`${method.title}: ${run.outcome}`, stability(run)].filter(Boolean).join("; ");
+        run.statement = [`${method.title}: ${run.outcome}`, stability(run, setting)].filter(Boolean).join("; ");
         return run;
       });
-      for (const update of refresh) update();
-      const now = runs.map((run) => run.statement);
-      if (!same([...statements.children].map((item) => item.textContent), now)) {
-        statements.replaceChildren(...now.map((text) => make("li", {}, text)));
+      for (const update of this.refresh) update();
+      const now = this.runs.map((run) => run.statement);
+      if (!same([...this.statements.children].map((item) => item.textContent), now)) {
+        this.statements.replaceChildren(...now.map((text) => make("li", {}, text)));
       }
-      word.textContent = words;
-      say();
-      toAddress();
+      this.word.textContent = this.words;
+      this.say();
+      this.toAddress();
     }
+  }
 
-    const title = make("p", { class: "play-title", id: `${root.id}-title` },
-      begin.figure ? `Play with Figure ${begin.figure}` : "Play with it");
-    root.setAttribute("role", "region");
-    root.setAttribute("aria-labelledby", title.id);
-    root.replaceChildren(
-      make("div", { class: "play-head" }, title, topRow()),
-      methodBoxes(),
-      make("div", { class: "play-grid-2" },
-        make("div", {}, bowlView(), transport()),
-        make("div", { class: "play-side" }, adjustments(), landscape())),
-      statements, word, spoken, views(), takeAway());
-    fromAddress();
-    const meant = () => [...partsOfAddress().keys()][0] === root.id;
-    window.addEventListener("hashchange", () => fromAddress() && meant() && root.scrollIntoView());
-    render();
-    if (meant()) {
-      root.scrollIntoView();
-      window.MathJax?.startup?.promise?.then(() => root.scrollIntoView());
+  // --- what became of a run -----------------------------------------------------------------------------------------
+
+  /* What became of a run. A linear rule diverges if theory says so; any other, if its numbers end. */
+  function outcomeOf(run) {
+    const distances = (i) => Math.hypot(run.xs[i], run.ys[i]), { count, losses } = run;
+    const end = `${short(distances(count))} from the minimum after ${plural(count, "step")}`;
+    if (run.left || run.theory?.rate > 1 + EXACT) {
+      if (!run.left && losses[count] <= losses[0]) return `diverges from almost every start; here it is ${end}`;
+      return `diverged at step ${losses.subarray(0, count + 1).findLastIndex((loss) => loss <= losses[0]) + 1}`;
     }
-    return { change, render, map, get setting() { return setting; }, get runs() { return runs; }, python, address };
+    const reached = run.xs.subarray(0, count + 1).findIndex((_, i) => distances(i) <= NEAR);
+    if (reached > 0) return `reached ${NEAR} in ${plural(reached, "step")}`;
+    if (reached === 0) return `began within ${NEAR} of the minimum; ${end}`;
+    return distances(count) > distances(0) ? `${end}, farther out than it began` : end;
+  }
+
+  function stability(run, setting) {
+    if (!run.theory) return "";
+    const { rate, limit } = run.theory, lr = setting[`${run.method.name}.lr`];
+    const exactly = Math.abs(rate - 1) <= EXACT, stable = rate < 1;
+    const digits = limit === null || exactly ? 4 : digitsBeside(limit, lr);
+    const bound = (sign) => (limit === null ? "" : `η ${sign} ${
+      short(limit * setting.condition_number, digits)}/L = ${short(limit, digits)}`);
+    const shown = `rate ${exactly ? 1 : short(rate, digitsBeside(rate, 1))}`;
+    if (exactly) return `at the limit, ${bound("=") || shown}: errors neither die out nor grow`;
+    if (limit === null || stable !== lr < limit) return `${stable ? "stable" : "unstable"}: ${shown}`;
+    return stable ? `stable: ${bound("<")}; ${shown}` : `unstable: ${bound(">")}`;
+  }
+
+  /* What a picture shows: the setting without what is beside it, or doesn't run. */
+  const essence = (given) => Object.entries(given).filter(([key]) => key in SHARED || key === "race"
+    || given.race.some((name) => key.startsWith(`${name}.`))).sort().flat();
+
+  // --- the same in Python -------------------------------------------------------------------------------------------
+
+  function python(play) {
+    const racing = play.setting.race.map((name) => play.byName[name]);
+    const shared = [];
+    if (play.setting.nsteps !== PLAIN.nsteps) shared.push(`nsteps=${play.setting.nsteps}`);
+    if (play.setting.noise !== PLAIN.noise) shared.push(`noise=${play.setting.noise}`);
+    if (play.setting.noise && play.setting.seed !== PLAIN.seed) shared.push(`seed=${play.setting.seed}`);
+    if (play.setting.w1 !== PLAIN.w1 || play.setting.w2 !== PLAIN.w2) shared.push(`start=(${play.setting.w1}, ${play.setting.w2})`);
+    const shaped = play.setting.condition_number !== PLAIN.condition_number || play.setting.rotation !== PLAIN.rotation;
+    if (shaped) shared.push(`problem=bowl(${play.setting.condition_number}, ${play.setting.rotation})`);
+    const call = (method) => {
+      const hyper = play.hyperOf(method);
+      const given = method.arguments.filter(([name, usual]) => name in hyper && hyper[name] !== usual);
+      const made = `${method.class}([w], ${given.map(([name]) => `${name}=${hyper[name]}`).join(", ")})`;
+      return `output(${[made, ...shared].join(", ")})`;
+    };
+    const classes = racing.map((method) => method.class).sort();
+    const lines = [`from optim_code import ${classes.join(", ")}, output, w`];
+    if (racing.length > 1) lines.push("from optim_code.figures import draw_paths");
+    if (shaped) lines.push("from optim_code.problems import bowl");
+    const off = racing.filter((method) => !play.correctedOf(method)).map((method) => method.class);
+    if (off.length) lines.push(`# Without its bias correction here; ${off.join(", ")} has it.`);
+    lines.push("");
+    if (racing.length === 1) return [...lines, call(racing[0])].join("\n");
+    const each = racing.map((method) => `    "${method.title}": ${call(method)}.trajectory,`);
+    return [...lines, "draw_paths({", ...each, "})"].join("\n");
+  }
+
+  // --- the controls -------------------------------------------------------------------------------------------------
+
+  const button = (text, act, extra = {}) => make("button", { type: "button", onclick: act, ...extra }, text);
+
+  function slider(play, key, label, describe = label, matters = () => true) {
+    const id = `${play.root.id}-${key.replace(".", "-")}`;
+    // Rounded down, for a browser that has to find the last stop within the range.
+    const stops = stopsOf(play.table[key]), between = Math.floor(1e9 / (stops.length - 1)) / 1e6;
+    let held = false; // a finger is on it, that may be about to scroll the page
+    const take = () => {
+      if (!held) play.change({ [key]: stops[Math.round(Number(range.value) / between)] });
+    };
+    const range = make("input", {
+      type: "range", id, min: 0, max: 1000, step: between, oninput: take,
+      onpointerdown: (event) => (held = event.pointerType !== "mouse" && [event.clientX, event.clientY]),
+      onpointermove: (event) => {
+        if (!held || Math.abs(event.clientX - held[0]) <= Math.max(4, Math.abs(event.clientY - held[1]))) return;
+        held = false;
+        take();
+      },
+      onpointerup: () => {
+        const tapped = held;
+        held = false;
+        if (tapped) take();
+      },
+      onpointercancel: () => { // it scrolls
+        held = false;
+        play.ask();
+      },
+    });
+    let entered = false;
+    const typed = make("input", {
+      type: "text", inputmode: "decimal", autocomplete: "off", "aria-label": `${describe}, typed`,
+      onchange: () => {
+        entered = true;
+        play.change({ [key]: typed.value }, true);
+      },
+    });
+    play.refresh.push(() => {
+      if (!held) range.value = between * stops.filter((stop) => stop < play.setting[key]).length;
+      range.setAttribute("aria-valuetext", short(play.setting[key], 4));
+      if (document.activeElement !== typed || entered) typed.value = String(Number(play.setting[key].toPrecision(12)));
+      entered = false;
+      range.disabled = typed.disabled = !matters();
+    });
+    return make("div", { class: "play-slider" }, make("label", { for: id }, label), range, typed);
+  }
+
+  function methodBoxes(play) {
+    const group = make("fieldset", { class: "play-methods" }, make("legend", {}, "Race"));
+    for (const method of play.methods) {
+      const box = make("input", {
+        type: "checkbox",
+        onchange: () => {
+          const race = play.methods.map(({ name }) => name)
+            .filter((name) => (name === method.name ? box.checked : play.setting.race.includes(name)));
+          if (race.length) play.change({ race, adjust: box.checked ? method.name : play.setting.adjust });
+          else play.change({ race: play.setting.race });
+          if (!race.length) play.words = "one method at least has to run";
+        },
+      });
+      const swatch = make("svg", { viewBox: "0 0 34 10", width: 34, height: 10, "aria-hidden": "true" },
+        make("path", { d: "M2 5H32", class: "play-line", ...lineOf(method) }));
+      play.refresh.push(() => (box.checked = play.setting.race.includes(method.name)));
+      group.append(make("label", {}, box, swatch, method.title));
+    }
+    return group;
+  }
+
+  function lineOf(method) {
+    const place = book.methods.indexOf(method) % LOOKS.length;
+    return { "stroke-dasharray": DASHES[place], style: `stroke: var(--play-${LOOKS[place]})` };
+  }
+
+  function adjustments(play) {
+    const group = make("fieldset", { class: "play-adjust" });
+    const choice = make("select", { "aria-label": "Method to adjust", onchange: () => play.change({ adjust: choice.value }) });
+    const place = make("div");
+    group.append(make("legend", {}, "Adjust"), choice, place);
+    const panels = Object.fromEntries(play.methods.map((method) => {
+      const panel = make("div", {}, ...method.hyper.map(({ name, symbol }) =>
+        slider(play, `${method.name}.${name}`, `${symbol} (${name})`, `${symbol} of ${method.title}`)));
+      if (method.uncorrected) {
+        const box = make("input", {
+          type: "checkbox",
+          onchange: () => play.change({ [`${method.name}.corrected`]: box.checked ? "yes" : "no" }),
+        });
+        play.refresh.push(() => (box.checked = play.correctedOf(method)));
+        panel.append(make("label", { class: "play-check" }, box, "bias correction"));
+      }
+      return [method.name, panel];
+    }));
+    play.refresh.push(() => {
+      if (!same([...choice.options].map((option) => option.value), play.setting.race)) {
+        choice.replaceChildren(...play.setting.race.map((name) => make("option", { value: name }, play.byName[name].title)));
+      }
+      choice.value = play.setting.adjust;
+      choice.hidden = play.setting.race.length < 2;
+      group.firstChild.textContent = play.setting.race.length < 2 ? play.byName[play.setting.adjust].title : "Adjust";
+      if (place.firstChild !== panels[play.setting.adjust]) place.replaceChildren(panels[play.setting.adjust]);
+    });
+    return group;
+  }
+
+  function landscape(play) {
+    const fresh = button("New noise", () =>
+      play.change({ seed: (play.setting.seed + 1) % 10000, noise: play.setting.noise || 1 }));
+    return make("fieldset", {}, make("legend", {}, "Bowl and noise"),
+      slider(play, "condition_number", "κ", "condition number κ"), slider(play, "rotation", "rotation °", "rotation in degrees"),
+      slider(play, "noise", "noise σ"), slider(play, "seed", "seed", "seed", () => play.setting.noise > 0), fresh);
+  }
+
+  function transport(play) {
+    const toggle = button("Play", () => (play.playing ? play.pause() : play.startPlaying()), { class: "play-play" });
+    play.refresh.push(() => (toggle.textContent = play.playing ? "Pause" : "Play"));
+    const move = (by) => () => {
+      play.pause();
+      play.change({ shown: clamp(play.setting.shown + by, 0, play.setting.nsteps) });
+    };
+    const shown = make("span", { class: "play-shown" });
+    play.refresh.push(() => (shown.textContent = `step ${play.setting.shown} of ${play.setting.nsteps}`));
+    return make("div", { class: "play-transport", role: "group", "aria-label": "Steps shown" },
+      toggle, button("Back", move(-1)), button("Step", move(1)), button("All", move(SHARED.nsteps.high)), shown,
+      slider(play, "nsteps", "steps"));
+  }
+
+  function topRow(play) {
+    const preset = make("select", {
+      "aria-label": "A figure of the book to begin from",
+      onchange: () => {
+        const chosen = play.presets[Number(preset.value)];
+        if (chosen) play.change(settingOf(chosen.runs, play.methods, play.setting));
+      },
+    }, make("option", { value: "" }, "Figures of the book"), ...play.presets.map((preset, i) =>
+      make("option", { value: i }, nameOf(play, preset))));
+    const known = play.presets.map(({ runs }) => JSON.stringify(essence(settingOf(runs, play.methods, play.first))));
+    play.refresh.push(() => {
+      const place = known.indexOf(JSON.stringify(essence(play.setting)));
+      preset.value = place < 0 ? "" : String(place);
+    });
+    const reset = button("Reset", () => {
+      play.pause();
+      play.change({ ...play.first });
+    });
+    return make("div", { class: "play-top" }, preset, reset);
+  }
+
+  /* A figure to begin from, by its number, its method and its setting; and the name of its file. */
+  function nameOf(play, { figure, fname, runs: [run] }) {
+    const { title, hyper, arguments: usual } = play.methods.find((method) => method.class === run.optimizer);
+    const given = hyper.filter(({ name }) => name in run && !usual.some((pair) => same(pair, [name, run[name]])))
+      .map(({ name, symbol }) => `, ${symbol} = ${short(run[name])}`).join("");
+    return `${figure} ${title}${given}${run.noise ? `, noise σ = ${short(run.noise)}` : ""}: ${fname}`;
+  }
+
+  /* Something that follows the pointer, mouse, pen or finger, and the arrow keys; with shift they go five times as far. */
+  function draggable(handle, follow, keys, move) {
+    handle.addEventListener("pointerdown", (event) => {
+      handle.setPointerCapture(event.pointerId);
+      handle.focus({ preventScroll: true });
+      event.preventDefault();
+    });
+    // A style that says so is not heeded inside a picture: without this, the page scrolls away under the finger.
+    handle.addEventListener("touchstart", (event) => event.preventDefault(), { passive: false });
+    handle.addEventListener("pointermove", (event) => {
+      if (handle.hasPointerCapture(event.pointerId)) follow(event);
+    });
+    handle.addEventListener("keydown", (event) => {
+      if (!(event.key in keys) || event.ctrlKey || event.altKey || event.metaKey) return;
+      event.preventDefault();
+      move(keys[event.key], event.shiftKey ? 5 : 1);
+    });
+  }
+
+  // --- the bowl -----------------------------------------------------------------------------------------------------
+
+  const SIDE = 400, LEFT = 30, BOTTOM = 26, NORTH = book.look.ylim[1];
+  const scale = (SIDE - LEFT) / (2 * NORTH);
+  const toX = (x) => LEFT + (x + NORTH) * scale;
+  const toY = (y) => (NORTH - y) * scale;
+
+  function bowlView(play) {
+    const clip = `${play.root.id}-clip`, width = SIDE, height = SIDE - LEFT + BOTTOM;
+    const inner = { x: LEFT, y: 0, width: SIDE - LEFT, height: SIDE - LEFT };
+    const contours = make("g"), labels = make("g"), paths = make("g");
+    const handle = make("g", {
+      class: "play-handle", tabindex: 0, role: "slider", "aria-label": "Start of the descent, moved with the arrow keys",
+      "aria-valuemin": SHARED.w1.low, "aria-valuemax": SHARED.w1.high,
+    }, make("circle", { r: 22, class: "play-grip" }), make("circle", { r: 8 }));
+    const svg = make("svg", { viewBox: `0 0 ${width} ${height}`, class: "play-bowl", role: "group", "aria-label": "The bowl" },
+      make("defs", {}, make("clipPath", { id: clip }, make("rect", inner))),
+      make("rect", { ...inner, class: "play-frame" }),
+      make("g", { "clip-path": `url(#${clip})` }, contours, labels, star(), paths), ...ticks(), handle);
+    const at = (event) => {
+      const box = svg.getBoundingClientRect(), pixel = width / box.width;
+      return {
+        w1: ((event.clientX - box.left) * pixel - LEFT) / scale - NORTH,
+        w2: NORTH - ((event.clientY - box.top) * pixel) / scale,
+      };
+    };
+    draggable(handle, (event) => play.moveStart(at(event)), {
+      ArrowLeft: { w1: -1 }, ArrowRight: { w1: 1 }, ArrowUp: { w2: 1 }, ArrowDown: { w2: -1 },
+    }, (by, factor) => play.moveStart(Object.fromEntries(Object.entries(by).map(([k, d]) => [k, play.setting[k] + d * factor * 0.05]))));
+    const drawnPaths = new Map();
+    let shape = null;
+    play.refresh.push(() => {
+      const { condition_number: kappa, rotation } = play.setting;
+      if (!same(shape, [kappa, rotation])) {
+        shape = [kappa, rotation];
+        drawContours(contours, labels, kappa, rotation);
+      }
+      for (const method of play.methods) {
+        if (!drawnPaths.has(method.name)) {
+          const pair = [make("path", { class: "play-line", ...lineOf(method) }), make("path", { class: "play-dots", style: lineOf(method).style })];
+          drawnPaths.set(method.name, pair);
+          paths.append(...pair);
+        }
+        const run = play.runs.find((candidate) => candidate.method === method), [line, dots] = drawnPaths.get(method.name);
+        const count = run ? Math.min(run.count, play.setting.shown) + 1 : 0, marks = [];
+        const put = ([x, y]) => `${toX(x).toFixed(1)} ${toY(y).toFixed(1)}`;
+        let strokes = "", end = "";
+        for (let i = 0; i < count; i++) {
+          const here = [run.xs[i], run.ys[i]];
+          if (near(here)) marks.push(`M${put(here)}h0`);
+          const piece = i ? clipped([run.xs[i - 1], run.ys[i - 1]], here) : null;
+          if (!piece) continue;
+          const [from, to] = piece.map(put);
+          strokes += from === end ? `L${to}` : `M${from}L${to}`;
+          end = to;
+        }
+        line.setAttribute("d", strokes);
+        dots.setAttribute("d", marks.join(""));
+        dots.setAttribute("stroke-width", count > 120 ? 3 : 5.5);
+      }
+      handle.setAttribute("transform", `translate(${toX(play.setting.w1)} ${toY(play.setting.w2)})`);
+      handle.setAttribute("aria-valuenow", play.setting.w1);
+      handle.setAttribute("aria-valuetext", `w₁ = ${short(play.setting.w1)}, w₂ = ${short(play.setting.w2)}`);
+    });
+    return svg;
+  }
+
+  function drawContours(contours, labels, kappa, rotation) {
+    const angle = (-rotation * Math.PI) / 180;
+    contours.replaceChildren(...book.look.levels.map((level) => make("ellipse", {
+      class: "play-contour", rx: Math.sqrt(2 * level) * scale, ry: Math.sqrt((2 * level) / kappa) * scale,
+      transform: `translate(${toX(0)} ${toY(0)}) rotate(${-rotation})`,
+    })));
+    // On the long axis there is room, whatever kappa is.
+    labels.replaceChildren(...book.look.levels.filter((level) => Math.sqrt(2 * level) < 1.6).map((level, i) => {
+      const far = Math.sqrt(2 * level) * scale * (i % 2 ? 1 : -1); // to both sides in turn
+      return make("text", {
+        class: "play-level", x: toX(0) + far * Math.cos(angle), y: toY(0) + far * Math.sin(angle) + 3.5,
+      }, String(level));
+    }));
+  }
+
+  function star() {
+    const points = [...Array(10)].map((_, i) => {
+      const radius = i % 2 ? 3 : 7.5, angle = (Math.PI * i) / 5 - Math.PI / 2;
+      return `${toX(0) + radius * Math.cos(angle)} ${toY(0) + radius * Math.sin(angle)}`;
+    });
+    return make("path", { d: `M${points.join("L")}Z`, class: "play-minimum" });
+  }
+
+  function ticks() {
+    const floor = SIDE - LEFT;
+    return [-1, 0, 1].flatMap((value) => [
+      make("text", { class: "play-tick", x: toX(value), y: floor + 16, "text-anchor": "middle" }, short(value)),
+      make("text", { class: "play-tick", x: LEFT - 6, y: toY(value) + 4, "text-anchor": "end" }, short(value)),
+    ]).concat(
+      make("text", { class: "play-tick", x: SIDE - 4, y: floor + 16, "text-anchor": "end" }, "w₁"),
+      make("text", { class: "play-tick", x: LEFT - 6, y: 14, "text-anchor": "end" }, "w₂"));
+  }
+
+  // --- loss against step --------------------------------------------------------------------------------------------
+
+  const WIDE = 400, HIGH = 280, PAD = 44;
+
+  function lossView(play) {
+    const svg = make("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, class: "play-loss", role: "img" });
+    const grid = make("g"), curves = make("g"), clip = `${play.root.id}-loss-clip`;
+    let drawnGrid = null;
+    svg.append(make("defs", {}, make("clipPath", { id: clip },
+      make("rect", { x: PAD, y: 4, width: WIDE - PAD - 6, height: HIGH - 40 }))), grid,
+      make("g", { "clip-path": `url(#${clip})` }, curves));
+    play.refresh.push(() => {
+      if (play.setting.view !== "loss") return;
+      let least = 1e6, most = 1e-14;
+      for (const run of play.runs) {
+        for (let i = 0; i <= run.count; i++) {
+          if (run.losses[i] > most) most = run.losses[i];
+          if (run.losses[i] < least) least = run.losses[i];
+        }
+      }
+      const top = Math.ceil(Math.log10(clamp(most, 1e-14, 1e6)) + 1e-9);
+      const bottom = Math.min(Math.floor(Math.log10(clamp(least, 1e-16, 1e6))), top - 1);
+      const x = (step) => PAD + ((WIDE - PAD - 8) * step) / play.setting.nsteps;
+      const raise = (power) => 4 + ((HIGH - 40) * (top - Math.max(power, -1e5))) / (top - bottom);
+      const y = (loss) => raise(Math.log10(loss));
+      const key = [bottom, top, play.setting.nsteps, play.runs.some((run) => run.theory)];
+      if (!same(key, drawnGrid)) drawGrid(play, grid, x, y, bottom, top);
+      drawnGrid = key;
+      curves.replaceChildren();
+      for (const run of play.runs) {
+        if (run.theory) {
+          const end = Math.log10(run.losses[0]) + 2 * play.setting.nsteps * Math.log10(run.theory.rate);
+          curves.append(make("path", { class: "play-theory", d: `M${x(0)} ${y(run.losses[0])}L${x(play.setting.nsteps)} ${raise(end)}` }));
+        }
+        const pieces = [];
+        for (let i = 0; i <= Math.min(run.count, play.setting.shown); i++) pieces.push(`${x(i).toFixed(1)} ${y(run.losses[i]).toFixed(1)}`);
+        curves.append(make("path", { class: "play-line", d: `M${pieces.join("L")}`, ...lineOf(run.method) }));
+      }
+      svg.setAttribute("aria-label", `Loss against step: ${play.runs.map((run) =>
+        `${run.method.title} from ${short(run.losses[0])} to ${short(run.losses[run.count])}`).join("; ")}`);
+    });
+    return svg;
+  }
+
+  function drawGrid(play, grid, x, y, bottom, top) {
+    const every = Math.ceil((top - bottom) / 5), floor = HIGH - 36, raised = (n) =>
+      String(n).replace(/./g, (digit) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(digit)]);
+    const lines = [];
+    for (let power = bottom; power <= top; power += every) {
+      lines.push(make("line", { class: "play-grid", x1: PAD, x2: WIDE - 8, y1: y(10 ** power), y2: y(10 ** power) }),
+        make("text", { class: "play-tick", x: PAD - 5, y: clamp(y(10 ** power) + 4, 12, floor), "text-anchor": "end" }, `10${raised(power)}`));
+    }
+    const rough = play.setting.nsteps / 5, ten = 10 ** Math.floor(Math.log10(rough));
+    const between = Math.max(1, [1, 2, 5, 10].find((n) => n * ten >= rough) * ten);
+    for (let step = 0; step <= play.setting.nsteps; step += between) {
+      // The last one is as far right as it goes, where there is room for half of it only.
+      const place = x(step) > WIDE - 24 ? { x: WIDE - 2, "text-anchor": "end" } : { x: x(step), "text-anchor": "middle" };
+      lines.push(make("text", { class: "play-tick", y: floor + 16, ...place }, String(step)));
+    }
+    lines.push(make("text", { class: "play-tick", x: (PAD + WIDE) / 2, y: HIGH - 4, "text-anchor": "middle" },
+      play.runs.some((run) => run.theory) ? "loss against step; thin line: the rate of theory" : "loss against step"));
+    grid.replaceChildren(...lines);
+  }
+
+  // --- the map ------------------------------------------------------------------------------------------------------
+
+  function mapView(play) {
+    const canvas = make("canvas", { width: CELLS, height: CELLS, "aria-hidden": "true" });
+    const pencil = canvas.getContext("2d"), picture = pencil.createImageData(CELLS, CELLS);
+    const dot = make("g", { class: "play-handle", tabindex: 0, role: "slider", "aria-valuemin": 0 },
+      make("circle", { r: 22, class: "play-grip" }), make("circle", { r: 7 }));
+    const marks = make("g");
+    const svg = make("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, role: "group", "aria-label": "Map of settings" }, marks, dot);
+    const axis = make("select", { "aria-label": "Vertical axis of the map", onchange: () => play.change({ axis: axis.value }) });
+    const wrapper = make("div", { class: "play-map" }, canvas, svg), note = make("p");
+    const ranges = () => {
+      const method = play.byName[play.setting.adjust];
+      return [`${method.name}.lr`, play.axisOf(method)].map((key) => {
+        const { low, high, log } = play.table[key];
+        return { key, low: log ? Math.log(low) : low, high: log ? Math.log(high) : high, log };
+      });
+    };
+    const place = ({ key, low, high, log }) => ((log ? Math.log(play.setting[key]) : play.setting[key]) - low) / (high - low);
+    const value = ({ key, low, high, log }, part) => {
+      const inside = low + (high - low) * clamp(part, 0, 1), plain = log ? Math.exp(inside) : inside;
+      return clamp(Number(plain.toPrecision(3)), play.table[key].low, play.table[key].high);
+    };
+    const put = (parts) => play.change(Object.fromEntries(ranges().map((range, i) => [range.key, value(range, parts[i])])));
+    const box = { left: PAD, top: 4, width: WIDE - PAD - 8, height: HIGH - 40 };
+    const follow = (event) => {
+      const edge = svg.getBoundingClientRect(), pixel = WIDE / edge.width;
+      put([((event.clientX - edge.left) * pixel - box.left) / box.width,
+        1 - ((event.clientY - edge.top) * pixel - box.top) / box.height]);
+    };
+    draggable(dot, follow, { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] },
+      (by, factor) => put(ranges().map((range, i) => place(range) + (by[i] * factor) / CELLS)));
+    svg.addEventListener("click", (event) => event.target === svg && follow(event));
+    const show = () => {
+      play.map.steps.forEach((steps, i) => picture.data.set(shade(steps), 4 * i));
+      pencil.putImageData(picture, 0, 0);
+    };
+    play.refresh.push(() => {
+      if (play.setting.view !== "map") return;
+      const method = play.byName[play.setting.adjust], [across, up] = ranges();
+      const decays = method.hyper.filter(({ decay }) => decay);
+      const choices = [...decays.map(({ name, symbol }) => [name, symbol]), ["condition_number", "κ"]];
+      if (!same([...axis.options].map((option) => option.value), choices.map(([name]) => name))) {
+        axis.replaceChildren(...choices.map(([name, symbol]) => make("option", { value: name }, `η and ${symbol}`)));
+      }
+      axis.value = up.key.replace(`${method.name}.`, "");
+      dot.setAttribute("transform",
+        `translate(${box.left + box.width * place(across)} ${box.top + box.height * (1 - place(up))})`);
+      note.textContent = Math.hypot(play.setting.w1, play.setting.w2) > NEAR ? ""
+        : `The start is within ${NEAR} of the minimum: each run that does not diverge is there in 0 steps.`;
+      const run = play.runs.find((candidate) => candidate.method === method);
+      dot.setAttribute("aria-label", `Setting of ${method.title} on the map, moved with the arrow keys`);
+      dot.setAttribute("aria-valuenow", short(play.setting[across.key], 3));
+      dot.setAttribute("aria-valuemax", play.table[across.key].high);
+      dot.setAttribute("aria-valuetext", `η = ${short(play.setting[across.key])}, ${choices.find(([name]) => name === axis.value)[1]} = ${
+        short(play.setting[up.key])}: ${run ? run.outcome : ""}`);
+      drawMarks(play, marks, across, up, box, choices.find(([name]) => name === axis.value)[1]);
+      compute(play, method, across, up, show);
+    });
+    return make("div", { class: "play-map-panel" }, wrapper, make("div", { class: "play-legend" }, axis, legend()), note);
+  }
+
+  function drawMarks(play, marks, across, up, box, symbol) {
+    const texts = [], floor = box.top + box.height;
+    const label = (range, part) => short(range.log ? Math.exp(range.low + (range.high - range.low) * part)
+      : range.low + (range.high - range.low) * part, 2);
+    for (const part of [0, 0.25, 0.5, 0.75, 1]) {
+      texts.push(make("text", { class: "play-tick", x: box.left + box.width * part, y: floor + 16,
+        "text-anchor": part === 1 ? "end" : "middle" }, label(across, part)));
+      texts.push(make("text", { class: "play-tick", x: box.left - 5, y: clamp(floor - box.height * part + 4, 12, floor),
+        "text-anchor": "end" }, label(up, part)));
+    }
+    texts.push(make("text", { class: "play-tick", x: box.left + box.width / 2, y: HIGH - 4, "text-anchor": "middle" },
+      `steps to ${NEAR}: η across, ${symbol} up`));
+    marks.replaceChildren(make("rect", { x: box.left, y: box.top, width: box.width, height: box.height, class: "play-frame" }), ...texts);
+  }
+
+  /* Run all settings of the play.map, some milliseconds at a time, so that whoever drags isn't held up. */
+  function compute(play, method, across, up, show) {
+    // The map is the same wherever its dot stands, and however many steps are drawn.
+    const free = { ...play.setting, nsteps: 0, race: [method.name], [across.key]: 0, [up.key]: 0 };
+    const key = JSON.stringify([across.key, up.key, essence(free)]);
+    if (key === play.map.key) return;
+    const began = performance.now(), start = [play.setting.w1, play.setting.w2], step = rule(method, play.correctedOf(method));
+    const { noise } = play.setting, xi = noiseOf(play.setting.seed, PATIENCE + 1), hyper = play.hyperOf(method);
+    const given = { ...play.setting }, name = up.key.replace(`${method.name}.`, "");
+    Object.assign(play.map, { key, row: 0 });
+    play.map.steps.fill(-1);
+    const channel = new MessageChannel();
+    channel.port1.onmessage = () => {
+      if (play.map.key !== key || play.setting.view !== "map") {
+        if (play.map.key === key) play.map.key = "";
+        return channel.port1.close();
+      }
+      const slice = performance.now();
+      while (play.map.row < CELLS && performance.now() - slice < 8) {
+        const part = up.low + ((up.high - up.low) * (play.map.row + 0.5)) / CELLS, height = up.log ? Math.exp(part) : part;
+        const kappa = name === "condition_number" ? height : given.condition_number, A = bowl(kappa, given.rotation);
+        for (let column = 0; column < CELLS; column++) {
+          hyper.lr = Math.exp(across.low + ((across.high - across.low) * (column + 0.5)) / CELLS);
+          if (name !== "condition_number") hyper[name] = height;
+          play.map.steps[(CELLS - 1 - play.map.row) * CELLS + column] = rateOf(step, method.state, hyper, kappa) > 1 + EXACT
+            ? NaN : stepsToNear(step, method.state, hyper, A, start, noise, xi);
+        }
+        play.map.row++;
+      }
+      show();
+      play.map.took = performance.now() - began;
+      if (play.map.row < CELLS) channel.port2.postMessage(0);
+      else channel.port1.close();
+    };
+    channel.port2.postMessage(0);
   }
 
   /* The colour of a number of steps: bright is fast, dark is slow, blank is lost. */
@@ -1104,9 +1079,55 @@
       key(Infinity, "longer"), key(NaN, "diverges"));
   }
 
+  // --- the views, and what is taken away ----------------------------------------------------------------------------
+
+  function views(play) {
+    const panels = { loss: lossView(play), map: mapView(play) };
+    const names = { loss: "Loss", map: "Map of settings" };
+    const tabs = Object.keys(panels).map((view) => {
+      const tab = button(names[view], () => play.change({ view }), { class: "play-tab" });
+      play.refresh.push(() => {
+        tab.setAttribute("aria-pressed", String(play.setting.view === view));
+        panels[view].toggleAttribute("data-off", play.setting.view !== view);
+      });
+      return tab;
+    });
+    return make("div", { class: "play-views" }, make("div", { class: "play-tabs", role: "group", "aria-label": "View" }, ...tabs),
+      panels.loss, panels.map);
+  }
+
+  function takeAway(play) {
+    // Not a pre: the theme takes those that do not scroll yet out of the keyboard's way.
+    const code = make("div", { class: "play-python", tabindex: 0, role: "group", "aria-label": "The same in Python" });
+    const copy = (what, text) => button(what, async (event) => {
+      const here = event.currentTarget, worked = await toClipboard(text(), code);
+      here.textContent = worked ? "Copied" : "Select it and copy";
+      setTimeout(() => (here.textContent = what), 2000);
+    });
+    const link = () => window.location.href.split("#")[0] + (wholeAddress([play.root.id]) || `#${play.root.id}`);
+    const details = make("details", { class: "play-take", ontoggle: () => play.ask() },
+      make("summary", {}, "Take it with you: Python, link"), code, copy("Copy as Python", () => python(play)), copy("Copy link", link));
+    play.refresh.push(() => {
+      const now = details.open ? python(play) : "";
+      if (code.textContent !== now) code.textContent = now;
+    });
+    return details;
+  }
+
+  /* Copy a text; where that is not allowed, select what shows it, so that the reader can copy it. */
+  async function toClipboard(text, shownBy) {
+    try {
+      await window.navigator.clipboard.writeText(text);
+      return true;
+    } catch {
+      window.getSelection().selectAllChildren(shownBy);
+      return false;
+    }
+  }
+
   paint();
   book.simulate = simulate;
   book.generator = generator;
   book.bowl = bowl;
-  book.open = Object.fromEntries([...document.querySelectorAll(".playground")].map((root) => [root.id, playground(root)]));
+  book.open = Object.fromEntries([...document.querySelectorAll(".playground")].map((root) => [root.id, new Playground(root)]));
 })();

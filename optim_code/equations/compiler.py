@@ -1,7 +1,7 @@
-r"""The printed equations as programs: LaTeX in, an update rule or an identity out, and the check that it is true.
+r"""Compile a printed equation, an update or an identity, into a program, and check that it is true.
 
-SymPy reads the LaTeX and writes the code; here is what it cannot know: which symbol means what (`NOTATION`), that
-:math:`v_t` and :math:`v_{t+1}` are one buffer before and after a step, and against what a rule is to be held.
+SymPy reads the LaTeX and writes the code. This module adds what SymPy cannot know: what each symbol means (`NOTATION`),
+that :math:`v_t` and :math:`v_{t+1}` are one buffer before and after a step, and with what a rule is compared.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from sympy.parsing.latex import LaTeXParsingError, parse_latex
 from sympy.printing.jscode import JavascriptCodePrinter
 
 from optim_code.descent import descend
+from optim_code.equations import class_named_after
 from optim_code.optim import Optim
 from optim_code.problems import Quadratic, lecture_bowl
 
@@ -35,14 +36,14 @@ class Symbol:
     """A symbol of the book.
 
     Attributes:
-        latex: as it is printed.
+        latex: the symbol in print.
         name: its name in Python.
-        meaning: in words, in MyST.
-        role: what it is in an update rule: ``state``, ``mean`` (corrected, not kept), ``gradient``, ``hyper``,
+        meaning: its meaning in words, in MyST.
+        role: its role in an update rule: ``state``, ``mean`` (corrected, not kept), ``gradient``, ``hyper``,
             ``step``; or ``quantity``, which no update may use.
         low: the lower end of the domain on which identities are checked.
-        high: its upper end.
-        code: how the module's code writes it, where that isn't the name.
+        high: the upper end of that domain.
+        code: what the code of the module writes, if that is not the name.
     """
 
     latex: str
@@ -83,9 +84,9 @@ NOTATION = (
     Symbol("r", "r", "a root of the polynomial of {ref}`sec-momentum`", low=-0.9, high=0.9, code=""),
     Symbol("c", "c", "a positive constant", code=""),
 )  # fmt: skip
-"""Every symbol of the book: the only map from what is printed to what is run."""
+"""All symbols of the book: the only table that connects print and code."""
 
-# parse_latex knows no hats, so they become letters that stand for nothing else.
+# parse_latex knows no hats, so a letter that has no other meaning takes the place of a letter with a hat.
 HATS = {r"\hat{m}": "M", r"\hat{v}": "V"}
 # A symbol before a parenthesis is a factor in this book; parse_latex would call it a function.
 LETTERS = "|".join(re.escape(HATS.get(s.latex, s.latex)) for s in NOTATION)
@@ -94,7 +95,7 @@ SYMBOLS = {HATS.get(s.latex, s.latex.removeprefix("\\")): s for s in NOTATION}
 
 
 class JavaScript(JavascriptCodePrinter):  # type: ignore[misc]  # SymPy has no types
-    """SymPy's JavaScript, but for squares: a product is many times faster than a power, and as exact."""
+    """SymPy's JavaScript, but with products in place of squares: they are many times faster, and as exact."""
 
     def _print_Pow(self, expr: sympy.Pow) -> str:
         if expr.exp == 2 and expr.base.is_Symbol:
@@ -103,7 +104,7 @@ class JavaScript(JavascriptCodePrinter):  # type: ignore[misc]  # SymPy has no t
 
 
 class EquationError(ValueError):
-    """An equation that cannot be read, or is not true: what, and where in it, in one line."""
+    """An equation cannot be read, or is not true; the message is one line and says where."""
 
 
 def read(latex: str) -> list[list[sympy.Expr]]:
@@ -133,7 +134,7 @@ def read(latex: str) -> list[list[sympy.Expr]]:
 
 
 def _sides(line: str) -> list[str]:
-    """What stands between the equals signs; the one in a sum's lower limit is inside braces."""
+    """The sides of an equation. An equals sign inside braces, as in the lower limit of a sum, does not count."""
     sides, depth = [""], 0
     for character in line:
         depth += (character == "{") - (character == "}")
@@ -150,7 +151,7 @@ def _expression(side: str, line: str) -> sympy.Expr:
     except LaTeXParsingError as error:
         reason = str(error).splitlines()[0]
         raise EquationError(f"cannot read `{side}` in `{line}`: {reason}") from None
-    # A letter before a parenthesis is a factor here, never a function.
+    # In this book a letter before a parenthesis is a factor, never a function.
     expression = parsed.doit() if isinstance(parsed, sympy.Derivative) else parsed
     for call in expression.atoms(AppliedUndef):
         raise EquationError(f"`{call}` in `{line}` reads like a function; no identity or update may hold one")
@@ -177,10 +178,11 @@ class UpdateRule:
 
     Attributes:
         latex: the equation.
-        lines: its lines in their order: the name of what is computed, and from what; ``v_new`` is the buffer after
-            the step, ``v`` before it.
-        state: the names of what is carried from step to step besides ``t``: the parameter ``w``, and its buffers.
+        lines: its lines in their order, each with the name of what it computes and the expression; ``v_new`` is the
+            buffer after the step, ``v`` before it.
+        state: the names of what is kept from step to step besides ``t``: the parameter ``w`` and its buffers.
         hyper: the names of the hyper-parameters.
+        functions: the lines, compiled.
     """
 
     latex: str
@@ -199,7 +201,8 @@ class UpdateRule:
                 then ``g_t`` is the gradient that step ``t`` sees, counted from 1.
 
         Raises:
-            EquationError: if it cannot be read, uses a symbol that no update may use, or a value before it is there.
+            EquationError: if it cannot be read, or uses a symbol that no update may use, or a value before it is
+                computed.
         """
         equations = read(latex)
         if not all(len(sides) == 2 for sides in equations):
@@ -232,7 +235,11 @@ class UpdateRule:
         return cls(latex, shifted, buffers, hyper, _compiled(shifted, buffers, hyper))
 
     def rewritten(self, lines: Mapping[str, sympy.Expr]) -> UpdateRule:
-        """The same rule with other right-hand sides for the lines that are given by name."""
+        """The same rule with other right-hand sides.
+
+        Args:
+            lines: the new right-hand sides by the names of their lines.
+        """
         new = tuple((name, lines.get(name, right)) for name, right in self.lines)
         return UpdateRule(self.latex, new, self.state, self.hyper, _compiled(new, self.state, self.hyper))
 
@@ -246,9 +253,9 @@ class UpdateRule:
         """One step of the equation, in float64.
 
         Args:
-            state: as `start` or the last step left it; it is not changed.
+            state: the state from `start` or from the last step; it is not changed.
             grad: the gradient, of the parameter's shape.
-            hyper: the hyper-parameters by name; names that the equation has no use for are ignored.
+            hyper: the hyper-parameters by name; names that the equation does not use are ignored.
 
         Returns:
             The state after the step.
@@ -259,32 +266,32 @@ class UpdateRule:
             with np.errstate(all="ignore"):
                 values.append(function(*values))
         names = [name for name, _ in self.lines]
-        fresh = dict(zip(names, values[len(values) - len(names) :], strict=True))
-        return {"t": t} | {name: fresh[f"{name}_new"] for name in self.state}
+        computed = dict(zip(names, values[len(values) - len(names) :], strict=True))
+        return {"t": t} | {name: computed[f"{name}_new"] for name in self.state}
 
     @property
     def uncorrected(self) -> UpdateRule | None:
-        """The rule without its bias correction: the powers of ``t``, which fade, left out of the means with a hat.
+        """The rule without its bias correction, that is, without the powers of ``t`` in the means with a hat.
 
-        None where there is no such correction.
+        None if the rule has no bias correction.
         """
         means = {symbol.name for symbol in NOTATION if symbol.role == "mean"}
         t = sympy.Symbol("t", real=True)
-        lasting = self.rewritten({name: _faded(right, t) for name, right in self.lines if name in means})
-        return None if lasting.lines == self.lines else lasting
+        without = self.rewritten({name: _limit(right, t) for name, right in self.lines if name in means})
+        return None if without.lines == self.lines else without
 
     def to_js(self) -> str:
         """The same step as a JavaScript function ``(state, g, hyper) => state`` of one coordinate."""
-        taken = ", ".join(self.state)
-        given = ", ".join(self.hyper)
+        state = ", ".join(self.state)
+        hyper = ", ".join(self.hyper)
         lines = [f"  const {name} = {JavaScript().doprint(right)};" for name, right in self.lines]
-        left = ", ".join(f"{name}: {name}_new" for name in self.state)
-        head = f"  const {{ {taken} }} = state, {{ {given} }} = hyper, t = state.t + 1;"
-        return "\n".join(["(state, g, hyper) => {", head, *lines, f"  return {{ {left}, t }};", "}"])
+        result = ", ".join(f"{name}: {name}_new" for name in self.state)
+        head = f"  const {{ {state} }} = state, {{ {hyper} }} = hyper, t = state.t + 1;"
+        return "\n".join(["(state, g, hyper) => {", head, *lines, f"  return {{ {result}, t }};", "}"])
 
 
-def _faded(expression: sympy.Expr, t: sympy.Symbol) -> sympy.Expr:
-    """What an expression tends to as the powers of ``t`` go to zero."""
+def _limit(expression: sympy.Expr, t: sympy.Symbol) -> sympy.Expr:
+    """The limit of an expression as ``t`` grows, when its powers with the exponent ``t`` go to zero."""
     return expression.replace(lambda part: part.is_Pow and t in part.exp.free_symbols, lambda part: sympy.S.Zero)
 
 
@@ -308,7 +315,7 @@ def _new_name(symbol: Symbol) -> str:
 
 
 def _role_name(symbol: sympy.Symbol, now: int, defined: list[str]) -> str:
-    """What a symbol on the right-hand side stands for at a step whose new index is ``now``."""
+    """The name of the value of a symbol on the right-hand side, at a step whose new index is ``now``."""
     letter, offset = _split(symbol)
     known = SYMBOLS[letter]
     if known.role in ("hyper", "step"):
@@ -330,12 +337,13 @@ def _role_name(symbol: sympy.Symbol, now: int, defined: list[str]) -> str:
     raise EquationError(f"`{symbol}` belongs to another step")
 
 
-# --- what an update rule is held against ---------------------------------------------------------------------------
+# --- the check of an update rule -----------------------------------------------------------------------------------
 
 TOLERANCE = 1e-12
 NSTEPS = 60
 SPLIT = 7
-# Each with an epsilon that is large enough in one of them for its place to show.
+"""The number of coordinates in the first of two parameters."""
+# In some of them epsilon is large enough to show where it stands.
 SETTINGS: tuple[dict[str, float], ...] = (
     {"lr": 0.1, "momentum": 0.7, "alpha": 0.8, "eps": 1e-8},
     {"lr": 0.02, "momentum": 0.9, "alpha": 0.999, "eps": 1e-8},
@@ -349,9 +357,9 @@ class Agreement:
     """What the check of an update rule found.
 
     Attributes:
-        runs: how many runs were compared.
-        steps: of how many steps each.
-        oracles: against what.
+        runs: the number of runs.
+        steps: the number of steps of each run.
+        oracles: the names of what the rule was compared with.
         largest: the largest relative difference.
     """
 
@@ -361,32 +369,36 @@ class Agreement:
     largest: float
 
 
-def class_for(name: str, classes: Mapping[str, type[Optim]] | None = None) -> type[Optim]:
-    """The optimizer that an update is named after: ``adam`` finds AdamOptimizer, ``momentum`` SGDMomentumOptimizer.
+def class_for(name: str) -> type[Optim]:
+    """The optimizer that an update is named after.
+
+    Args:
+        name: the label of the equation without ``update-``.
 
     Raises:
-        EquationError: if there is none.
+        EquationError: if there is no such class.
     """
-    classes = optimizer_classes() if classes is None else classes
-    keys = {key.removesuffix("optimizer"): cls for key, cls in classes.items()}
-    short = name.replace("-", "")
-    found = [cls for key, cls in keys.items() if key == short] or [c for key, c in keys.items() if key.endswith(short)]
-    if len(found) == 1:
-        return found[0]
-    raise EquationError(f"update-{name} has no class of that name in optim_code/optimizers.py")
+    classes = optimizer_classes()
+    found = class_named_after(name, classes)
+    if not found:
+        raise EquationError(f"update-{name} has no class of that name in optim_code/optimizers.py")
+    return classes[found]
 
 
 def optimizer_classes() -> dict[str, type[Optim]]:
-    """The optimizers of the book by their names in small letters."""
-    # Only here, for a student's kit has no optimizers, and compiles its equations all the same.
+    """The optimizers of the book by their names."""
+    # Imported here, because a student's kit compiles equations without this module.
     from optim_code import optimizers
 
     members = inspect.getmembers(optimizers, inspect.isclass)
-    return {name.lower(): cls for name, cls in members if issubclass(cls, Optim) and cls is not Optim}
+    return {name: cls for name, cls in members if issubclass(cls, Optim) and cls is not Optim}
 
 
 def torch_twin(cls: type[Optim], hyper: Mapping[str, float]) -> Callable[[list[torch.Tensor]], Any] | None:
-    """Torch's own optimizer of the same method, or None: the longest name with which the class's name begins."""
+    """A function that makes torch's own optimizer of the same method, or None.
+
+    It is the optimizer of torch with the longest name with which the name of the class begins.
+    """
     name = cls.__name__.removesuffix("Optimizer").lower()
     twins: dict[str, Any] = {key.lower(): twin for key, twin in inspect.getmembers(torch.optim, inspect.isclass)}
     fitting = sorted((n for n in twins if name.startswith(n)), key=len)
@@ -402,10 +414,10 @@ def torch_twin(cls: type[Optim], hyper: Mapping[str, float]) -> Callable[[list[t
 
 @functools.cache
 def recorded_gradients() -> tuple[tuple[Vector, Vector], ...]:
-    """Starts, and the gradients that torch's SGD saw from there, without noise and with it.
+    """The start and the gradients of runs of torch's SGD, one without noise and one with noise.
 
-    Several bowls and random quadratics in five dimensions lie side by side in one long parameter: all updates act on
-    each coordinate by itself, so one run is many.
+    The parameter has the coordinates of several bowls and of several random quadratics in five dimensions. All updates
+    act on each coordinate by itself, so one run stands for many.
     """
     generator = torch.Generator().manual_seed(5)
     blocks = []
@@ -425,12 +437,12 @@ def recorded_gradients() -> tuple[tuple[Vector, Vector], ...]:
 
 
 def check_update(rule: UpdateRule, cls: type[Optim]) -> Agreement:
-    """Hold an update rule against its class and against torch, all three driven by the same recorded gradients.
+    """Compare an update rule with its class and with torch; all three get the same recorded gradients.
 
-    Free runs would not do: near some settings two correct programs part by themselves.
+    With gradients of their own, two correct programs would differ near some settings, because their runs are chaotic.
 
     Raises:
-        EquationError: what differs, by how much, at which step, against which of the two.
+        EquationError: if the rule differs from one of them: by how much, and at which step.
     """
     takes = [name for name in inspect.signature(cls).parameters if name != "params"]
     missing = [name for name in rule.hyper if name not in takes]
@@ -461,7 +473,7 @@ def _compare(
     hyper: Mapping[str, float],
 ) -> float:
     """The largest relative difference between a rule and one optimizer on the same gradients."""
-    # Two parameters of different lengths, so that a buffer which they share shows.
+    # Two parameters of different lengths: an optimizer that shares a buffer between them fails.
     params = [torch.tensor(part) for part in np.split(first, [SPLIT])]
     optimizer, state, largest = make(params), rule.start(first), 0.0
     for t, gradient in enumerate(gradients, start=1):
@@ -474,8 +486,8 @@ def _compare(
         if not np.array_equal(torch.cat([p.grad for p in params if p.grad is not None]).numpy(), gradient):
             raise EquationError(f"{oracle} changes the gradient in place at step {t}")
         state = rule.step(state, gradient, hyper)
-        theirs = torch.cat(params).numpy()
-        difference = np.abs(state["w"] - theirs) / np.maximum(1.0, np.abs(theirs))
+        expected = torch.cat(params).numpy()
+        difference = np.abs(state["w"] - expected) / np.maximum(1.0, np.abs(expected))
         worst = float(difference.max()) if np.isfinite(difference).all() else math.inf
         if not worst <= TOLERANCE:
             where = ", ".join(f"{name}={value:g}" for name, value in hyper.items())
@@ -499,7 +511,7 @@ def check_identity(latex: str) -> float:
         The largest relative difference.
 
     Raises:
-        EquationError: if it cannot be read, or the sides differ: at which point, and by how much.
+        EquationError: if it cannot be read, or if the sides differ: at which point, and by how much.
     """
     largest = 0.0
     for sides in read(latex):

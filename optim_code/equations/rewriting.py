@@ -1,4 +1,4 @@
-"""A rule carried out in the trials, the right way or with something wrong: the paths that a class is held against."""
+"""Run a rule in the trials, correctly or with a mistake; a student's class is compared with the resulting paths."""
 
 from __future__ import annotations
 
@@ -15,22 +15,23 @@ from optim_code.marking.trials import UNASKED, Trial
 
 @dataclass(frozen=True, eq=False)
 class Version:
-    """One way to carry out a rule, right or wrong.
+    """A way to run a rule, correctly or with a mistake.
 
     Attributes:
         rule: what is computed at each step.
-        name: the mistake; empty for the right way.
-        hint: a question that leads to it.
-        begin: for a buffer what it begins with, in place of zeros, made of the first gradient and the parameter.
-        firsts: for a buffer what it is after the first step, made of the same.
-        forgotten: the buffers, or ``t``, that begin anew at each step.
-        shared: the buffers, or ``t``, that several parameters have in common.
-        scope: who shares: the parameters of a ``group``, of an ``optimizer``, or of all optimizers of the ``class``.
-        constructors: hyper-parameters that have the constructor's value, whatever the group says.
-        leading: hyper-parameters that every group takes from the first one.
-        first: hyper-parameters that stay what they were at the first step.
-        constants: hyper-parameters that have a value of their own everywhere.
-        counts_all: whether ``t`` counts the steps at which a parameter has no gradient too.
+        name: the name of the mistake; empty if there is none.
+        hint: a question that helps to find the mistake.
+        begin: for a buffer its initial value in place of zeros, as a function of the first gradient and the parameter.
+        firsts: for a buffer its value after the first step, as a function of the same.
+        forgotten: the buffers, or ``t``, that start again at each step.
+        shared: the buffers, or ``t``, that several parameters share.
+        scope: which parameters share: those of a ``group``, of an ``optimizer``, or of all optimizers of the ``class``.
+        constructors: the hyper-parameters that have the value given to the constructor, even if the group has another.
+        leading: the hyper-parameters that all groups take from the first group.
+        first: the hyper-parameters that keep their value of the first step.
+        constants: the hyper-parameters that always have a fixed value.
+        view: the gradient that the rule sees, as a function of the real one.
+        counts_all: whether ``t`` also counts the steps at which a parameter has no gradient.
     """
 
     rule: UpdateRule
@@ -44,26 +45,36 @@ class Version:
     leading: tuple[str, ...] = ()
     first: tuple[str, ...] = ()
     firsts: Mapping[str, Callable[[Vector, Vector], Vector]] = field(default_factory=dict)
+    view: Callable[[Vector], Vector] = lambda gradient: gradient
     counts_all: bool = False
     constants: Mapping[str, float] = field(default_factory=dict)
 
-    def walks(self, trials: Iterable[Trial]) -> Iterator[Vector | None]:
-        """The points of each trial, shape ``(steps + 1, d)``; None where parameters cannot share a buffer."""
+    def paths(self, trials: Iterable[Trial]) -> Iterator[Vector | None]:
+        """The path of each trial, as points of shape ``(steps + 1, d)``; None if parameters cannot share a buffer."""
         common: dict[Any, dict[str, Any]] = {}
         for trial in trials:
             if self.scope != "class":
                 common = {}
             try:
-                yield self.walk(trial, common)
-            except ValueError:  # shapes that do not fit
+                yield self.path(trial, common)
+            except ValueError:  # the parameters have different shapes
                 common = {}
                 yield None
 
-    def walk(self, trial: Trial, common: dict[Any, dict[str, Any]]) -> Vector:
-        fresh = [self.rule.start(trial.start[part]) for part in trial.parts]
-        states, points = [dict(state) for state in fresh], np.empty((trial.steps + 1, len(trial.start)))
+    def path(self, trial: Trial, common: dict[Any, dict[str, Any]]) -> Vector:
+        """The path of one trial.
+
+        Args:
+            trial: the trial.
+            common: the buffers that parameters share; this path adds its own.
+
+        Raises:
+            ValueError: if parameters of different shapes share a buffer.
+        """
+        initial = [self.rule.start(trial.start[part]) for part in trial.parts]
+        states, points = [dict(state) for state in initial], np.empty((trial.steps + 1, len(trial.start)))
         points[0] = trial.start
-        begun: set[int] = set()
+        started: set[int] = set()
         for step, gradient in enumerate(trial.gradients):
             hypers = [self.hyper(trial, group, step) for group in range(len(trial.hypers))]
             for i, part in enumerate(trial.parts):
@@ -73,31 +84,33 @@ class Version:
                     if self.counts_all:
                         states[i] = {**state, "t": state["t"] + 1}
                     continue
-                if i not in begun:
-                    begun.add(i)
+                if i not in started:
+                    started.add(i)
                     state |= {name: make(gradient[part], trial.start[part]) for name, make in self.begin.items()}
+                seen = self.view(gradient[part])
                 others = common.setdefault(group if self.scope == "group" else "", {})
                 state |= {name: others[name] for name in self.shared if name in others}
-                before, state = state, self.rule.step(state, gradient[part], hypers[group])
+                before, state = state, self.rule.step(state, seen, hypers[group])
                 if self.firsts and before["t"] == 0:
                     state = self.first_step(state, before, gradient[part], hypers[group])
                 others |= {name: state[name] for name in self.shared}
-                states[i] = state | {name: fresh[i][name] for name in self.forgotten}
+                states[i] = state | {name: initial[i][name] for name in self.forgotten}
                 points[step + 1, part] = state["w"]
         return points
 
     def first_step(
         self, state: dict[str, Any], before: dict[str, Any], gradient: Vector, hyper: dict[str, float]
     ) -> dict[str, Any]:
-        """The first step, with what the buffers are after it set beforehand: for a rule that steps by its buffer."""
+        """The state after the first step if `firsts` sets the buffers; for a rule whose step is its buffer."""
         buffers = {name: make(gradient, before["w"]) for name, make in self.firsts.items()}
         return {**state, **buffers, "w": before["w"] - hyper["lr"] * sum(buffers.values())}
 
     def hyper(self, trial: Trial, group: int, step: int) -> dict[str, float]:
+        """The hyper-parameters that this version uses for a group at a step."""
         own = {name: value for name, value in trial.hypers[0].items() if name in self.constructors}
         led = {name: value for name, value in trial.hyper(0, step).items() if name in self.leading}
-        begun = {name: value for name, value in trial.hyper(group, 0).items() if name in self.first}
-        return {**UNASKED, **trial.hyper(group, step), **begun, **led, **own, **self.constants}
+        kept = {name: value for name, value in trial.hyper(group, 0).items() if name in self.first}
+        return {**UNASKED, **trial.hyper(group, step), **kept, **led, **own, **self.constants}
 
 
 def extended(
@@ -106,14 +119,14 @@ def extended(
     buffers: Mapping[str, tuple[str, sympy.Expr]] | None = None,
     hyper: tuple[str, ...] = (),
 ) -> UpdateRule:
-    """A rule with other lines, with further buffers, and with further hyper-parameters.
+    """A rule with other lines, more buffers and more hyper-parameters.
 
     Args:
         rule: the rule.
-        lines: right-hand sides by name.
-        buffers: for each further buffer the name of the line that its own comes after (empty: it is the first), and
-            what becomes of it.
-        hyper: the names of the further hyper-parameters.
+        lines: the new right-hand sides by the names of their lines.
+        buffers: for each new buffer the name of the line after which its line comes (empty if it is the first line),
+            and the right-hand side of its line.
+        hyper: the names of the new hyper-parameters.
     """
     new: list[tuple[str, sympy.Expr]] = []
     own = dict(buffers or {})

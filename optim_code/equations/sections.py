@@ -1,9 +1,9 @@
-"""The sections as text, read in one place: which pages there are, what they include, and what stands in them.
+"""The only reader of sections: which pages there are, what they include, and which blocks they contain.
 
-Everything that works on the source of a page (the check of equations, `check` itself, the notebooks, the two editions,
-the digests of freshness, the search for leaks) gets its text from `read_page` and its structure from `Page.blocks`. So
-a byte-order mark, Windows line ends and an ``{include}`` are dealt with here and nowhere else, and a directive is found
-at any depth: in lists, quotations and other directives. It needs neither torch nor Sphinx.
+All code that works on the source of a page (the check of equations, `check`, the notebooks, the two editions, the
+digests of freshness, the search for leaks) gets its text from `read_page` and its structure from `Page.blocks`. So only
+this module handles byte-order marks, Windows line ends and ``{include}``, and it finds directives at any depth: in
+lists, quotations and other directives. It needs neither torch nor Sphinx.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ SHOWN = ("literal", "code")
 
 
 class SectionError(ValueError):
-    """The source of a page cannot be read: file, line, what is wrong, what to do, in one line."""
+    """The source of a page cannot be read; the message is one line with the place, what is wrong and what to do."""
 
 
 @dataclass(frozen=True)
@@ -51,14 +51,14 @@ class Block:
         name: of a directive, its name.
         argument: of a directive, what follows its name; of an equation, its label; of a comment, its text.
         options: of a directive, the text of its options, without the marks around them.
-        body: the content, without the options and without what the containers around it put before each line.
+        body: the content, without the options and without the indents and marks of lists and quotations around it.
         first: its first line in `Page.lines`, counted from 0.
-        last: the line after its last.
+        last: the line after its last line.
         start: the line at which `body` begins.
-        parents: the names of the directives that it stands in, the outermost first.
-        level: how many lists and quotations it stands in, within the innermost directive.
+        parents: the names of the directives around it, the outermost first.
+        level: the number of lists and quotations around it, within the innermost directive.
         markup: what opens it, such as three backticks; an equation in the middle of a line has ``$$`` and level -1.
-        closed: whether its end is marked, too; a fence that isn't closed goes on to the end of its container.
+        closed: whether its end is marked; a fence that is not closed extends to the end of its container.
     """
 
     kind: str
@@ -77,12 +77,12 @@ class Block:
 
 @dataclass(frozen=True)
 class Text:
-    """A piece of MyST, as the parser sees it; a directive in it is one token here, and its content a piece of its own.
+    """A part of a page that is read as MyST. A directive in it is one token; its content is a `Text` of its own.
 
     Attributes:
-        tokens: of markdown-it; their lines are counted from `first`.
+        tokens: the tokens of markdown-it; their lines are counted from `first`.
         first: the first line in `Page.lines`, counted from 0.
-        parents: the names of the directives that it stands in, the outermost first.
+        parents: the names of the directives around it, the outermost first.
     """
 
     tokens: list[Token]
@@ -97,8 +97,8 @@ class Page:
     Attributes:
         docname: its name, such as ``book/adam``.
         lines: its lines.
-        places: of each line the file, as a path from the top of the book, and its line there, counted from 1.
-        included: the files that it includes, or shows.
+        places: for each line the file, as a path from the top of the book, and the line in it, counted from 1.
+        included: the files that it includes or shows.
     """
 
     docname: str
@@ -108,20 +108,21 @@ class Page:
 
     @functools.cached_property
     def text(self) -> str:
+        """The whole text."""
         return "\n".join(self.lines)
 
     @property
     def blocks(self) -> list[Block]:
-        """All blocks, in their order; a directive comes before what stands in it."""
+        """All blocks, in their order; a directive comes before the blocks in it."""
         return parsed(self.text)[0]
 
     @property
     def texts(self) -> list[Text]:
-        """All that is read as MyST, as the parser sees it: the page, and the content of each directive."""
+        """All parts that are read as MyST: the page itself, and the content of each directive."""
         return parsed(self.text)[1]
 
     def where(self, line: int) -> str:
-        """File and line of a line of this page, counted from 0, as an editor knows it."""
+        """File and line, for a message, of a line of this page counted from 0."""
         file, number = self.places[min(line, len(self.places) - 1)] if self.places else (f"{self.docname}.md", line + 1)
         return f"{file}:{number}"
 
@@ -130,9 +131,9 @@ class Page:
 
 
 def contents(root: Path) -> list[str]:
-    """The names of all pages of a book, in the order of its table of contents; empty if that is broken.
+    """The names of all pages of a book, in the order of its table of contents; empty if the table cannot be read.
 
-    Only the build checks a table of contents; here it is enough to find the files that one names.
+    The build checks the table elsewhere; this function only finds the files that it names.
     """
     import yaml
 
@@ -140,12 +141,12 @@ def contents(root: Path) -> list[str]:
         toc = yaml.load((root / "_toc.yml").read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except (OSError, ValueError, yaml.YAMLError):
         return []
-    # A dictionary keeps the first of two.
+    # A dictionary keeps the first of two equal names.
     return list(dict.fromkeys(pages_of(toc, root)))
 
 
 def pages_of(entry: Any, root: Path) -> Iterator[str]:
-    """The pages that a part of a table of contents names, without the endings of their files."""
+    """The pages that a part of a table of contents names, without the suffix of their files."""
     if isinstance(entry, list):
         for item in entry:
             yield from pages_of(item, root)
@@ -169,10 +170,14 @@ def read_pages(root: Path) -> dict[str, Page]:
 
 
 def read_text(path: Path, root: Path | None = None) -> str:
-    """The text of a file: UTF-8, with or without a byte-order mark, its lines ended by a newline.
+    """The text of a file in UTF-8, without a byte-order mark, and with newlines as line ends.
+
+    Args:
+        path: the file.
+        root: the top of the book; messages name the file from there. Without it they have only its name.
 
     Raises:
-        SectionError: if it is not there, or not UTF-8; with the line.
+        SectionError: if the file does not exist, or is not UTF-8; with the line.
     """
     name = path.name if root is None else name_of(path, root)
     try:
@@ -192,7 +197,7 @@ def read_page(root: Path, docname: str) -> Page:
     """A page with all that it includes.
 
     Raises:
-        SectionError: if a file is not there or not UTF-8, or an ``{include}`` cannot be followed; with file and line.
+        SectionError: if a file does not exist or is not UTF-8, or an ``{include}`` is wrong; with file and line.
     """
     path = root / f"{docname}.md"
     lines = read_text(path, root).split("\n")
@@ -206,17 +211,17 @@ def read_page(root: Path, docname: str) -> Page:
 
 
 def name_of(path: Path, root: Path) -> str:
-    """A file as the editor knows it, from the top of the book."""
+    """The path of a file from the top of the book, for a message."""
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
 
 
 class Includer:
-    """Puts the files that a page includes in the place of their ``{include}``.
+    """Replaces each ``{include}`` of a page by the file that it names.
 
     Args:
         root: the top of the book.
-        folder: the page's; the names of files are relative to it, as in MyST.
-        included: gets the paths of the files.
+        folder: the folder of the page; names of files are relative to it, as in MyST.
+        included: a list to which the paths of the files are added.
     """
 
     def __init__(self, root: Path, folder: Path, included: list[Path]) -> None:
@@ -225,10 +230,16 @@ class Includer:
     def expanded(
         self, lines: Sequence[str], places: Sequence[tuple[str, int]], within: tuple[Path, ...]
     ) -> tuple[list[str], list[tuple[str, int]]]:
-        """Lines and their places, with what they include."""
+        """Lines and their places, with the included lines.
+
+        Args:
+            lines: the lines of a file.
+            places: file and line of each.
+            within: the files that are being read; one of them must not be included again.
+        """
         new, origins = list(lines), list(places)
         found = list(blocks("\n".join(lines)))
-        # From the last to the first, so that the lines of those before stay where they are.
+        # From the last to the first, so that the line numbers of the other blocks stay right.
         for block in reversed(found):
             if block.kind != "directive" or block.name != "include":
                 continue
@@ -244,14 +255,14 @@ class Includer:
             origins[block.first : block.last] = their_places
             for parent in found:
                 if parent.kind == "directive" and parent.first < block.first and block.last <= parent.last:
-                    # A fence inside is shorter than the one around it, or that would end there.
+                    # A fence must be longer than the fences in it, or it would end with them.
                     lengthen(new, parent, texts, len(texts) - (block.last - block.first))
         return new, origins
 
     def read(
         self, block: Block, where: str, within: tuple[Path, ...]
     ) -> tuple[list[str], list[tuple[str, int]]] | None:
-        """The lines that an ``{include}`` brings, with their places; None if it shows the file as it is."""
+        """The lines that an ``{include}`` adds, with their places; None if it shows the file as it is."""
         named = block.argument.strip()
         path = self.root / named.lstrip("/") if named.startswith("/") else self.folder / named
         if not named or not path.is_file():
@@ -278,7 +289,7 @@ class Includer:
 
 
 def part_of(lines: list[str], options: dict[str, Any], what: str) -> tuple[int, int]:
-    """The lines of an included file that its options choose: the first, and the one after the last."""
+    """The part of a file that the options of an ``{include}`` choose: its first line, and the line after its last."""
     try:
         first, last, _ = slice(options.get("start-line"), options.get("end-line")).indices(len(lines))
     except TypeError:
@@ -298,7 +309,14 @@ def before_fence(line: str, block: Block) -> str:
 
 
 def lengthen(lines: list[str], parent: Block, inside: list[str], grown: int) -> None:
-    """Make a fence longer than all that stand in it, at both its ends."""
+    """Make a fence longer than all fences in it, at both ends.
+
+    Args:
+        lines: the lines of the page; two of them are changed.
+        parent: the fence.
+        inside: the included lines.
+        grown: by how many lines the content has grown.
+    """
     mark = parent.markup[0]
     longest = max((len(run) for line in inside for run in re.findall(rf"{re.escape(mark)}{{3,}}", line)), default=0)
     if longest < len(parent.markup):
@@ -315,7 +333,7 @@ def lengthen(lines: list[str], parent: Block, inside: list[str], grown: int) -> 
 
 @functools.cache
 def parser() -> MarkdownIt:
-    """The parser of MyST with the extensions of this book; and with `amsmath`, to find what would stand there raw."""
+    """The parser of MyST with the extensions of this book, and `amsmath`, which finds equations without dollars."""
     from markdown_it import MarkdownIt
     from mdit_py_plugins.amsmath import amsmath_plugin
     from mdit_py_plugins.colon_fence import colon_fence_plugin
@@ -344,7 +362,7 @@ def parser() -> MarkdownIt:
 
 @functools.lru_cache(maxsize=256)
 def parsed(text: str) -> tuple[list[Block], list[Text]]:
-    """The blocks and the pieces of a page's text; kept, since several ask for those of each page."""
+    """The blocks and the texts of a page; kept, because several modules use those of each page."""
     texts: list[Text] = []
     return list(blocks(text, texts=texts)), texts
 
@@ -352,7 +370,14 @@ def parsed(text: str) -> tuple[list[Block], list[Text]]:
 def blocks(
     text: str, first: int = 0, parents: tuple[str, ...] = (), texts: list[Text] | None = None
 ) -> Iterator[Block]:
-    """The blocks of a MyST text, at any depth; ``first`` is the number of its first line; ``texts`` gets the pieces."""
+    """The blocks of a text in MyST, at any depth.
+
+    Args:
+        text: the text.
+        first: its first line in the page.
+        parents: the names of the directives around it.
+        texts: a list to which it and the contents of its directives are added.
+    """
     tokens = parser().parse(text)
     if texts is not None:
         texts.append(Text(tokens, first, parents))
@@ -385,7 +410,7 @@ def blocks(
 
 
 def fence(token: Token, line: int, end: int, parents: tuple[str, ...], texts: list[Text] | None) -> Iterator[Block]:
-    """A fence, and the blocks in it if its content is MyST."""
+    """The block of a fence, and the blocks in it if its content is MyST."""
     info, content = token.info.strip(), token.content
     closed = end - line == content.count("\n") + 2
     opening = re.match(r"\{([^{}\s]+)\}[ \t]*(.*)", info)
@@ -426,6 +451,7 @@ def read_options(block: Block, where: str) -> dict[str, Any]:
 
 
 def one_problem(error: Any) -> str:
+    """The first line of what a YAML parser says about an error."""
     return str(getattr(error, "problem", None) or error).splitlines()[0]
 
 
@@ -442,15 +468,15 @@ def label_of(block: Block, where: str) -> str | None:
 
 
 def displayed_updates(root: Path) -> dict[str, str]:
-    """The equations of a book that are labelled ``update-…``: LaTeX by label.
+    """The LaTeX of all equations of a book with a label ``update-…``, by label.
 
     Raises:
         SectionError: if a page cannot be read; with file and line.
     """
-    found = {}
+    updates = {}
     for page in read_pages(root).values():
         for block in page.blocks:
             label = label_of(block, page.where(block.first))
             if label and label.startswith("update-"):
-                found[label] = block.body.strip()
-    return found
+                updates[label] = block.body.strip()
+    return updates

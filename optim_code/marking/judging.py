@@ -39,14 +39,13 @@ HINTS = {
     "mixed": "In the equation each coordinate goes its own way. Which of your lines makes one number of several?",
     "twice": "Two entries of `state` are one tensor. Where do you make them, and how many do you make there?",
     "anew": "At your second step, what is in `state`, and does your line find it there?",
-    "shape": "Where do your lines assume a number of coordinates? Whole tensors need no index.",
-    "fixed": "The constructor is given a value, and with another one you go the same way. Where do your lines use it?",
+    "shape": "Where do your lines assume a number of coordinates: by an index, a size, or a function for one number?",
     "handed on": "What does your constructor hand on to the `__init__` of `Optim`, and under which names?",
-    "once": "Which of your lines run at the first step, and which at all others? Look at how far they are indented.",
+    "once": "Which of your lines run at some steps only? Look at your conditions, and at how far lines are indented.",
     "nan": "Where do you divide, or take a root? What stands there at that step?",
     "keys": "Which of them has the key that you ask for, and is it there at the first step?",
-    "name": "Is that name spelt as where you define it, and defined by then?",
-    "attribute": "Has such a thing that attribute? Look at how you spell it, and at what stands before the dot.",
+    "name": "Is the name spelt as where you define it? Hyper-parameters such as `lr` are in `group`.",
+    "attribute": "What stands before the dot has no such attribute. `state` and `group` have keys instead.",
     "types": "Look at that line, and at the shapes and types of what stands in it.",
     "recursion": "Which of your functions calls itself, or what calls it?",
     "elsewhere": "The error comes from outside of your lines. What do you call there, and with what?",
@@ -59,11 +58,17 @@ HINTS = {
     "order": "In which order does `Optim` hand over the parameter, the state and the group?",
     "alias": "What you keep in `state` must not change when the parameter moves. Whose tensor is it?",
     "typed": "Your numbers have fewer digits from there on. Which of your lines makes them, and does it say a type?",
-    "still": "Some parameters move and others stay. Which of your lines chooses among them?",
+    "still": "Some move and others stay. Which of your lines chooses among them?",
     "looks": "The same gradients move it differently from another start. Where do your lines use the parameter itself?",
     "alone": "Every coordinate's step is too long by the same factor, and the factor changes. What does it?",
     "itself": "Compare two steps that have the same settings. What in your lines changes from one to the next?",
-    "deaf": "It may have any value, and your steps stay the same. Where should it come in?",
+    "deaf": "With any other value your steps stay the same. Where should it come in?",
+    "several": "`my_step` gets one parameter, and `step` goes through all. Which line reaches for another one?",
+    "repeats": "The same gradients move it differently next time. Do you draw random numbers, or keep some elsewhere?",
+    "same": "Every coordinate moves by the same length at each step. Which line leaves a number only its sign?",
+    "drift": "Every step is off by the same number, in every coordinate. Which of your lines adds it?",
+    "counts": "With another number of coordinates your steps have another length. Where do you count, or take a mean?",
+    "asks": "Take the call of `input` out; what your class needs to know is in `group` and `state`.",
     "notime": "In the equation the correction fades as the steps are counted. What in your lines counts them?",
     "p": "What shape has what your last line puts into the parameter?",
 }
@@ -71,7 +76,7 @@ ERRORS = {
     "NameError": "name", "UnboundLocalError": "name", "AttributeError": "attribute", "TypeError": "types",
     "RuntimeError": "types", "IndexError": "types", "ValueError": "types", "RecursionError": "recursion",
     "NotImplementedError": "types", "ZeroDivisionError": "nan", "OverflowError": "nan", "SystemExit": "died",
-    "Breakpoint": "debugger", "BdbQuit": "debugger",
+    "Breakpoint": "debugger", "BdbQuit": "debugger", "EOFError": "asks",
 }  # fmt: skip
 """Which hint an exception has."""
 
@@ -143,12 +148,12 @@ def judge(told: Told, right: Version, known: Iterable[Version], probe: Callable[
             # Who works on a gradient of an earlier step is found out only where that is the same tensor.
             name, hint = (KEPT, HINTS["kept"]) if trial.reused else ("p.grad changed in place", HINTS["gradient"])
             return _says(name, found, hint, run.gradient_changed)
-    walks = [points for points in right.walks([trial for trial, _ in pairs]) if points is not None]
+    walks = [points for points in right.paths([trial for trial, _ in pairs]) if points is not None]
     departures = [departure_of(run.points, points) for (_, run), points in zip(pairs, walks, strict=True)]
     counted = replace(right, counts_all=True)
     for n, (trial, run) in enumerate(pairs):
         # Where a parameter has no gradient, t may count its steps, or those of all parameters: both are done.
-        if trial.absent and departures[n] and departure_of(run.points, counted.walk(trial, {})) is None:
+        if trial.absent and departures[n] and departure_of(run.points, counted.path(trial, {})) is None:
             departures[n] = None
     seen = Evidence(told.description, pairs, right, walks, departures, probe)
     if not seen.failing:
@@ -173,7 +178,7 @@ def judge(told: Told, right: Version, known: Iterable[Version], probe: Callable[
     trial, fault, departure = pairs[n][0], faults[n], departures[n]
     step, difference = departure or (None, None)
     if departure:
-        by = f"by {difference:.2g}" if np.isfinite(departure[1]) else "and is no number any more"
+        by = f"by {difference:.2g}".replace("e+", "e") if np.isfinite(departure[1]) else "and is no number any more"
         found = f"With {trial}: step {step} is the first that differs from the equation, {by}."
     else:
         slip = signature_slip(told.description) if fault and fault.error == "TypeError" and not fault.where else None
@@ -192,17 +197,17 @@ def name_of(seen: Evidence, known: Iterable[Version]) -> Named:
         or by_known_mistakes(seen, known)
         or by_what_it_keeps(seen)
         or by_how_it_broke_off(seen)
+        or by_when_it_moves(seen)
         or by_a_number(seen)
         or by_probing(seen)
         or by_known_mistakes(seen, mistakes.pairs(seen.right.rule))
         or by_what_changes(seen)
-        or by_when_it_moves(seen)
         or by_numbers(seen)
     )
 
 
 def by_what_it_touches(seen: Evidence) -> Named | None:
-    """A parameter that never moves, a group that does, and a gradient that is kept."""
+    """A parameter that never moves or loses digits, a group that changes, and a gradient that is kept."""
     if all(len(run.points) > 1 and (np.array(run.points) == run.points[0]).all() for run in seen.runs):
         if seen.about.empty:
             return ENDS["stub"], HINTS["stub"]
@@ -215,9 +220,13 @@ def by_what_it_touches(seen: Evidence) -> Named | None:
         return "p.data kept, not copied", HINTS["alias"]
     for trial, run in seen.pairs:
         moved = np.ptp(np.array(run.points), axis=0) > 0
-        still = [not moved[part].any() for part in trial.parts]
-        if any(still) and not all(still) and not run.fault and np.isfinite(run.points).all():
-            return "some parameters never move", HINTS["still"]
+        if moved.any() and not moved.all() and not run.fault and np.isfinite(run.points).all():
+            whole = all(moved[part].all() or not moved[part].any() for part in trial.parts)
+            return f"some {'parameters' if whole else 'coordinates'} never move", HINTS["still"]
+    after = np.concatenate([np.ravel(run.points[1:]) for trial, run in seen.pairs if not trial.absent])
+    with np.errstate(all="ignore"):
+        if len(after) and (after == after.astype(np.float32)).all():
+            return "p rounded to float32", HINTS["typed"]
     return None
 
 
@@ -280,7 +289,7 @@ def by_the_counter(seen: Evidence, hint: str) -> Named:
     if any(count <= 1 for count in run.counts):
         return STILL, hint
     right = [*_buffers(seen.right, trial)]
-    if run.buffers and not any(np.allclose(own, b, rtol=1e-3) for own in run.buffers for b in right):
+    if run.buffers and not all(any(np.allclose(own, b, rtol=1e-3) for own in run.buffers) for b in right):
         names = "one minus decay forgotten", "bias correction forgotten"
         return ", and ".join(names), " ".join(mistakes.HINTS[name] for name in names)
     return NO_COUNTER, HINTS["notime"]
@@ -318,13 +327,11 @@ def by_how_it_broke_off(seen: Evidence) -> Named | None:
             return "a breakpoint is left in", HINTS["debugger"]
         if "a leaf Variable that requires grad" in fault.text:
             return "p changed without no_grad", HINTS["leaf"]
-    if fault and all(trial.absent or trial.closure for trial in trials):
+    if all(trial.absent or trial.closure for trial in trials):
         if trials[0].absent:
-            return "fails where p has no gradient", HINTS["none"]
-        takes_none = fault.error == "TypeError" and "argument" in fault.text
+            return f"{'fails' if fault else 'goes wrong'} where p has no gradient", HINTS["none"]
+        takes_none = fault and fault.error == "TypeError" and "argument" in fault.text
         return ("step takes no closure" if takes_none else "the closure is not used"), HINTS["closure"]
-    if all(trial.absent for trial in trials):
-        return "goes wrong where p has no gradient", HINTS["none"]
     zero = {name for trial in trials for name, value in trial.hypers[0].items() if name in DECAYS and value == 0}
     if zero and all(any(trial.hypers[0].get(name) == 0 for name in zero) for trial in trials):
         return f"goes wrong where {' or '.join(sorted(zero))} is 0", HINTS["zero"]
@@ -333,8 +340,10 @@ def by_how_it_broke_off(seen: Evidence) -> Named | None:
         if any(shapes) and not all(shapes):
             return "works only for one shape", HINTS["shape"]
         return fault.error, error_hint(fault)
-    if all(seen.pairs[n][0].decay != 1 for n in seen.failing):
+    if all(trial.decay != 1 for trial in trials):
         return "lr is not followed when it changes", HINTS["rate"]
+    if all(len(trial.shapes) > 1 for trial in trials):
+        return "goes wrong with several parameters", HINTS["several"]
     return None
 
 
@@ -350,7 +359,7 @@ def by_a_number(seen: Evidence) -> Named | None:
     for family in mistakes.families(seen.right.rule):
 
         def off(c: float, family: mistakes.Family = family) -> float:
-            return _distance(family.version(c).walk(short, {}), ours)
+            return _distance(family.version(c).path(short, {}), ours)
 
         value = _best(off, family.low, family.high)
         for one in (float(f"{value:.2g}"), float(f"{value:.3g}"), value):
@@ -360,17 +369,22 @@ def by_a_number(seen: Evidence) -> Named | None:
 
 
 def by_when_it_moves(seen: Evidence) -> Named | None:
-    """A first step that is treated unlike all others."""
+    """Steps that are left out."""
     moves = (np.diff(np.array(seen.runs[seen.failing[0]].points), axis=0) != 0).any(axis=1)
+    # Steps that are left out by chance are a matter of chance.
+    if moves.all() or seen.runs[seen.failing[0]].fault or not seen.probed.repeats:
+        return None
     if moves[0] and not moves[1:].any():
         return "only the first step moves", HINTS["once"]
     if not moves[0] and moves[1:].all():
         return "the first step does not move", HINTS["once"]
-    return None
+    return "some steps do not move", HINTS["once"]
 
 
 def by_probing(seen: Evidence) -> Named | None:
     """What its steps depend on, and shouldn't."""
+    if not seen.probed.repeats:
+        return "another run takes other steps", HINTS["repeats"]
     if seen.probed.mixes:
         return "coordinates are mixed", HINTS["mixed"]
     if seen.probed.looks_at_w:
@@ -379,18 +393,28 @@ def by_probing(seen: Evidence) -> Named | None:
 
 
 def by_what_changes(seen: Evidence) -> Named | None:
-    """A setting that has no effect, and one that changes from step to step."""
+    """A setting that has no effect or changes from step to step, and steps that differ in length alone."""
     own, walks = [np.array(run.points) for run in seen.runs], seen.walks
     whole = [n for n, run in enumerate(seen.runs) if not run.fault and seen.pairs[n][0].decay == 1]
     plain = [n for n in whole if len(seen.pairs[n][0].shapes) == 1 and seen.pairs[n][0].steps == len(walks[0]) - 1]
     if plain and not np.isfinite(own[plain[0]]).all():
         return None
+    steps = [np.diff(own[n], axis=0) for n in plain]
+    if steps and all(np.allclose(np.abs(step), abs(step[0, 0]), rtol=1e-6) for step in steps):
+        return "all steps have the same length", HINTS["same"]
+    if steps and all(np.ptp(step - np.diff(walks[n], axis=0)) < 1e-12 for step, n in zip(steps, plain, strict=True)):
+        return "a constant in the step", HINTS["drift"]
     factors = [factor for n in plain if (factor := _factors(own[n], walks[n])) is not None]
     if factors and len(factors) == len(plain):
         alike = all(np.allclose(factor, factors[0], rtol=1e-4) for factor in factors)
         varies = any(np.ptp(factor) > 1e-4 * np.abs(factor).max() for factor in factors)
         if varies:
             return ("lr changes by itself", HINTS["itself"]) if alike else ("steps scaled by a factor", HINTS["alone"])
+        trial, points, right = seen.pairs[-1][0], own[-1], walks[-1]
+        ways = [np.abs(np.diff(points[:, part], axis=0)).sum() / np.abs(np.diff(right[:, part], axis=0)).sum()
+                for part in trial.parts if len(points) == len(right)]  # fmt: skip
+        if alike and ways and np.ptp(ways) > 1e-3 * max(ways):
+            return "the step depends on the shape", HINTS["counts"]
         if alike:
             said = f"Each of your steps is {factors[0][0]:.3g} times as long as it should be."
             return "steps of the wrong length", said
@@ -399,7 +423,9 @@ def by_what_changes(seen: Evidence) -> Named | None:
             if name in DECAYS and _follows(seen, plain[0], name):
                 return f"{name} changes by itself", HINTS["itself"]
     if seen.probed.deaf:
-        return f"{seen.probed.deaf[0]} has no effect", HINTS["deaf"]
+        return f"{' and '.join(seen.probed.deaf)} ha{'s' if len(seen.probed.deaf) == 1 else 've'} no effect", HINTS[
+            "deaf"
+        ]
     return None
 
 
@@ -417,10 +443,15 @@ def by_numbers(seen: Evidence) -> Named:
         f"{x:.{d}g}".replace("e+", "e")
         for x, d in ((trial.gradients[step - 1][i], 3), (theirs[i], digits), (ours[i], digits))
     )
-    before = "" if step == 1 else f"Up to step {step - 1} all is right. So look at what you carry to the next. "
-    by_hand = f"Work out step {step} of one coordinate by hand: with the gradient {gradient}"
     name = f"{'the first step is' if step == 1 else f'from step {step} on the steps are'} not the equation's"
-    return name, f"{before}{by_hand} the equation moves it by {should}, and your lines by {does}."
+    if step == 1:
+        said = f"Work out step 1 of coordinate {i + 1} by hand: with the gradient {gradient}"
+    else:
+        past = ", ".join(f"{x:.3g}" for x in trial.gradients[: step - 1, i]).replace("e+", "e")
+        after = f", after the gradients {past}," if step < 5 else ""
+        said = f"Up to step {step - 1} all is right. What do you carry over, and what do you do only at some steps? "
+        said += f"In step {step}{after} coordinate {i + 1} has the gradient {gradient}:"
+    return name, f"{said} the equation moves it by {should}, and your lines by {does}."
 
 
 def signature_slip(about: Description) -> tuple[str, str, str] | None:
@@ -465,7 +496,7 @@ def _buffers(right: Version, trial: Trial) -> Iterator[Vector]:
 def _fits(version: Version, seen: Evidence, trials: list[Trial]) -> bool:
     """Whether a class walks as a version does, in all trials that both come through."""
     compared = False
-    for run, departure, trial, points in zip(seen.runs, seen.departures, trials, version.walks(trials), strict=True):
+    for run, departure, trial, points in zip(seen.runs, seen.departures, trials, version.paths(trials), strict=True):
         # Who keeps p.grad as well may yet be told what else is wrong.
         if points is not None and not run.fault and not trial.reused:
             if departure_of(run.points, points):
@@ -532,7 +563,10 @@ def _distance(ours: Vector, theirs: Vector) -> float:
 def _best(off: Callable[[float], float], low: float, high: float) -> float:
     """The number between two at which a distance is smallest: tried at many, then narrowed down around the best."""
     tried = sorted({*np.geomspace(low, high, 60), *np.linspace(max(low, high / 50), high * (1 - 1e-9), 50)})
-    nearest = int(np.argmin([off(float(c)) for c in tried]))
+    offs = [off(float(c)) for c in tried]
+    nearest = int(np.argmin(offs))
+    if offs[nearest] > 0.5:  # no number between two of those tried would be near enough
+        return float(tried[nearest])
     left, right = float(tried[max(nearest - 1, 0)]), float(tried[min(nearest + 1, len(tried) - 1)])
     for _ in range(60):
         one, other = left + 0.382 * (right - left), right - 0.382 * (right - left)

@@ -25,7 +25,7 @@ HINTS = {
     "lr inside the buffer": "When `lr` changes, what becomes of the gradients that are in the buffer by then?",
     "lr of the first step kept": "A scheduler changes `lr` between two steps. When do your lines read it?",
     "eps inside the root": "Look at the denominator in the equation: is `eps` there when the root is taken?",
-    "eps forgotten": "What does the equation divide by? Compare it with yours, term by term.",
+    "eps not in the denominator": "What does the equation divide by? Compare it with yours, term by term.",
     "eps added before the correction": "Which comes first in the equation: the correction of the mean, or `eps`?",
     "bias correction forgotten": "Means that start at zero are too small at first. Where is that corrected?",
     "hat forgotten on one of two": "Which symbols of the last line have a hat in the equation, and which in your step?",
@@ -34,7 +34,7 @@ HINTS = {
     "counter off by one": "What is t at the first step, in the equation and in your class?",
     "counter never advances": "Look at your counter after three steps. What should it be?",
     "counter advances twice": "Look at your counter after three steps. What should it be?",
-    "decay and one minus decay swapped": "In the equation, which of the two weighs the past, and which the gradient?",
+    "decay and one minus decay swapped": "By what does the equation multiply the old buffer, and by what do you?",
     "wrong sign of decay": "Look at the signs in the line that updates the buffer, one by one.",
     "wrong sign": "Compare the signs with those of the equation, one by one.",
     "decay forgotten": "How much of the old buffer does the equation keep?",
@@ -53,8 +53,12 @@ HINTS = {
     "eps as a floor": "What is done with `eps` in the denominator of the equation?",
     "the sign of the gradient": "Is a steep slope treated like a gentle one in the equation?",
     "the size of the gradient": "A gradient has a sign. Does it survive in your lines as it does in the equation?",
-    "parentheses in the wrong place": "Python divides and multiplies first, then adds. How far does yours reach?",
+    "parentheses in the wrong place": "Python takes powers first, then multiplies and divides, then adds. Do you?",
     "gradient missing from the step": "What stands in the numerator of the equation's last line?",
+    "divided instead of multiplied": "What stands below the bar of a fraction? Follow it through your lines.",
+    "the square of the gradient": "Which power of the gradient is in the equation, and which in your lines?",
+    "lr under the root": "How far does the root in the equation reach, and how far does yours?",
+    "corrected twice": "How often is each mean corrected in the equation, and how often in your lines?",
     "division forgotten": "What does the last line of the equation divide by?",
     "buffer not used": "Which of the symbols that your lines compute does the step use, and which the equation's?",
     "buffer used before its update": "Compare the indices in the equation: is the old or the new buffer used?",
@@ -73,6 +77,14 @@ HINTS |= {
     "AdaMax's largest gradient": "Is the denominator of the equation a mean, or the largest of several?",
     "NAdam's look ahead": "How often does the gradient of this step come into the equation's last line?",
     "Adadelta's step": "How many buffers has the equation? Which number sets how long its step is?",
+    "the size in place of square and root": "What is averaged in the equation, and what is taken of the mean?",
+    "the square of the mean": "Is the square taken before or after the mean in the equation?",
+    "Yogi's mean": "How far does the buffer go towards a new square in the equation, and how far in your lines?",
+    "only the last gradient is remembered": "After three steps, how many gradients are in the equation's buffer?",
+    "momentum that the equation hasn't": "How many buffers has the equation? What does yours keep from step to step?",
+    "the buffer is clipped": "Is there a bound on the buffer in the equation? Which of your lines makes one?",
+    "the gradient is clipped by its norm": "Is there a bound on the gradient in the equation? Which line makes one?",
+    "the gradient is divided by its norm": "Is a long gradient treated like a short one in the equation?",
     "the sign of the buffer": "Is a long velocity treated like a short one in the equation?",
     "the gradient of the step before": "Which gradient does the equation use at step t, and which do your lines?",
     "gradients are added up": "How long does one gradient matter in the equation, and how long in your lines?",
@@ -99,17 +111,24 @@ def mistakes(rule: UpdateRule) -> Iterator[Version]:
         if changed and not any(line.has(sympy.zoo, sympy.nan) for line in lines.values()):
             hint = HINTS["weighed too"] if name.startswith(TOO) else HINTS.get(name, LETTERS)
             yield Version(rule.rewritten(lines), name, hint)
+            if name in ("square forgotten", "parentheses in the wrong place"):
+                # Then something below a root can be negative, and the size of it is taken there.
+                sizes = {one: line.replace(is_root, lambda root: sympy.sqrt(abs(root.base))) for one, line in
+                         (right | lines).items()}  # fmt: skip
+                if sizes != right | lines:
+                    yield Version(rule.rewritten(sizes), name, hint)
     yield from in_the_state(rule)
     yield from in_the_hyper_parameters(rule)
     yield from other_methods(rule)
 
 
 COMMON = (
-    "step uphill", "lr forgotten", "eps inside the root", "eps forgotten", "eps added before the correction",
-    "bias correction forgotten", "hat forgotten on one of two", "corrected mean stored", "one minus, then the power",
-    "counter off by one", "counter never advances", "decay and one minus decay swapped", "decay forgotten",
-    "extra one minus decay", "one minus decay forgotten", "square forgotten", "root forgotten", "Nesterov's step",
-    "bias correction that the equation hasn't",
+    "step uphill", "lr forgotten", "eps inside the root", "eps not in the denominator",
+    "eps added before the correction", "bias correction forgotten", "hat forgotten on one of two",
+    "corrected mean stored", "one minus, then the power", "counter off by one", "counter never advances",
+    "decay and one minus decay swapped", "decay forgotten", "extra one minus decay", "one minus decay forgotten",
+    "square forgotten", "root forgotten", "Nesterov's step", "bias correction that the equation hasn't",
+    "lr under the root",
 )  # fmt: skip
 """Mistakes that come in pairs often enough to be looked for."""
 
@@ -135,7 +154,7 @@ def common(rule: UpdateRule) -> Iterator[tuple[str, Lines]]:
     right, seen = dict(rule.lines), set()
     for find in (in_the_step, in_the_hats, in_the_buffers, in_the_way):
         for name, lines in find(rule):
-            key = name, sum(name.count(word) for word in ("one of two", "counter")) and str(lines)
+            key = name, sum(name.count(word) for word in ("one of two", "counter", "decay forgotten")) and str(lines)
             fine = not any(line.has(sympy.zoo, sympy.nan) for line in lines.values())
             if name in COMMON and key not in seen and fine and any(right[one] != other for one, other in lines.items()):
                 seen.add(key)
@@ -163,16 +182,18 @@ class Family:
 
 def families(rule: UpdateRule) -> Iterator[Family]:
     """Mistakes with an unknown number: a hyper-parameter that is fixed, weight decay, dampening, clipping."""
+    fixed = "With another value of it in the constructor your steps stay the same. Where do your lines read it?"
     for name in rule.hyper:
         high = 1.0 if name in DECAYS else 10.0
-        fixed = (
-            "The constructor is given a value, and with another one you go the same way. Where do your lines use it?"
-        )
 
         def constant(value: float, name: str = name) -> Version:
             return Version(rule, constants={name: value})
 
-        yield Family(f"{name} is a fixed number", fixed, 1e-12, high, constant)
+        if name == "eps":
+            own_value = "The equation has 1e-8, or what the constructor is given. Which number have your lines?"
+            yield Family("eps has a value of its own", own_value, 1e-12, high, constant)
+        else:
+            yield Family(f"{name} is a fixed number", fixed, 1e-12, high, constant)
     c, w, g = symbol("c"), symbol("w"), symbol("g")
     decayed = {name: right.xreplace({g: g + c * w}) for name, right in rule.lines}
     step = dict(rule.lines)["w_new"]
@@ -182,10 +203,11 @@ def families(rule: UpdateRule) -> Iterator[Family]:
         ("weight decay beside the step", {"w_new": step - c * w}, None),
         ("weight decay beside the step", {"w_new": step * (1 - symbol("lr") * c)}, None),
         ("weight decay beside the step", {"w_new": step * (1 - c)}, None),
-        ("the gradient is clipped", replaced(rule, {g: (abs(g + c) - abs(g - c)) / 2}), None),
+        ("the gradient is clipped", replaced(rule, {g: clipped(g, c)}), None),
     ]
     for old in buffers(rule):
         line = dict(rule.lines)[f"{old}_new"]
+        own.append(("the buffer is clipped", {f"{old}_new": clipped(line, c)}, None))
         past = line.coeff(symbol(old)) * symbol(old)
         if not (line - past - g).free_symbols:
             own.append(("dampening", {f"{old}_new": past + c * g}, lambda g, w: g))
@@ -197,6 +219,21 @@ def families(rule: UpdateRule) -> Iterator[Family]:
             return Version(changed, constants={"c": value}, firsts=dict.fromkeys(buffers(rule), begin) if begin else {})
 
         yield Family(name, HINTS[name], 1e-8, 10.0, version)
+    lr, u, u_new, name = symbol("lr"), symbol("u"), symbol("u_new"), "momentum that the equation hasn't"
+    (place,) = ("", *(line for line, _ in rule.lines))[-2:-1]
+    for size in (sympy.Integer(1), lr):
+        more = {"u": (place, c * u + (w - step) / lr * size)}
+        above = extended(rule, {"w_new": w - lr / size * u_new}, more, ("c",))
+
+        def moving(value: float, above: UpdateRule = above) -> Version:
+            return Version(above, constants={"c": value})
+
+        yield Family(name, HINTS[name], 1e-8, 1.0, moving)
+    if step.has(g):
+        mean = extended(rule, {"w_new": step.xreplace({g: u_new})}, {"u": ("", c * u + (1 - c) * g)}, ("c",))
+        yield Family(name, HINTS[name], 1e-8, 1.0, lambda c: Version(mean, constants={"c": c}))
+    name = "the gradient is clipped by its norm"
+    yield Family(name, HINTS[name], 1e-8, 10.0, lambda c: Version(rule, view=lambda g: g * min(1.0, c / norm(g))))
 
 
 def other_methods(rule: UpdateRule) -> Iterator[Version]:
@@ -217,6 +254,15 @@ def other_methods(rule: UpdateRule) -> Iterator[Version]:
         decays = sorted(line.coeff(symbol(old)).free_symbols, key=str)
         present = sympy.expand(line - line.coeff(symbol(old)) * symbol(old))
         if present.has(g**2):
+            bare = {sympy.sqrt(used): abs(used)}
+            yield named(
+                "the size in place of square and root",
+                {own: line.xreplace({g**2: abs(g)}), "w_new": step.xreplace(bare)},
+            )
+            yield named("the square of the mean", {own: line.xreplace({g**2: g}), "w_new": step.xreplace(bare)})
+            for decay in decays:
+                towards = symbol(old) - (1 - decay) * sympy.sign(symbol(old) - g**2) * g**2
+                yield named("Yogi's mean", {own: towards})
             for name in {hats.get(own, own), own}:
                 largest = larger(u, symbol(name))
                 there = {key: right.xreplace({symbol(name): u_new}) for key, right in rule.lines if key != own}
@@ -247,6 +293,8 @@ def other_methods(rule: UpdateRule) -> Iterator[Version]:
                 for ahead in (decay * used, decay * new / (1 - decay ** (t + 1))):
                     yield named("NAdam's look ahead", {"w_new": step.xreplace({used: ahead + now})})
             yield named("the sign of the buffer", {"w_new": w - lr * sympy.sign(new)})
+            last = {own: line.xreplace({symbol(old): line.coeff(g) * u})}
+            yield named("only the last gradient is remembered", last, {"u": (own, g)})
             if used == new:
                 nesterov = rule.rewritten({"w_new": step.xreplace({new: line.xreplace({symbol(old): new})})})
                 past = line.coeff(symbol(old)) * symbol(old)
@@ -257,6 +305,8 @@ def other_methods(rule: UpdateRule) -> Iterator[Version]:
                 )
     yield named("the gradient of the step before", replaced(rule, {g: u}), {"u": ("w_new", g)})
     yield named("gradients are added up", replaced(rule, {g: u_new}), {"u": ("", u + g)})
+    name = "the gradient is divided by its norm"
+    yield Version(rule, name, HINTS[name], view=lambda g: g / norm(g))
     yield named("p set to the step", {"w_new": step - w})
     yield named("p set to the step", {"w_new": w - step})
     every = {symbol(f"{old}_new"): symbol(old) for old in buffers(rule)}
@@ -273,12 +323,15 @@ def in_the_step(rule: UpdateRule) -> Wrong:
     yield "step uphill", {"w_new": 2 * symbol("w") - step}
     yield "lr forgotten", replaced(rule, {symbol("lr"): sympy.Integer(1)})
     yield "lr used twice", replaced(rule, {symbol("lr"): symbol("lr") ** 2})
+    yield "lr under the root", {"w_new": symbol("w") + (step - symbol("w")) / sympy.sqrt(symbol("lr"))}
     for wrong in rate_inside(rule):
         yield "lr inside the buffer", wrong
         yield "lr used twice", {name: right for name, right in wrong.items() if name != "w_new"}
+    scaled = {name: right.xreplace({symbol("g"): symbol("lr") * symbol("g")}) for name, right in rule.lines}
+    yield "lr inside the buffer", {f"{old}_new": scaled[f"{old}_new"] for old in buffers(rule)}
     for name, change in (
         ("eps inside the root", eps_inside),
-        ("eps forgotten", lambda node: node - symbol("eps") if symbol("eps") in node.args else None),
+        ("eps not in the denominator", lambda node: node - symbol("eps") if symbol("eps") in node.args else None),
         ("eps added before the correction", lambda node: eps_early(rule, node)),
     ):
         yield from ((name, wrong) for wrong in each(rule, change, "eps"))
@@ -325,7 +378,7 @@ def in_the_hats(rule: UpdateRule) -> Wrong:
 def in_the_buffers(rule: UpdateRule) -> Wrong:
     """What goes wrong in the lines of the buffers: decays, squares and roots."""
     lines = dict(rule.lines)
-    changed: dict[str, dict[str, sympy.Expr]] = {}
+    changed: dict[tuple[str, int], Lines] = {}  # by the name and its place, because a name can have several forms
     for old in buffers(rule):
         line = lines[f"{old}_new"]
         past = line.coeff(symbol(old)) * symbol(old)
@@ -334,22 +387,24 @@ def in_the_buffers(rule: UpdateRule) -> Wrong:
             weight = 1 - decay
             share = sympy.cancel(present / weight)
             weighed = not sympy.denom(share).has(decay)
-            for name, other in (
+            for place, (name, other) in enumerate((
                 ("decay and one minus decay swapped", line.xreplace({decay: weight})),
                 ("decay forgotten", symbol(old) + line - past),
                 ("decay forgotten", symbol(old) + (share if weighed else present)),
                 ("one minus decay forgotten", past + share) if weighed else
                 ("extra one minus decay", past + weight * present),
+                ("extra one minus decay", past + weight * present),
                 (f"the gradient is weighed by {decay} too", past + decay * present),
-            ):  # fmt: skip
-                changed.setdefault(name, {})[f"{old}_new"] = other
-    for name, others in changed.items():
+            )):  # fmt: skip
+                changed.setdefault((name, place), {})[f"{old}_new"] = other
+    for (name, _), others in changed.items():
         for some in subsets(list(others)):
             yield name, {line: others[line] for line in some}
     for power, name in ((2, "square forgotten"), (sympy.Rational(1, 2), "root forgotten")):
         powers = {node for _, right in rule.lines for node in right.atoms(sympy.Pow) if node.exp == power}
         for node in sorted(powers, key=str):
-            yield from ((name, wrong) for wrong in each(rule, instead(node, node.base)))
+            for other in (node.base, abs(node.base)):
+                yield from ((name, wrong) for wrong in each(rule, instead(node, other)))
 
 
 def in_the_way(rule: UpdateRule) -> Wrong:
@@ -372,17 +427,20 @@ def in_the_way(rule: UpdateRule) -> Wrong:
                     yield "buffer overwritten on the way to the step", kept
     for hat in hats:
         (mean,) = (s for s in lines[hat].free_symbols if str(s).endswith("_new"))
-        root = lines[hat].xreplace({mean: sympy.sqrt(mean)})
+        root, twice = (lines[hat].xreplace({mean: other}) for other in (sympy.sqrt(mean), lines[hat]))
         yield "root before the correction", {"w_new": step.xreplace({sympy.sqrt(symbol(hat)): root})}
+        yield "corrected twice", {hat: twice}
 
 
 def in_the_tree(rule: UpdateRule) -> Wrong:
     """One operator for another, a parenthesis elsewhere, and one symbol for another, wherever the equation has any."""
     for name, change in (
         ("a product for a power", lambda node: node.base * node.exp if powers(node) else None),
-        ("square forgotten", lambda node: abs(node.base) if node.is_Pow and node.exp == 2 else None),
         ("multiplied instead of divided", lambda node: 1 / node if node.is_Pow and node.exp == -1 else None),
         ("eps as a floor", lambda node: larger(*node.args) if node.is_Add and symbol("eps") in node.args else None),
+        ("divided instead of multiplied", lambda node: 1 / node if node == symbol("lr") else None),
+        ("the square of the gradient", lambda node: node**2 if node == symbol("g") else None),
+        ("parentheses in the wrong place", lambda node: node.base / 2 if is_root(node) else None),
         ("the sign of the gradient", lambda node: sympy.sign(node) if node == symbol("g") else None),
         ("the size of the gradient", lambda node: abs(node) if node == symbol("g") else None),
     ):
@@ -419,8 +477,8 @@ def in_the_letters(rule: UpdateRule) -> Wrong:
         a, b = symbol(one), symbol(other)
         yield f"{one} and {other} swapped", replaced(rule, {a: b, b: a})
         for place, value in ((a, b), (b, a)):
-            for wrong in each(rule, instead(place, value)):
-                yield f"{value} in the place of {place}", wrong
+            for change in (instead(place, value), instead(1 - place, 1 - value)):
+                yield from ((f"{value} in the place of {place}", wrong) for wrong in each(rule, change))
 
 
 def in_the_state(rule: UpdateRule) -> Iterator[Version]:
@@ -504,7 +562,7 @@ def root_in(node: sympy.Expr) -> sympy.Expr | None:
     """The square root among the terms of a sum with epsilon."""
     if not (node.is_Add and symbol("eps") in node.args):
         return None
-    roots = [term for term in node.args if term.is_Pow and term.exp == sympy.Rational(1, 2)]
+    roots = [term for term in node.args if is_root(term)]
     return roots[0] if roots else None
 
 
@@ -520,6 +578,19 @@ def eps_early(rule: UpdateRule, node: sympy.Expr) -> sympy.Expr | None:
         return None
     plain, correction = sympy.fraction(means[str(root.base)])
     return (sympy.sqrt(plain) + symbol("eps")) / sympy.sqrt(correction)
+
+
+def is_root(node: sympy.Expr) -> bool:
+    return bool(node.is_Pow and node.exp == sympy.Rational(1, 2))
+
+
+def norm(x: Vector) -> float:
+    return float(np.linalg.norm(x)) + 1e-300
+
+
+def clipped(x: sympy.Expr, c: sympy.Expr) -> sympy.Expr:
+    """The number between -c and c that is next to x."""
+    return (abs(x + c) - abs(x - c)) / 2
 
 
 def larger(one: sympy.Expr, other: sympy.Expr) -> sympy.Expr:
@@ -542,6 +613,9 @@ def unparenthesised(node: sympy.Expr) -> Iterator[sympy.Expr]:
             for term in power.base.args:
                 rest = power.base - term
                 yield from (sign * (top / term + rest), sign * top / term + rest)
+    for sum_ in node.args if node.is_Mul else ():
+        if sum_.is_Add:
+            yield from (node / sum_ * term + sum_ - term for term in sum_.args)
     for term in node.args if node.is_Add and len(node.args) == 2 else ():
         for factor in term.args if term.is_Mul else ():
             yield factor * (term / factor + node - term)

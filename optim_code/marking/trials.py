@@ -100,8 +100,9 @@ class Trial:
     def gradients(self) -> Vector:
         """The gradient of each step, shape ``(steps, d)``.
 
-        They follow no path, so nothing feeds back, and two right programs cannot part (DESIGN, chaos). Every other
-        coordinate is small, for there even an epsilon of 1e-8 counts.
+        They follow no path, so nothing feeds back, and two right programs cannot part. On paths of their own they can,
+        because Adam can be chaotic, and then the last bit of a number decides. Every other coordinate is small,
+        because there even an epsilon of 1e-8 counts.
         """
         draws = np.random.default_rng(self.seed + 1).normal(0.5, 1.5, (self.steps, len(self.start)))
         return draws * np.where(np.arange(len(self.start)) % 2, self.small, 1.0)
@@ -288,7 +289,8 @@ def holdings(optimizer: Optim, p: torch.Tensor) -> str:
     """What a group and a state hold, in words."""
     group = [f"`{name}`" for name in getattr(optimizer, "defaults", {})]
     state = [f"`{name}`" for name in state_of(optimizer, p)]
-    return f"`group` holds {' and '.join(group) or 'nothing'}, `state` {' and '.join(state) or 'nothing'}"
+    kept = f"holds {' and '.join(state)}" if state else "nothing"
+    return f"`group` holds {' and '.join(group) or 'nothing'}, `state` {kept}"
 
 
 def grouped(params: list[torch.Tensor], trial: Trial) -> list[Any]:
@@ -658,12 +660,14 @@ class Probed:
 
     Attributes:
         deaf: the hyper-parameters that can be changed without any change of its steps.
+        repeats: whether it takes the same steps a second time.
         mixes: whether the gradient of one coordinate moves another one.
         looks_at_w: whether its steps depend on where it starts.
         shapes: for each shape of a parameter whether the class comes through.
     """
 
     deaf: list[str]
+    repeats: bool
     mixes: bool
     looks_at_w: bool
     shapes: dict[tuple[int, ...], bool]
@@ -675,14 +679,14 @@ def probe(cls: type[Optim], hyper: Sequence[str]) -> Probed:
     first = Trial("", ((2,),), (0,), (values,), 1, steps=30)
     changed = [replace(first, hypers=({**values, name: other[name]},)) for name in hyper]
     shaped = [replace(first, shapes=(shape,)) for shape in ((1,), (2,), (3, 4), (2, 3, 2))]
-    changed += [replace(first, small=1.0), replace(first, origin=99)]
+    changed += [first, replace(first, small=1.0), replace(first, origin=99)]
     pairs = run_all(cls, lambda _: ([first], lambda _: [*changed, *shaped])).pairs
     steps = [np.diff(np.array(run.points), axis=0) for _, run in pairs]
     shapes = {trial.shapes[0]: not run.fault for trial, run in pairs[len(changed) + 1 :]}
     if pairs[0][1].fault or not np.isfinite(steps[0]).all() or len(pairs) <= len(changed):
-        return Probed([], False, False, shapes)
+        return Probed([], True, False, False, shapes)
     deaf = [name for name, own in zip(hyper, steps[1:], strict=False) if np.array_equal(own, steps[0])]
-    mixed, moved = steps[len(hyper) + 1], steps[len(hyper) + 2]
+    again, mixed, moved = steps[len(hyper) + 1 : len(hyper) + 4]
     mixes = mixed.shape == steps[0].shape and not np.array_equal(mixed[:, 0], steps[0][:, 0])
     looks = moved.shape == steps[0].shape and not np.allclose(moved, steps[0], rtol=1e-6, atol=1e-13)
-    return Probed(deaf, mixes, looks, shapes)
+    return Probed(deaf, np.array_equal(again, steps[0]), mixes, looks, shapes)

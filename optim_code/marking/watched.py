@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any
 
 PACKAGE = Path(__file__).parents[__name__.count(".") - 1]
-NOT_THEIRS = (str(PACKAGE), sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"))
+NOT_THEIRS = ("<frozen", str(PACKAGE), sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"))
 CELLS = ("ipykernel_", "<ipython-input")
 PATIENCE = 0.5  # seconds for a class to go when it is told to
 TICK = 0.05  # seconds between two looks at how much time a class has used
@@ -80,7 +80,8 @@ def first_line(error: BaseException) -> str:
     except BaseException:
         said = "(its text cannot be read)"
     said = said if len(said) <= 200 else f"{said[:200]}…"
-    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+    tells = any(c.isalnum() for c in said) and said != "None"  # as `exit()` and `raise SystemExit(",")` say
+    return f"{type(error).__name__}: {said}" if tells else type(error).__name__
 
 
 def line_of(error: BaseException) -> str:
@@ -205,7 +206,7 @@ def forked(task: Callable[[End], Any], seconds: float) -> tuple[Any, Printed]:
         os.close(descriptor)
     printed = Printed()
     try:
-        data, ended = _received(results, output, printed, WALL * seconds + 4 * PATIENCE)
+        data, ended = _received(guard, results, output, printed, WALL * seconds + 4 * PATIENCE)
     finally:
         os.close(alive)
         with contextlib.suppress(ChildProcessError):
@@ -230,23 +231,34 @@ KILLED = b"killed"
 """What the guard sends when it had to kill a task that had sent nothing."""
 
 
-def _received(results: int, output: int, printed: Printed, seconds: float) -> tuple[bytes, bool]:
-    """What comes through the pipe of the results, and whether it was closed in time; what is printed is kept too."""
+def _received(guard: int, results: int, output: int, printed: Printed, seconds: float) -> tuple[bytes, bool]:
+    """What comes through the pipe of the results, and whether it was closed in time; what is printed is kept too.
+
+    A class that kills the guard can leave a process behind that holds the pipes open; nobody waits for that one.
+    """
     data, last, open_pipes = b"", time.monotonic() + seconds, [results, output]
-    while open_pipes:
-        ready, _, _ = select.select(open_pipes, [], [], max(0.0, last - time.monotonic()))
-        if not ready:
-            return data, False
-        for pipe in ready:
-            chunk = os.read(pipe, 1 << 16)
-            if not chunk:
-                open_pipes.remove(pipe)
-            elif pipe == results:
-                data += chunk
-                if len(data) > LARGEST:
-                    return data, False
-            else:
-                printed.write(chunk.decode("utf-8", "replace"))
+    with contextlib.ExitStack() as closing:
+        ends, gone = [], False
+        if hasattr(os, "pidfd_open"):  # Linux
+            ends.append(os.pidfd_open(guard))
+            closing.callback(os.close, ends[0])
+        while open_pipes:
+            ready, _, _ = select.select(open_pipes + ends, [], [], max(0.0, last - time.monotonic()))
+            if not ready:
+                return data, gone
+            for pipe in ready:
+                if pipe in ends:
+                    ends, gone, last = [], True, min(last, time.monotonic() + PATIENCE)
+                    continue
+                chunk = os.read(pipe, 1 << 16)
+                if not chunk:
+                    open_pipes.remove(pipe)
+                elif pipe == results:
+                    data += chunk
+                    if len(data) > LARGEST:
+                        return data, False
+                else:
+                    printed.write(chunk.decode("utf-8", "replace"))
     return data, True
 
 

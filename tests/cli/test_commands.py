@@ -14,7 +14,7 @@ from test_pdf import PAGES, pdfs, printed, run, text_of, write_small_book
 
 from book._ext.printing.pdf import pdf_names
 from book._ext.sources.settings import find_page
-from conftest import ROOT, run_build
+from conftest import ROOT, run_build, run_module
 from small_book import complaints
 
 CAPTION = r"{cite:t}`writer2001one` and {cite:p}`writer2001one`, $x_1^2$, `a_b`, {ref}`sec-one`, 5 % & # _ ~ ^ {}"
@@ -188,9 +188,7 @@ def test_two_handouts_of_one_name_are_one_line_before_anything_is_made(
 )
 def test_an_assignment_of_no_section_is_refused_at_once(tmp_path: Path, command: list[str]) -> None:
     write_small_book(tmp_path, "one", "two")
-    done = subprocess.run(
-        [sys.executable, "-m", *command], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
-    )
+    done = run_module(*command, root=tmp_path)
     (said,) = complaints(done)
     assert said.startswith(f"descent: SECTION={command[-1]}: it is not a section of the book with cells; those of ")
     assert said.endswith(" intro, one, two, references")
@@ -209,9 +207,9 @@ def test_an_assignment_of_no_section_is_refused_at_once(tmp_path: Path, command:
         ("title: Descent\n", "title: [a]\n", "_config.yml: title: ['a'] is not of type 'string'"),
         ("latex_elements:\n", "latex_elements:\n      papersize: letter\n", "papersize: 'letter' is none that LaTeX"),
         ("latex_elements:\n", "latex_elements:\n      pointsize: 13\n", "pointsize: 13 is none that LaTeX knows"),
-        ("latex_elements:\n", "latex_elements:\n      geometry: x\n", "geometry: has no effect, for book/_ext/"),
-        ("latex_elements:\n", "latex_elements:\n      tocdepth: x\n", "tocdepth: has no effect, for book/_ext/"),
-        ('fontpkg: ""', "fontpkg: x", "fontpkg: has no effect, for book/_ext/printing/descentprint.sty"),
+        ("latex_elements:\n", "latex_elements:\n      geometry: x\n", "geometry: has no effect, because book/_ext/"),
+        ("latex_elements:\n", "latex_elements:\n      tocdepth: x\n", "tocdepth: has no effect, because book/_ext/"),
+        ('fontpkg: ""', "fontpkg: x", "fontpkg: has no effect, because book/_ext/printing/descentprint.sty"),
     ],
 )
 def test_a_setting_that_is_not_there_or_not_honoured_is_one_line(tmp_path: Path, old: str, new: str, said: str) -> None:
@@ -443,5 +441,5 @@ def test_a_disk_that_is_full_when_tex_writes_is_named_as_such(tmp_path: Path) ->
 
 
 def test_the_makefile_asks_for_targets_that_there_are() -> None:
-    asked = set(re.findall(r"book\._ext\.build (\w+)", (ROOT / "Makefile").read_text(encoding="utf-8")))
+    asked = set(re.findall(r"book\._ext\.cli\.build (\w+)", (ROOT / "Makefile").read_text(encoding="utf-8")))
     assert asked == {"html", "pdf", "handout", "slides", "student", "assignment"}

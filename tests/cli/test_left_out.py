@@ -12,13 +12,17 @@ from conftest import ROOT
 
 def collect(path: Path, ci: str) -> subprocess.CompletedProcess[str]:
     """Collect the tests of the pages, as on a machine whose programs are those in the folder ``path``."""
+    return pytest_run(path, ci, "--collect-only", "tests/page/test_html.py", "tests/page/test_browser.py")
+
+
+def pytest_run(path: Path, ci: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "--collect-only", "-q", "tests/test_html.py", "tests/test_browser.py"],
+        [sys.executable, "-m", "pytest", "-q", *arguments],
         cwd=ROOT,
         env={**os.environ, "PATH": str(path), "CI": ci},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 
@@ -26,8 +30,8 @@ def collect(path: Path, ci: str) -> subprocess.CompletedProcess[str]:
 def test_without_chromium_the_browser_tests_are_left_out_in_one_line_that_says_how_to_get_it(tmp_path: Path) -> None:
     done = collect(tmp_path, ci="")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "tests/test_html.py::" in done.stdout
-    assert "tests/test_browser.py::" not in done.stdout
+    assert "tests/page/test_html.py::" in done.stdout
+    assert "tests/page/test_browser.py::" not in done.stdout
     (said,) = [line for line in done.stdout.splitlines() if line.startswith("left out: ")]
     assert said.endswith(" tests, for there is no chromium: apt-get install chromium")
 
@@ -40,10 +44,20 @@ def test_with_ci_true_nothing_may_be_left_out(tmp_path: Path) -> None:
     assert "apt-get install chromium" in said
 
 
+def test_side_by_side_the_same_is_said_and_nothing_runs(tmp_path: Path) -> None:
+    for ci in ("", "true"):
+        done = pytest_run(tmp_path, ci, "-n", "2", "--dist", "loadfile", "tests/page/test_search.py", "-k", "compared")
+        (said,) = [line for line in done.stdout.splitlines() if "left out: " in line]
+        assert "tests, for there is no chromium: apt-get install chromium" in said
+        assert said.startswith("ERROR: with CI=true nothing may be left out; ") == bool(ci)
+        assert (done.returncode != 0) == bool(ci), done.stdout + done.stderr
+        assert ("1 passed" in done.stdout) != bool(ci)
+
+
 def test_with_chromium_nothing_of_the_pages_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "chromium").write_text("#!/bin/sh\n")
     (tmp_path / "chromium").chmod(0o755)
     done = collect(tmp_path, ci="true")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "tests/test_browser.py::" in done.stdout
+    assert "tests/page/test_browser.py::" in done.stdout
     assert "left out" not in done.stdout

@@ -14,14 +14,15 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import yaml
 
-from book._ext.downloads.assignment import POINTS
 from book._ext.downloads.leaks import Secrets, leaks
 from book._ext.execute import warm_kernels
 from book._ext.execute.freshness import configure_environment
-from conftest import BUILD, PAGES, ROOT
-from small_book import NOTEBOOK, ONE, TOC, copy_book, run
+from conftest import BUILD, PAGES, ROOT, run_module
+from small_book import NOTEBOOK, ONE, TOC, copy_book
 
+POINTS = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["sphinx"]["config"]["exercise_points"]
 SECTION, CLASS = "rmsprop", "RMSPropOptimizer"
 ANSWERED = "answer-ex-rmsprop-turned"
 SCORES = f"""
@@ -60,11 +61,8 @@ def exercises(name: str) -> tuple[int, int]:
 SECTIONS = [name for page in PAGES if sum(exercises(name := Path(page).name))]
 
 
-def make(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "book._ext.downloads.assignment", *arguments],
-        cwd=ROOT, env={**os.environ, **env}, capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
+def make(*arguments: str, cold: bool = False, **env: str) -> subprocess.CompletedProcess[str]:
+    return run_module("book._ext.downloads.assignment", *arguments, cold=cold, **env)
 
 
 def nbgrader(course: Path, *arguments: str) -> str:
@@ -87,7 +85,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv(name, str(tmp_path_factory.mktemp(name.lower())))
     warm_kernels.start()
     yield
-    warm_kernels.end()
+    warm_kernels.stop()
     patch.undo()
 
 
@@ -114,7 +112,7 @@ def test_every_section_with_exercises_is_released_with_its_points_and_without_a_
         graded = [cell for cell in notebook.cells if cell.metadata.get("nbgrader", {}).get("grade")]
         classes, answers = exercises(name)
         points = sorted(cell.metadata.nbgrader.points for cell in graded)
-        assert points == sorted([POINTS["check"]] * classes + [POINTS["answer"]] * answers)
+        assert points == sorted([POINTS["class"]] * classes + [POINTS["answer"]] * answers)
         assert "raise NotImplementedError()" in "".join(cell.source for cell in notebook.cells) or not classes
         assert sum(cell.source == "*Your answer:*" for cell in notebook.cells) == answers
     assert leaks(release, Secrets.of(ROOT)) == []
@@ -165,7 +163,7 @@ def test_a_right_submission_has_its_points_and_no_other(graded: Path) -> None:
         student: nothing for student in STEPS if student != "right"
     }
     # What was answered waits for the teacher.
-    assert scores["right"] == {**nothing, f"check-{CLASS}": float(POINTS["check"]), ANSWERED: None}
+    assert scores["right"] == {**nothing, f"check-{CLASS}": float(POINTS["class"]), ANSWERED: None}
     assert len(nothing) == sum(exercises(SECTION))
 
 
@@ -179,7 +177,7 @@ def test_a_right_submission_has_its_points_and_no_other(graded: Path) -> None:
         ("silent", "✗ RMSPropOptimizer as rmsprop: not yet: my_step is not written"),
     ],
 )
-def test_the_feedback_says_the_verdict_and_shows_nothing_of_our_own_code(graded: Path, student: str, said: str) -> None:
+def test_the_feedback_shows_the_verdict_and_none_of_our_code(graded: Path, student: str, said: str) -> None:
     page = html.unescape((graded / "feedback" / student / "descent" / f"{SECTION}.html").read_text(encoding="utf-8"))
     assert said in page
     ran = read(graded / "autograded" / student / "descent" / f"{SECTION}.ipynb")
@@ -204,11 +202,14 @@ def odd(environment: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     copy = copy_book(tmp_path_factory.mktemp("odd") / "book")
     asked = [f"```{{exercise}} It\n:label: {label}\nTry {number}.\n```\n" for number, label in enumerate(LABELS)]
     solved = ["```{solution} ex:one:colon\nThe first way.\n```\n", "```{solution} ex:one:colon\nThe second.\n```\n"]
+    asked[0] = asked[0].replace("\nTry", "\n:class: points-8\nTry")
+    asked[1] = asked[1].replace("\nTry", "\n:class: dropdown points-0\nTry")
     copy.write("book/one.md", "\n".join([ONE, *asked, *solved]))
+    copy.replace("_config.yml", "answer: 5", "answer: 6")
     (copy.root / "book" / "sub").mkdir()
     copy.write("book/sub/one.md", f"{NOTEBOOK}\n# Below\n\n{CELL}\n```{{exercise}} It\n:label: ex-sub\nTry.\n```\n")
     copy.write("_toc.yml", f"{TOC}  - file: book/sub/one\n")
-    done = run([sys.executable, "-m", "book._ext.downloads.assignment"], copy.root)
+    done = run_module("book._ext.downloads.assignment", root=copy.root)
     assert done.returncode == 0, done.stderr
     folder = tmp_path_factory.mktemp("courses") / "odd"
     shutil.copytree(copy.root / "_build" / "assignment", folder)
@@ -222,13 +223,23 @@ def test_an_exercise_of_any_label_with_or_without_a_solution_has_an_answer_cell(
     nbformat.validate(source)
     answers = [cell for cell in source.cells if "nbgrader" in cell.metadata]
     assert [cell.source for cell in answers] == ["", "The first way.\n\nThe second.", *[""] * (len(LABELS) - 2)]
-    assert {cell.metadata.nbgrader.points for cell in answers} == {POINTS["answer"]}
+    # What an exercise says itself counts, and of the others what the book says.
+    assert [cell.metadata.nbgrader.points for cell in answers] == [8, 0, *[6] * (len(LABELS) - 2)]
     names = [cell.metadata.nbgrader.grade_id for cell in answers]
     assert len({*names}) == len(names)
     assert all(re.fullmatch(r"[A-Za-z0-9_-]{1,64}", cell.id) for cell in source.cells)
     assert len({cell.id for cell in source.cells}) == len(source.cells)
     released = [cell.source for cell in release.cells if "nbgrader" in cell.metadata]
     assert released == ["*Your answer:*"] * len(LABELS)
+
+
+def test_a_wrong_number_of_points_is_one_line_with_its_place(tmp_path: Path) -> None:
+    copy = copy_book(tmp_path / "book")
+    exercise = "```{exercise} It\n:label: ex-one-it\n:class: points-many\nTry.\n```\n"
+    copy.write("book/one.md", f"{ONE}\n{exercise}")
+    line = ONE.count("\n") + 2
+    said = "points-many names no number of points; write a class such as points-5"
+    assert copy.fault() == f"book/one.md:{line}: WARNING: {said}"
 
 
 def fault(done: subprocess.CompletedProcess[str]) -> str:
@@ -256,7 +267,7 @@ def test_without_nbgrader_one_line_says_how_to_get_it(tmp_path: Path) -> None:
         "import importlib.util as u\nfind = u.find_spec\n"
         "u.find_spec = lambda name, package=None: None if name == 'nbgrader' else find(name, package)\n"
     )
-    assert fault(make(PYTHONPATH=str(tmp_path))) == (
+    assert fault(make(cold=True, PYTHONPATH=str(tmp_path))) == (
         "descent: nbgrader is not installed, and the assignment is for it: pip install -r requirements.txt"
     )
 

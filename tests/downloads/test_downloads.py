@@ -56,7 +56,7 @@ def names() -> list[str]:
     return [Path(fname).stem for page in PAGES for fname in fnames(page)]
 
 
-def test_of_each_figure_all_files_lie_in_the_book_and_beside_it_and_no_others(
+def test_all_files_of_each_figure_lie_in_the_book_and_beside_it_and_no_others(
     html: Path, folder: Path, names: list[str]
 ) -> None:
     asked = {f"{name}{ending}" for name in names for ending in ENDINGS}
@@ -247,7 +247,7 @@ def test_the_index_says_of_each_figure_with_what_it_was_drawn(entries: list[Entr
     assert seeds["race_losses"] == "none, for nothing in it is random"
 
 
-def test_what_stands_below_a_figure_draws_it_and_its_numbers(
+def test_the_program_of_a_figure_draws_it_and_its_numbers(
     folder: Path, entries: list[Entry], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn: list[Drawing] = []

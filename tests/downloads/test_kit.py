@@ -113,6 +113,7 @@ def book(tmp_path_factory: pytest.TempPathFactory, pages: list[Wrapping]) -> Cop
     copy.write("book/deep/below.md", f"# Below\n\nThe {SECRET} once more.\n")
     copy.write("book/alone.md", f"\ufeff---\r\nedition: teacher\r\n---\r\n\r\n# Alone\r\n\r\nThe {SECRET}.\r\n")
     copy.write("book/found/zoo.md", f"---\nedition: 'teacher'\n---\n\n# Zoo\n\nThe {SECRET}.\n")
+    copy.write("book/kit.md", "# The kit\n\nRead `{book}.pdf`, and {this} as it stands.\n")
     copy.write("_toc.yml", TOC)
     for page in pages:
         for name, text in page.files.items():
@@ -127,7 +128,7 @@ def kit(book: Copy) -> Path:
     return book.root / "_build" / "student"
 
 
-def test_no_file_of_the_kit_tells_what_is_hidden(kit: Path, pages: list[Wrapping]) -> None:
+def test_no_file_of_the_kit_contains_what_is_hidden(kit: Path, pages: list[Wrapping]) -> None:
     texts = []
     for path in sorted(path for path in kit.rglob("*") if path.is_file()):
         content = path.read_bytes()
@@ -141,7 +142,7 @@ def test_no_file_of_the_kit_tells_what_is_hidden(kit: Path, pages: list[Wrapping
     assert not names & {"exam", "below", "alone", "zoo"}
 
 
-def test_what_stands_beside_a_solution_is_in_the_kit(kit: Path, pages: list[Wrapping], book: Copy) -> None:
+def test_the_text_beside_a_solution_is_in_the_kit(kit: Path, pages: list[Wrapping], book: Copy) -> None:
     apart = {"for_students", "html_comment", "percent_comment"}
     for page in (page for page in pages if not apart & {*page.names}):
         mine, theirs = (
@@ -150,6 +151,20 @@ def test_what_stands_beside_a_solution_is_in_the_kit(kit: Path, pages: list[Wrap
         )
         for word in ("Try half.", "before it", "after it", "its end", "The note.", "The end of the page."):
             assert mine.count(word) == theirs.count(word), (page.names, word)
+
+
+def test_the_kit_says_what_the_book_lets_it_say(kit: Path) -> None:
+    (pdf,) = kit.glob("*.pdf")
+    text = (kit / "README.md").read_text(encoding="utf-8")
+    assert text == f"# The kit\n\nRead `{pdf.name}`, and {{this}} as it stands.\n"
+    assert (kit / f"{pdf.stem}-student.zip").is_file()
+
+
+def test_a_kit_without_its_first_page_is_one_line(tmp_path: Path) -> None:
+    copy = copy_book(tmp_path / "book")
+    (copy.root / "book" / "kit.md").unlink()
+    said = "descent: book/kit.md: No such file or directory; write it, or take out what names it"
+    assert complaints(copy.build("student")) == [said]
 
 
 def test_both_editions_show_one_run_though_a_solution_has_cells(kit: Path) -> None:

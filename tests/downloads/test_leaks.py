@@ -13,7 +13,7 @@ from sphinx.util.docutils import docutils_namespace, patch_docutils
 from wrappings import CUT, MISSED, Wrapping, wrapping
 
 from book._ext.downloads.leaks import Secrets, leaks, repeated, solutions_in, texts_of
-from book._ext.sources.editions import text_of
+from book._ext.sources.editions import edition_text
 from optim_code.equations.sections import SectionError, read_page
 
 MANY = 300
@@ -57,12 +57,12 @@ def read(root: Path, edition: str, builder: str) -> Sphinx:
     return app
 
 
-def test_a_solution_is_taken_out_of_every_container_and_what_stands_beside_it_stays(tmp_path: Path) -> None:
+def test_a_solution_is_taken_out_of_every_container_and_the_text_beside_it_stays(tmp_path: Path) -> None:
     pages = [wrapping(number, CUT) for number in range(MANY)]
     write(tmp_path, pages)
     for page in pages:
         source = read_page(tmp_path, f"book/page{page.number}")
-        text = text_of(source.text, "student", source.where)
+        text = edition_text(source.text, "student", source.where)
         assert page.nonce not in text, page.names
         assert len(text.split("\n")) == len(source.lines)
         for word in ("before it", "after it", "its end", "For you.", "The note.", "The end of the page."):
@@ -70,14 +70,14 @@ def test_a_solution_is_taken_out_of_every_container_and_what_stands_beside_it_st
             if not {"html_comment", "percent_comment"} & {*page.names}:
                 assert text.count(word) == source.text.count(word), (page.names, word)
         if "for_students" not in page.names:
-            theirs = text_of(source.text, "teacher", source.where)
+            theirs = edition_text(source.text, "teacher", source.where)
             assert theirs.count(page.nonce) == source.text.count(page.nonce)
 
 
 def can_be_cut(root: Path, page: Wrapping) -> bool:
     source = read_page(root, f"book/page{page.number}")
     try:
-        text_of(source.text, "student", source.where)
+        edition_text(source.text, "student", source.where)
     except SectionError:
         return False
     return True
@@ -98,7 +98,9 @@ def wrapped(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Wrapping], P
     return pages, root, read(root, "teacher", "dummy"), read(root, "student", "html")
 
 
-def test_what_is_not_taken_out_is_seen(wrapped: tuple[list[Wrapping], Path, Sphinx, Sphinx]) -> None:
+def test_the_search_finds_every_solution_that_is_not_taken_out(
+    wrapped: tuple[list[Wrapping], Path, Sphinx, Sphinx],
+) -> None:
     pages, root, teacher, student = wrapped
     folder = Path(student.outdir)
     told = {line.partition(" tells ")[0] for line in leaks(folder, Secrets.of(root, teacher))}
@@ -124,7 +126,7 @@ def shape(tree: nodes.document) -> list[str]:
     return [node.tagname for node in tree.findall(nodes.Element) if not isinstance(node, nodes.raw)]
 
 
-def test_what_stands_around_a_solution_stays_what_it_is(wrapped: tuple[list[Wrapping], Path, Sphinx, Sphinx]) -> None:
+def test_the_blocks_around_a_solution_do_not_change(wrapped: tuple[list[Wrapping], Path, Sphinx, Sphinx]) -> None:
     pages, _, teacher, student = wrapped
     whole = {container.__name__ for container in CUT} - {"for_students", "html_comment", "percent_comment"}
     compared = 0
@@ -138,14 +140,14 @@ def test_what_stands_around_a_solution_stays_what_it_is(wrapped: tuple[list[Wrap
     assert compared > MANY / 20
 
 
-def test_a_page_for_teachers_that_a_page_for_students_shows_is_seen(
+def test_the_search_finds_a_page_for_teachers_in_a_page_for_students(
     wrapped: tuple[list[Wrapping], Path, Sphinx, Sphinx],
 ) -> None:
     _, root, teacher, student = wrapped
     secrets = Secrets.of(root, teacher)
     assert secrets.where["exam.md: the page"] == "book/exam.md:1"
     ((_, shown),) = texts_of("shows.html", (Path(student.outdir) / "book" / "shows.html").read_bytes())
-    told = secrets.told_by(shown)
+    told = secrets.secrets_in(shown)
     assert told == ["exam.md: the page"]
 
 
@@ -171,25 +173,25 @@ GATES = "```{solution-start} ex-it\n```\n@\n\n```{solution-end}\n```"
     ],
 )
 @pytest.mark.parametrize("answer", ["42", "It is *slower* then, as all of us have seen long ago."])
-def test_the_sources_alone_say_what_a_solution_is(marked: str, answer: str, tmp_path: Path) -> None:
+def test_solutions_are_found_from_the_sources_alone(marked: str, answer: str, tmp_path: Path) -> None:
     solution = marked.replace("@", answer)
     (tmp_path / "_toc.yml").write_text("root: one\n", encoding="utf-8")
     (tmp_path / "one.md").write_text(f"{BEFORE}{solution}{AFTER}", encoding="utf-8")
     secrets = Secrets.of(tmp_path)
     assert secrets.where == {"one.md: ex-it": f"one.md:{line_of('solution', BEFORE + solution)}"}
-    assert secrets.told_by(BEFORE + AFTER) == []
-    assert secrets.told_by(f"{BEFORE}<p>{solution}</p>{AFTER}") == ["one.md: ex-it"]
+    assert secrets.secrets_in(BEFORE + AFTER) == []
+    assert secrets.secrets_in(f"{BEFORE}<p>{solution}</p>{AFTER}") == ["one.md: ex-it"]
     # Its words without its mark, if they are more than a number that can stand anywhere.
-    assert secrets.told_by(f"A page: {answer}") == (["one.md: ex-it"] if len(answer) > 2 else [])
+    assert secrets.secrets_in(f"A page: {answer}") == (["one.md: ex-it"] if len(answer) > 2 else [])
 
 
 def line_of(word: str, text: str) -> int:
     return next(number for number, line in enumerate(text.lower().split("\n"), 1) if word in line)
 
 
-def test_what_students_read_elsewhere_is_no_secret(tmp_path: Path) -> None:
+def test_text_that_students_read_elsewhere_is_no_secret(tmp_path: Path) -> None:
     said = "It is slower then, as all of us have seen long ago."
     (tmp_path / "_toc.yml").write_text("root: one\nchapters:\n- file: two\n", encoding="utf-8")
     (tmp_path / "one.md").write_text(f"{BEFORE}```{{solution}} ex-it\n{said}\n```\n", encoding="utf-8")
     (tmp_path / "two.md").write_text(f"# Two\n\n{said}\n", encoding="utf-8")
-    assert Secrets.of(tmp_path).told_by(said) == []
+    assert Secrets.of(tmp_path).secrets_in(said) == []

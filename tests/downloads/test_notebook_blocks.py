@@ -216,7 +216,7 @@ def test_nothing_of_myst_is_left(pairs: dict[str, tuple[bs4.Tag, bs4.Tag]]) -> N
         assert left == [], name
 
 
-def test_no_formula_goes_on_in_another_line_where_that_begins_with_the_mark_of_a_container(
+def test_no_formula_is_broken_before_the_mark_of_a_container(
     notebook: nbformat.NotebookNode,
 ) -> None:
     """Jupyter looks for dollars before it looks for quotations, whose marks would be in the formula."""
@@ -271,7 +271,7 @@ output(SGDOptimizer([w], lr=0.1), fname="walk.pdf")
 """
 
 
-def test_what_no_notebook_can_show_is_said_of_the_line_where_it_stands(tmp_path: Path) -> None:
+def test_what_no_notebook_can_show_is_reported_with_its_line(tmp_path: Path) -> None:
     """The same words stand in many places of the page; each place is named, once, in its order."""
     copy = copy_book(tmp_path / "book")
     (copy.root / "book" / "dot.png").write_bytes(DOT)

@@ -32,6 +32,8 @@ from optim_code.equations.compiler import (
 )
 from optim_code.equations.sections import read_page
 
+pytestmark = pytest.mark.quick
+
 MOMENTUM = r"\begin{aligned} v_{t+1} &= \beta v_t + g_t \\ w_{t+1} &= w_t - \eta\, v_{t+1} \end{aligned}"
 ADAM = r"""
 \begin{aligned}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from bs4 import BeautifulSoup
 
-from conftest import BUILD, ROOT
+from conftest import BUILD, run_equations
 from small_book import Copy, complaints, copy_book, run
 
 RIGHT, WRONG = r"\sqrt{v_{t+1}} + \varepsilon", r"\sqrt{v_{t+1} + \varepsilon}"
@@ -59,7 +59,7 @@ def test_two_failing_equations_are_two_lines(failing: Copy) -> None:
 
 
 def test_make_equations_fails_with_the_row_of_the_failing_equation(failing: Copy) -> None:
-    done = run([sys.executable, "-m", "book._ext.page.equations"], failing.root)
+    done = run_equations(failing.root)
     assert done.returncode == 1
     rows = done.stdout.splitlines()
     assert [row.split()[1] for row in rows if "FAILS" in row] == ["update-rmsprop"]
@@ -70,7 +70,7 @@ def test_make_equations_fails_with_the_row_of_the_failing_equation(failing: Copy
 def test_make_equations_names_a_broken_toc_in_one_line(copy: Copy) -> None:
     text = (copy.root / "_toc.yml").read_text()
     copy.write("_toc.yml", "format: [")
-    done = run([sys.executable, "-m", "book._ext.page.equations"], copy.root)
+    done = run_equations(copy.root)
     copy.write("_toc.yml", text)
     assert done.returncode == 1
     assert done.stderr.startswith("descent: ")
@@ -81,7 +81,7 @@ def test_a_module_that_cannot_be_read_is_one_line_for_the_build_and_for_make_equ
     copy.replace("optim_code/optimizers.py", "class AdamOptimizer(Optim):", "class AdamOptimizer(Optim:")
     line = r"descent: optim_code/optimizers\.py:\d+: SyntaxError: .*; fix that line"
     said = copy.fault()
-    done = run([sys.executable, "-m", "book._ext.page.equations"], copy.root)
+    done = run_equations(copy.root)
     copy.replace("optim_code/optimizers.py", "class AdamOptimizer(Optim:", "class AdamOptimizer(Optim):")
     assert re.fullmatch(line, said)
     assert re.match(line, done.stderr)
@@ -116,14 +116,8 @@ def test_each_update_carries_a_mark_that_says_against_what_it_was_checked(html: 
 
 
 def test_the_appendix_lists_every_equation_with_its_verdict(html: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "book._ext.page.equations"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=True,
-    )
+    done = run_equations()
+    assert done.returncode == 0, done.stderr
     rows = done.stdout.splitlines()[:-1]
     soup = BeautifulSoup((html / "book" / "checks.html").read_text(), "html.parser")
     listed = [[cell.get_text(" ", strip=True) for cell in row.select("td")] for row in soup.select("tr")]

@@ -138,6 +138,14 @@ def test_with_all_cells_from_the_cache_the_figures_are_all_there(walk: Copy) -> 
     assert [name for name in before if name.endswith(".pdf")] == ["figures/walk.pdf"]
 
 
+def test_the_files_of_the_figures_come_back_when_they_were_deleted_and_nothing_has_changed(walk: Copy) -> None:
+    before = everything(walk)
+    assert "figures/walk.pdf" in before
+    shutil.rmtree(walk.root / "_build" / "figures")
+    assert "executed" not in build(walk)
+    assert everything(walk) == before
+
+
 def test_a_section_that_left_the_contents_leaves_the_book(walk: Copy, tmp_path: Path) -> None:
     copy = Copy(Path(shutil.copytree(walk.root, tmp_path / "book")))
     assert {name for name in state(copy) if "walk" in name or "_images" in name}

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from book._ext.execute.freshness import Code
-from book._ext.page.playground import look
+from book._ext.page.playground import figure_style
 from book._ext.sources.editions import class_files
-from conftest import ROOT
+from conftest import ROOT, run_equations
 from optim_code.equations.sections import contents, read_page, read_pages
 from small_book import NOTEBOOK, TOC, Copy, complaints, copy_book, run
 
@@ -99,11 +99,11 @@ def test_a_section_depends_on_the_same_code_wherever_the_modules_lie(tmp_path: P
 
 def test_what_students_do_not_get_and_what_playgrounds_look_like_is_found_wherever_it_lies(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "optim_code", tmp_path / "optim_code")
-    before, colours = class_files(tmp_path), look(tmp_path)
+    before, colours = class_files(tmp_path), figure_style(tmp_path)
     assert before == [tmp_path / "optim_code" / "optimizers.py"]
     moved(tmp_path)
     assert class_files(tmp_path) == [*before, tmp_path / "optim_code" / "core" / "deep" / "m_optimizers.py"]
-    assert look(tmp_path) == colours
+    assert figure_style(tmp_path) == colours
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_a_section_anywhere_is_a_section(book: Copy) -> None:
     assert "nothing has changed" in book.build().stdout
     figures = {path.name for path in (book.root / "_build" / "figures").glob("*.pdf")}
     assert figures == {"inner.pdf", "outer.pdf", "top.pdf"}
-    rows = run([sys.executable, "-m", "book._ext.page.equations"], book.root).stdout
+    rows = run_equations(book.root).stdout
     assert re.search(r"^def +def-included +shared/words\.txt:5 ", rows, re.M), rows
 
 
@@ -340,7 +340,7 @@ def test_what_cannot_be_read_stops_the_build_with_the_same_line(book: Copy, name
         added = b"\n\xfc\n" if name == "one.md" else b"\n```{include} part.txt\n```\n"
         (copy.root / "book/one.md").write_bytes(before + added)
         assert re.fullmatch(rf"descent: book/{name}:\d+: byte 0xfc is not UTF-8; save the file as UTF-8", copy.fault())
-        done = run([sys.executable, "-m", "book._ext.page.equations"], copy.root)
+        done = run_equations(copy.root)
         assert complaints(done) == [copy.fault()]
     finally:
         (copy.root / "book/one.md").write_bytes(before)

@@ -244,7 +244,10 @@ def by_hand(copy: Copy) -> subprocess.CompletedProcess[str]:
 def test_every_build_has_the_same_bytes_with_ordinary_kernels_too(shown: Copy) -> None:
     before = shown.published()
     (shown.root / "_build").rename(shown.root / "_first")
-    without = "from book._ext import build, warm_kernels; warm_kernels.can_fork = lambda: False; build.main()"
+    without = (
+        "from book._ext.cli import build; from book._ext.execute import warm_kernels; "
+        "warm_kernels.can_fork = lambda: False; build.main()"
+    )
     done = run_command([sys.executable, "-c", without, "html"], shown.root)
     assert done.returncode == 0, done.stdout + done.stderr
     after = shown.published()
@@ -290,7 +293,7 @@ def kernels() -> Iterator[None]:
     configure_environment(ROOT)
     warm_kernels.start()
     yield
-    warm_kernels.end()
+    warm_kernels.stop()
     os.environ.clear()
     os.environ.update(before)
 

@@ -82,11 +82,11 @@ def test_what_one_section_sets_seeds_or_patches_no_other_sees(copy: Copy, tmp_pa
     temporary.mkdir()
     copy.write("book/one.md", ONE + CELL.format(code=MARKS))
     copy.write("book/updates.md", NOTEBOOK + (copy.root / "book/updates.md").read_text() + CELL.format(code=LOOKS))
-    done = copy.build(TMPDIR=str(temporary))
+    done = copy.build(cold=True, TMPDIR=str(temporary))
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("executed in") == 2
     copy.write("book/one.md", ONE + CELL.format(code=LOOKS))
-    done = copy.build(TMPDIR=str(temporary))
+    done = copy.build(cold=True, TMPDIR=str(temporary))
     assert done.returncode == 0, done.stdout + done.stderr
     assert helpers_of(copy.root) == []
     assert left_in(temporary) == []
@@ -95,7 +95,7 @@ def test_what_one_section_sets_seeds_or_patches_no_other_sees(copy: Copy, tmp_pa
 def test_nothing_is_started_where_nothing_is_to_run(copy: Copy) -> None:
     copy.write("book/one.md", ONE)
     assert copy.build().returncode == 0
-    done = copy.build()
+    done = copy.build(cold=True)
     assert done.returncode == 0
     assert "executed" not in done.stdout
     assert helpers_of(copy.root) == []
@@ -130,7 +130,10 @@ def test_server_and_kernels_end_when_the_build_is_killed(copy: Copy, tmp_path: P
 
 def test_where_forking_is_not_to_be_had_ordinary_kernels_run_after_one_line(copy: Copy) -> None:
     copy.write("book/one.md", ONE + CELL.format(code="import sys\nassert 'torch' not in sys.modules"))
-    without = "from book._ext import build, warm_kernels; warm_kernels.can_fork = lambda: False; build.main()"
+    without = (
+        "from book._ext.cli import build; from book._ext.execute import warm_kernels; "
+        "warm_kernels.can_fork = lambda: False; build.main()"
+    )
     done = subprocess.run(
         [sys.executable, "-c", without, "html"], cwd=copy.root, capture_output=True, text=True, timeout=300, check=False
     )
@@ -144,7 +147,7 @@ def test_a_folder_for_temporary_files_may_have_a_long_name(copy: Copy, tmp_path:
     temporary = tmp_path / "long".ljust(100, "-")
     temporary.mkdir()
     copy.write("book/one.md", ONE + CELL.format(code="print('a long name')"))
-    done = copy.build(TMPDIR=str(temporary))
+    done = copy.build(cold=True, TMPDIR=str(temporary))
     assert done.returncode == 0, done.stdout + done.stderr
     assert b"a long name" in copy.published()["book/one.html"]
     assert left_in(temporary) == []
@@ -153,11 +156,13 @@ def test_a_folder_for_temporary_files_may_have_a_long_name(copy: Copy, tmp_path:
 
 def test_outputs_that_come_late_are_in_the_book_or_an_error_never_left_out(copy: Copy) -> None:
     copy.write("book/one.md", ONE + CELL.format(code=LATE))
-    impatient = "from book._ext import build, execution; execution.LATE = 1; build.main()"
+    impatient = (
+        "from book._ext.cli import build; from book._ext.execute import execution; execution.LATE = 1; build.main()"
+    )
     # The kernel says by itself that it is late.
     *_, line = complaints(run([sys.executable, "-c", impatient, "html"], copy.root))
     assert re.search(r"book/one\.md:\d+: cell 2: ended, but what it put out did not arrive in 1 s; ", line)
-    done = copy.build()
+    done = copy.build(cold=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert b"late, and here" in copy.published()["book/one.html"]
     copy.write("book/one.md", ONE)
@@ -176,7 +181,7 @@ def test_a_stub_that_is_killed_while_it_asks_leaves_no_word_and_the_next_is_serv
         assert "Zen of Python" in run([*warm.stub, "-m", "this"], ROOT).stdout
         wait_until(lambda: psutil.Process(warm.server.pid).children() == [])
     finally:
-        warm.end()
+        warm.stop()
     assert capfd.readouterr() == ("", "")
 
 
@@ -203,24 +208,25 @@ def test_a_kernel_of_the_preview_finds_nothing_of_the_rehearsal(copy: Copy, monk
         assert done.returncode == 0, done.stdout + done.stderr
         assert "book/one … executed" in done.stdout
     finally:
-        warm_kernels.end()
+        warm_kernels.stop()
         copy.write("book/one.md", ONE)
 
 
-def test_a_module_that_is_no_more_is_one_line_and_the_server_goes_on(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(os, "environ", dict(os.environ))
-    monkeypatch.setattr(warm_kernels, "BUILDS", ["sphinx.application", "sphinx.no_such_module", "sphinx.util"])
-    warm = warm_kernels.WarmKernels(builds=True)
+def test_a_module_that_is_no_more_is_one_line_and_the_server_goes_on(tmp_path: Path) -> None:
+    server = (ROOT / "book/_ext/execute/kernel_server.py").read_text()
+    assert '"torch._dynamo"' in server
+    (tmp_path / "kernel_server.py").write_text(server.replace('"torch._dynamo"', '"torch.no_such_module"'))
+    command = [sys.executable, "-I", str(tmp_path / "kernel_server.py"), str(tmp_path / "socket")]
+    started = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
-        assert "Zen of Python" in run([*warm.stub, "-m", "this"], ROOT).stdout
-        assert warm.alive()
+        wait_until((tmp_path / "socket").exists)
+        assert "Zen of Python" in run([*warm_kernels.stub_command(tmp_path), "-m", "this"], ROOT).stdout
+        assert started.poll() is None
     finally:
-        warm.end()
-    out, err = capfd.readouterr()
-    said = "kernel_server.py: sphinx.no_such_module is not imported early (ModuleNotFoundError: "
-    assert [line.startswith(said) for line in out.splitlines()] == [True]
+        started.terminate()
+        out, err = started.communicate(timeout=30)
+    line = "kernel_server.py: torch.no_such_module is not imported early (ModuleNotFoundError: "
+    assert [text.startswith(line) for text in out.splitlines()] == [True]
     assert err == ""
 
 
@@ -234,7 +240,7 @@ def test_where_the_server_ends_ordinary_kernels_run_after_one_line(copy: Copy, e
     copy.write("book/_ext/execute/kernel_server.py", server.replace(begin, f"    {ends}\n{begin}"))
     copy.write("book/one.md", ONE + CELL.format(code=f"print('run by an ordinary kernel, {len(ends)}')"))
     try:
-        done = copy.build()
+        done = copy.build(cold=True)
     finally:
         copy.write("book/_ext/execute/kernel_server.py", server)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -467,7 +467,7 @@ WRONG = {
                 state["v"] = group["alpha"] * state.get("v", 0) + (1 - group["alpha"]) * p.grad**2
                 p.data -= group["lr"] * p.grad / torch.sqrt(state["v"] + 1e-8)
     """),
-    "rmsprop without epsilon": slip("rmsprop", "eps forgotten", RMSPROP, (' + group["eps"]', "")),
+    "rmsprop without epsilon": slip("rmsprop", "eps not in the denominator", RMSPROP, (' + group["eps"]', "")),
     "rmsprop without a square": slip("rmsprop", "square forgotten", RMSPROP, ("p.grad.data**2", "p.grad.data")),
     "rmsprop without a root": slip("rmsprop", "root forgotten", RMSPROP, (".sqrt()", "")),
     "rmsprop without the gradient": slip(
@@ -487,7 +487,7 @@ WRONG = {
     "rmsprop with the norm": slip("rmsprop", FLOAT, RMSPROP, ("p.grad.data**2", "p.grad.norm().item() ** 2"),
                                   ("torch.zeros_like(p.data)", "0.0"), ('state["v"].sqrt()', 'math.sqrt(state["v"])')),
     "rmsprop forgetting": slip("rmsprop", ANEW, RMSPROP, ("if not state:", "if True:")),
-    "rmsprop with a fixed epsilon": slip("rmsprop", "eps is a fixed number", RMSPROP, ('group["eps"]', "1e-8")),
+    "rmsprop with a fixed epsilon": slip("rmsprop", "eps has a value of its own", RMSPROP, ('group["eps"]', "1e-8")),
     # adam
     "adam uphill": slip("adam", "step uphill", ADAM, ("p.data -=", "p.data +=")),
     "adam without the first hat": slip("adam", "hat forgotten on one of two", ADAM, ("* m_hat", '* state["m"]')),
@@ -563,7 +563,9 @@ WRONG = {
     """),
     "momentum that is two thirds": slip(
         "momentum", "momentum is a fixed number", MOMENTUM, ('group["momentum"]', "(2 / 3)")),
-    "adam with an epsilon that is too large": slip("adam", "eps is a fixed number", ADAM, ('group["eps"]', "3e-5")),
+    "adam with an epsilon that is too large": slip(
+        "adam", "eps has a value of its own", ADAM, ('group["eps"]', "3e-5")
+    ),
     "adam with the first mean over one, minus": slip("adam", PLACE, ADAM, (
         'state["m"] / (1 - beta ** state["t"])', 'state["m"] / 1 - beta ** state["t"]')),
     "adam with its hats exchanged": slip("adam", "momentum and alpha swapped", ADAM, (
@@ -734,7 +736,7 @@ NAMED = {
     "sgd: sign of gradient (signSGD)": answer('sgd', 'the sign of the gradient', """
         p.data -= group['lr'] * p.grad.sign()
     """),
-    "sgd: normalised gradient": answer('sgd', 'coordinates are mixed', """
+    "sgd: normalised gradient": answer('sgd', 'the gradient is divided by its norm', """
         p.data -= group['lr'] * p.grad / p.grad.norm()
     """),
     "sgd: clipped gradient": answer('sgd', 'the gradient is clipped', """
@@ -923,7 +925,7 @@ NAMED = {
         state['v'] = v
         p.data -= group['lr'] * p.grad / (v.sqrt() + group['eps'])
     """),
-    "rmsprop: eps missing": answer('rmsprop', 'eps forgotten', """
+    "rmsprop: eps missing": answer('rmsprop', 'eps not in the denominator', """
         a = group['alpha']
         v = a * state.get('v', 0) + (1-a) * p.grad**2
         state['v'] = v
@@ -1177,7 +1179,7 @@ NAMED = {
         v = state['v'] = a * state.get('v', 0) + (1-a) * g*g
         p.data -= lr * m.sign()
     """),
-    "adam: eps fixed 1e-3": answer('adam', 'eps is a fixed number', """
+    "adam: eps fixed 1e-3": answer('adam', 'eps has a value of its own', """
         a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
         t = state['t'] = state.get('t', 0) + 1
         m = state['m'] = b * state.get('m', 0) + (1-b) * g
@@ -1199,6 +1201,91 @@ NAMED = {
         lr = lr * min(1, t/10)
         p.data -= lr * (m/(1-b**t)) / ((v/(1-a**t)).sqrt() + eps)
     """),
+    # what is told apart by one more look
+    "sgd: squared gradient": answer("sgd", "the square of the gradient", "p.data -= group['lr'] * p.grad**2"),
+    "sgd: over lr": answer("sgd", "divided instead of multiplied", "p.data -= p.grad / group['lr']"),
+    "sgd: normalised by a floor": answer("sgd", "the gradient is divided by its norm", """
+        p.data -= group['lr'] * p.grad / p.grad.norm().clamp(min=1e-12)
+    """),
+    "sgd: norm clipped to two": answer("sgd", "the gradient is clipped by its norm", """
+        p.data -= group['lr'] * p.grad * torch.clamp(2 / p.grad.norm(), max=1)
+    """),
+    "sgd: mean over the coordinates": answer("sgd", "the step depends on the shape", """
+        p.data -= group['lr'] * p.grad / len(p.grad.flatten())
+    """),
+    "sgd: moves them all": answer("sgd", "goes wrong with several parameters", """
+        for other in (q for g in self.param_groups for q in g['params'] if q.grad is not None):
+            other.data -= group['lr'] * other.grad
+    """),
+    "sgd: heavy": answer("sgd", "momentum that the equation hasn't", """
+        state['d'] = 0.6 * state.get('d', 0) - group['lr'] * p.grad
+        p.data += state['d']
+    """),
+    "sgd: jitter": answer("sgd", "another run takes other steps", """
+        p.data -= group['lr'] * p.grad * (1 + 0.1 * torch.rand(1, dtype=p.dtype))
+    """),
+    "sgd: dropout": answer("sgd", "another run takes other steps", """
+        p.data -= group['lr'] * p.grad * (torch.rand_like(p) < 0.9)
+    """),
+    "sgd: rounded": answer("sgd", "p rounded to float32", "p.data = (p - group['lr'] * p.grad).float().double()"),
+    "sgd: last row only": answer("sgd", "some coordinates never move", "p.data[-1] -= group['lr'] * p.grad[-1]"),
+    "sgd: leaves early": answer("sgd", "some steps do not move", """
+        if p.grad.abs().max() > 0.9:
+            p.data -= group['lr'] * p.grad
+    """),
+    "sgd: drifts": answer("sgd", "a constant in the step", "p.data -= group['lr'] * p.grad + 0.002"),
+    "sgd: a step for no gradient": answer("sgd", "goes wrong where p has no gradient", """
+        class Mine(Optim):
+            def __init__(self, params, lr):
+                super().__init__(params, dict(lr=lr))
+            @torch.no_grad()
+            def step(self, closure=None):
+                for group in self.param_groups:
+                    for p in group['params']:
+                        p -= group['lr'] * (torch.ones_like(p) if p.grad is None else p.grad)
+    """),
+    "momentum: drifts": answer("momentum", "a constant in the step", """
+        state['v'] = group['momentum'] * state.get('v', 0) + p.grad
+        p.data -= group['lr'] * (state['v'] - 0.01)
+    """),
+    "momentum: one gradient back": answer("momentum", "only the last gradient is remembered", """
+        p.data -= group['lr'] * (p.grad + group['momentum'] * state.get('last', 0))
+        state['last'] = p.grad.clone()
+    """),
+    "momentum: bounded": answer("momentum", "the buffer is clipped", """
+        state['v'] = (group['momentum'] * state.get('v', 0) + p.grad).clamp(-1.5, 1.5)
+        p.data -= group['lr'] * state['v']
+    """),
+    "rmsprop: heavy": answer("rmsprop", "momentum that the equation hasn't", """
+        state['v'] = group['alpha'] * state.get('v', 0) + (1 - group['alpha']) * p.grad**2
+        state['d'] = 0.8 * state.get('d', 0) + p.grad / (state['v'].sqrt() + group['eps'])
+        p.data -= group['lr'] * state['d']
+    """),
+    "rmsprop: size of a mean": slip(
+        "rmsprop", "square forgotten", RMSPROP,
+        ("p.grad.data**2", "p.grad.data"), ('state["v"].sqrt()', 'state["v"].abs().sqrt()')),
+    "rmsprop: power and half": slip("rmsprop", PLACE, RMSPROP, ('state["v"].sqrt()', 'state["v"] ** 1 / 2')),
+    "rmsprop: one minus all": slip("rmsprop", PLACE, RMSPROP, (
+        '(1 - group["alpha"]) * p.grad.data**2', '(1 - group["alpha"] * p.grad.data**2)'),
+        ('state["v"].sqrt()', 'state["v"].abs().sqrt()')),
+    "rmsprop: all under the root": slip("rmsprop", "lr under the root, and eps inside the root", RMSPROP, (
+        'group["lr"] * p.grad.data / (state["v"].sqrt() + group["eps"])',
+        'p.grad.data * (group["lr"] / (state["v"] + group["eps"])).sqrt()')),
+    "adam: first mean corrected twice": slip("adam", "corrected twice", ADAM, (
+        '* m_hat', '* m_hat / (1 - beta ** state["t"])')),
+    "adam: of Yogi": slip("adam", "Yogi's mean", ADAM, (
+        'alpha * state["v"] + (1 - alpha) * g**2',
+        'state["v"] - (1 - alpha) * torch.sign(state["v"] - g**2) * g**2')),
+    "adam: of Lion": answer("adam", "all steps have the same length", """
+        m = state.get('m', torch.zeros_like(p))
+        p.data -= group['lr'] * torch.sign(group['momentum'] * m + (1 - group['momentum']) * p.grad)
+        state['m'] = group['alpha'] * m + (1 - group['alpha']) * p.grad
+    """),
+    "adam: the usual numbers": slip("adam", "momentum and alpha have no effect", ADAM, (
+        'alpha, beta, g = group["alpha"], group["momentum"]', 'alpha, beta, g = 0.95, 0.9')),
+    "adam: sum without a correction": slip(
+        "adam", "one minus decay forgotten, and bias correction forgotten", ADAM,
+        ("(1 - beta) * g\n", "g\n"), ("* m_hat", '* state["m"]')),
 }  # fmt: skip
 """Wrong answers whose names have near rivals: each has to get its own."""
 WRONG |= NAMED

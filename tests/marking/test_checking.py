@@ -8,6 +8,7 @@ import os
 import pickle
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import textwrap
@@ -444,6 +445,8 @@ def test_a_class_that_ends_the_program_ends_only_itself(body: str, mistake: str)
 
 
 HALF = 'p.data -= 0.5 * group["lr"] * p.grad'
+ONCE = "first, self.seen = not hasattr(self, 'seen'), True\nif first"
+"""Begins a condition that holds at the first step of each trial."""
 FORGED = """
     import os, pickle, json
     class Evil:
@@ -469,9 +472,10 @@ TAMPERING = {
     "writes deep JSON to all files": f"{FORGED.replace('TEXTS', 'texts[4:]')}\n    os._exit(0)",
     "writes to all files and goes on": f"{FORGED.replace('TEXTS', 'texts')}\n{textwrap.indent(HALF, '    ')}",
     "closes all files": f"import os\nos.closerange(0, 200)\n{HALF}",
-    "forks and stays": f"import os, time\nif os.fork() == 0:\n    open('TRACE.pid', 'a').write(f'{{os.getpid()}} ')\n"
+    "forks and stays": f"import os, time\n{ONCE} and os.fork() == 0:\n"
+                       f"    open('TRACE.pid', 'a').write(f'{{os.getpid()}} ')\n"
                        f"    time.sleep(1000)\n{HALF}",
-    "forks into a session of its own": "import os, time\nif os.fork() == 0:\n    os.setsid()\n"
+    "forks into a session of its own": f"import os, time\n{ONCE} and os.fork() == 0:\n    os.setsid()\n"
                        "    open('TRACE.pid', 'a').write(f'{os.getpid()} ')\n    if os.fork():\n        os._exit(0)\n"
                        f"    open('TRACE.pid', 'a').write(f'{{os.getpid()}} ')\n    time.sleep(1000)\n{HALF}",
     "starts a program": "import subprocess\nstarted = subprocess.Popen(['sleep', '1000'], start_new_session=True)\n"
@@ -523,6 +527,55 @@ def test_a_class_that_tampers_does_not_pass_and_leaves_nothing(
     assert capfd.readouterr() == ("", "")
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
+
+
+KILLS = {
+    "its own": """
+        import os, signal, subprocess
+        started = subprocess.Popen(["sleep", "1000"], start_new_session=True)
+        open("TRACE", "a").write(f"{started.pid} ")
+        os.killpg(0, signal.SIGKILL)
+    """,
+    "its parent's": """
+        import os, signal, time
+        os.killpg(os.getpgid(os.getppid()), signal.SIGKILL)
+        time.sleep(1000)
+    """,
+    "its parent's, and leaves a process that holds the pipes": """
+        import os, signal, time
+        if os.fork() == 0:
+            os.setsid()
+            open("TRACE", "a").write(f"{os.getpid()} ")
+            time.sleep(1000)
+        while not os.path.exists("TRACE"):
+            time.sleep(0.01)
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(1000)
+    """,
+}
+
+
+@pytest.mark.parametrize("group", KILLS)
+def test_a_class_that_kills_a_group_does_not_reach_the_caller_and_leaves_nothing(group: str, tmp_path: Path) -> None:
+    """The caller has a group to itself here, so that the tests go on if it is killed."""
+    body = textwrap.dedent(KILLS[group]).replace("TRACE", str(tmp_path / "pids"))
+    cell = f"""
+import sys
+sys.path[:0] = {sys.path!r}
+from students import answer
+from optim_code import check
+print(check("sgd", answer("sgd", "", {body!r}).cls()).mistake)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", cell], start_new_session=True, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.stdout == "it ends Python\n", done.stderr
+    started = (tmp_path / "pids").read_text().split() if (tmp_path / "pids").exists() else []
+    left = [int(pid) for pid in started if is_alive(int(pid))]
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    # Nobody is left who could end what hides from a guard that is dead.
+    assert left == [] or group.endswith("holds the pipes")
 
 
 def test_reading_a_class_runs_none_of_its_code_here() -> None:
@@ -844,10 +897,10 @@ def test_every_mistake_shows_in_the_trials(label: str) -> None:
     """A mistake that can't be seen in the trials would never be named."""
     rule = UpdateRule.from_latex(checking.updates()[label])
     all_trials = trials.trials(rule.hyper, rule.hyper)
-    right = list(rewriting.Version(rule).walks(all_trials))
+    right = list(rewriting.Version(rule).paths(all_trials))
     seen = 0
     for version in mistakes.mistakes(rule):
-        walks = zip(version.walks(all_trials), right, strict=True)
+        walks = zip(version.paths(all_trials), right, strict=True)
         if all(a is None or judging.departure_of(list(a), b) is None for a, b in walks):
             # Where nothing is kept of t, it may be counted as one likes.
             assert version.shared == ("t",) or version.forgotten or version.shared, version.name

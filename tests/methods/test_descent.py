@@ -14,6 +14,8 @@ from optim_code import AdamOptimizer, Optim, RMSPropOptimizer, SGDMomentumOptimi
 from optim_code.descent import descend
 from optim_code.problems import Quadratic, bowl, lecture_bowl, start
 
+pytestmark = pytest.mark.quick
+
 CURVATURES = torch.tensor([1.0, 5.0], dtype=torch.float64)
 
 
@@ -355,7 +357,8 @@ class Counts(Optim):
 
     def __init__(self, params, lr, kind):
         super().__init__(params, dict(lr=lr))
-        self.kind, self.kept, self.seen = kind, {"number": 0, "tensor": torch.zeros(2).double(), "dict": {}}[kind], []
+        kept = {"number": 0, "tensor": torch.zeros(2).double(), "dict": {}, "list": [0.0]}
+        self.kind, self.kept, self.seen = kind, kept[kind], []
 
     def my_step(self, p, state, group):
         self.seen.append(p.tolist())
@@ -365,12 +368,15 @@ class Counts(Optim):
         elif self.kind == "tensor":
             self.kept.mul_(0.5).add_(p.grad.data)
             p.data -= group["lr"] * self.kept
+        elif self.kind == "list":
+            self.kept[0] = 0.5 * self.kept[0] + p.grad.data
+            p.data -= group["lr"] * self.kept[0]
         else:
             self.kept[p] = 0.5 * self.kept.get(p, 0.0) + p.grad.data
             p.data -= group["lr"] * self.kept[p]
 
 
-@pytest.mark.parametrize("kind", ["number", "tensor", "dict"])
+@pytest.mark.parametrize("kind", ["number", "tensor", "dict", "list"])
 def test_what_outlasts_a_run_on_self_is_said(kind):
     optimizer = Counts([start()], lr=0.1, kind=kind)
     said = "^Counts keeps kept on self, which outlasts the run, so another run may differ; keep it in state, or "

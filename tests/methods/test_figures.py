@@ -20,6 +20,8 @@ from optim_code.descent import descend
 from optim_code.figures import DARK, LIGHT, LINES, Drawing, dark, draw_bars, draw_lines, draw_paths
 from optim_code.problems import Quadratic
 
+pytestmark = pytest.mark.quick
+
 
 def test_output_writes_the_pdf_where_fname_says(tmp_path):
     output(SGDOptimizer([w], lr=0.1), fname=tmp_path / "a.pdf")

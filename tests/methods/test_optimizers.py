@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import copy
+import gc
 import math
+import os
 import pickle
+import subprocess
+import sys
 import weakref
 
 import pytest
@@ -14,6 +18,8 @@ from torch import Tensor, nn
 from optim_code import AdamOptimizer, Optim, RMSPropOptimizer, SGDMomentumOptimizer, SGDOptimizer
 from optim_code.descent import descend
 from optim_code.problems import start
+
+pytestmark = pytest.mark.quick
 
 # Each class with the torch optimizer it must equal, for one setting of the hyper-parameters.
 TWINS = {
@@ -524,13 +530,20 @@ CYCLES = {
 def test_a_cycle_of_the_momentum_moves_a_method_that_has_one_as_it_moves_torchs(name, cycle):
     torch.manual_seed(1)
     gradients = torch.randn(20, 2, dtype=torch.float64)
+    makes = TWINS[name]
     if name in ("sgd", "rmsprop"):
         with pytest.raises(ValueError, match="must support momentum or beta1 with `cycle_momentum`"):
             CYCLES[cycle](TWINS[name][0]([start()]))
         assert "cycle_momentum=False" in Optim.__doc__
-        return
+        # With torch's own a momentum is turned on, which is another method: for SGD the book has a class for it, too.
+        theirs = TWINS[name][1]([start()])
+        CYCLES[cycle](theirs)
+        assert theirs.param_groups[0]["momentum"] > 0
+        if name == "rmsprop":
+            return
+        makes = (lambda ps: SGDMomentumOptimizer(ps, lr=0.1, momentum=0.0), makes[1])
     sides = []
-    for make in TWINS[name]:
+    for make in makes:
         p = start()
         optimizer = make([p])
         scheduler = CYCLES[cycle](optimizer)
@@ -540,3 +553,267 @@ def test_a_cycle_of_the_momentum_moves_a_method_that_has_one_as_it_moves_torchs(
             scheduler.step()
         sides.append(p.detach())
     assert torch.allclose(*sides, rtol=1e-12, atol=1e-12)
+
+
+# --- what torch asks of every optimizer
+
+
+def set_gradients(params, seed=0):
+    """Give each parameter a gradient of its own; the same seed gives the same ones."""
+    torch.manual_seed(seed)
+    for p in params:
+        p.grad = torch.randn(p.shape, dtype=p.dtype)
+
+
+def with_weights(make, shape=(3,)):
+    """A parameter and its optimizer after some steps."""
+    torch.manual_seed(5)
+    p = nn.Parameter(torch.randn(shape, dtype=torch.float64))
+    optimizer = make([p])
+    for seed in range(3):
+        set_gradients([p], seed)
+        optimizer.step()
+    return p, optimizer
+
+
+def steps_without_gradients_do_nothing(make, twin):
+    p = start()
+    optimizer = make([p])
+    optimizer.step()
+    optimizer.zero_grad()
+    optimizer.step(lambda: None)
+    assert torch.equal(p, start())
+    assert not optimizer.state
+
+
+def every_shape_moves_as_torchs(make, twin):
+    for shape in ((), (0,), (1,), (2, 3, 4)):
+        assert torch.allclose(with_weights(make, shape)[0], with_weights(twin, shape)[0], rtol=1e-12), shape
+
+
+def a_parameter_that_is_not_contiguous_moves_as_torchs(make, twin):
+    ends = []
+    for of in (make, twin):
+        torch.manual_seed(2)
+        view = torch.randn(4, 6, dtype=torch.float64).t()[::2].requires_grad_()
+        image = nn.Parameter(torch.randn(2, 3, 4, 4, dtype=torch.float64).to(memory_format=torch.channels_last))
+        optimizer = of([view, image])
+        for seed in range(3):
+            set_gradients([view, image], seed)
+            optimizer.step()
+        assert image.is_contiguous(memory_format=torch.channels_last)
+        ends.append((view.detach(), image.detach()))
+    for ours, theirs in zip(*ends, strict=True):
+        assert torch.allclose(ours, theirs, rtol=1e-12)
+
+
+def groups_may_come_later_and_are_refused_like_torchs(make, twin):
+    p = start()
+    optimizer = make([p])
+    for bad, error in (
+        (dict(params=[p]), ValueError),
+        (dict(params={start()}), TypeError),
+        (dict(params=[1]), TypeError),
+        (dict(params=[start() * 2]), ValueError),
+        ([start()], TypeError),
+    ):
+        for other in (optimizer, twin([p])):
+            with pytest.raises(error):
+                other.add_param_group(bad)
+    for none in ([], start(), 3):
+        with pytest.raises((ValueError, TypeError)):
+            make(none)
+    late = start()
+    optimizer.add_param_group(dict(params=late, lr=0.0))
+    set_gradients([p, late])
+    optimizer.step()
+    assert torch.equal(late, start())
+    assert not torch.equal(p, start())
+
+
+def hooks_run_in_torchs_order_and_may_replace_what_is_saved(make, twin):
+    heard = []
+    _, optimizer = with_weights(make)
+    optimizer.register_step_pre_hook(lambda *_: heard.append("before"))
+    optimizer.register_step_post_hook(lambda *_: heard.append("after"))
+    optimizer.register_state_dict_pre_hook(lambda _: heard.append("saving"))
+    optimizer.register_state_dict_post_hook(lambda _, saved: {**saved, "more": 1})
+    optimizer.register_load_state_dict_pre_hook(lambda *_: heard.append("second"))
+    optimizer.register_load_state_dict_pre_hook(lambda *_: heard.append("first"), prepend=True)
+    optimizer.register_load_state_dict_post_hook(lambda _: heard.append("loaded"))
+    optimizer.step()
+    saved = optimizer.state_dict()
+    assert saved.pop("more") == 1
+    optimizer.load_state_dict(saved)
+    assert heard == ["before", "after", "saving", "first", "second", "loaded"]
+
+
+def a_checkpoint_fits_its_own_groups_only(make, twin):
+    one, two = make([start()]).state_dict(), make([start(), start()]).state_dict()
+    for params in ([start(), start()], [dict(params=[start()]), dict(params=[start()])]):
+        with pytest.raises(ValueError, match="loaded state dict"):
+            make(params).load_state_dict(one)
+    with pytest.raises(ValueError, match="loaded state dict"):
+        make([start()]).load_state_dict(two)
+
+
+def a_checkpoint_has_the_type_of_the_parameters_that_take_it(make, twin):
+    p, optimizer = with_weights(make)
+    q = nn.Parameter(p.detach().float())
+    other = make([q])
+    other.load_state_dict(optimizer.state_dict())
+    assert {x.dtype for x in other.state[q].values() if isinstance(x, Tensor)} <= {torch.float32}
+    for side, x in ((optimizer, p), (other, q)):
+        x.grad = torch.ones_like(x)
+        side.step()
+    assert torch.allclose(p.float(), q, rtol=1e-5)
+
+
+def copies_go_on_alike(make, twin):
+    _, optimizer = with_weights(make)
+    for copied in (copy.deepcopy(optimizer), pickle.loads(pickle.dumps(optimizer))):
+        (q,) = copied.param_groups[0]["params"]
+        again, original = with_weights(make)
+        set_gradients([q], 7)
+        set_gradients([again], 7)
+        copied.step()
+        original.step()
+        assert torch.equal(q, again)
+        assert copied.state_dict()["param_groups"] == optimizer.state_dict()["param_groups"]
+
+
+def named_parameters_keep_their_names(make, twin):
+    net = nn.Linear(2, 1)
+    optimizer = make(net.named_parameters())
+    assert optimizer.state_dict()["param_groups"][0]["param_names"] == ["weight", "bias"]
+    make(net.parameters()).load_state_dict(optimizer.state_dict())
+
+
+def schedulers_move_it_as_they_move_torchs(make, twin):
+    s = torch.optim.lr_scheduler
+    for schedule in (
+        lambda o: s.LambdaLR(o, lambda epoch: 0.9**epoch),
+        lambda o: s.CosineAnnealingWarmRestarts(o, 3),
+        lambda o: s.SequentialLR(o, [s.ConstantLR(o), s.ExponentialLR(o, 0.9)], [3]),
+        lambda o: s.ReduceLROnPlateau(o, patience=0),
+        lambda o: torch.optim.swa_utils.SWALR(o, 0.05),
+    ):
+        ends = []
+        for of in (make, twin):
+            p, optimizer = with_weights(of)
+            scheduler = schedule(optimizer)
+            for seed in range(6):
+                set_gradients([p], seed)
+                optimizer.step()
+                scheduler.step(*([1.0] if isinstance(scheduler, s.ReduceLROnPlateau) else []))
+            of([start()]).load_state_dict(optimizer.state_dict())
+            ends.append(p.detach())
+        assert torch.allclose(*ends, rtol=1e-10)
+
+
+def it_steps_in_backward_in_inference_mode_and_with_a_loss_scale(make, twin):
+    p, q = start(), start()
+    of_p, of_q = make([p]), make([q])
+    p.register_post_accumulate_grad_hook(lambda _: of_p.step())
+    (p**2).sum().backward()
+    (q**2).sum().backward()
+    with torch.inference_mode():
+        of_q.step()
+    assert torch.equal(p, q)
+    net = nn.Linear(3, 1)
+    optimizer, scaler = make(net.parameters()), torch.amp.GradScaler("cpu")
+    before = net.weight.detach().clone()
+    scaler.scale(net(torch.ones(2, 3)).sum()).backward()
+    scaler.step(optimizer)
+    assert not torch.equal(before, net.weight)
+
+
+def a_compiled_step_does_the_same(make, twin):
+    torch._dynamo.reset()
+    p, q = start(), start()
+    compiled, plain = make([p]), make([q])
+    step = torch.compile(compiled.step, backend="aot_eager")
+    for seed in range(3):
+        set_gradients([p], seed)
+        set_gradients([q], seed)
+        step()
+        plain.step()
+    assert torch.allclose(p, q, rtol=1e-12)
+
+
+def it_can_be_shown_and_is_freed(make, twin):
+    optimizer = make([start()])
+    assert f"lr: {optimizer.param_groups[0]['lr']}" in repr(optimizer)
+    gone = weakref.ref(optimizer)
+    del optimizer
+    gc.collect()
+    assert gone() is None
+
+
+PROMISES = [
+    steps_without_gradients_do_nothing, every_shape_moves_as_torchs,
+    a_parameter_that_is_not_contiguous_moves_as_torchs, groups_may_come_later_and_are_refused_like_torchs,
+    hooks_run_in_torchs_order_and_may_replace_what_is_saved, a_checkpoint_fits_its_own_groups_only,
+    a_checkpoint_has_the_type_of_the_parameters_that_take_it, copies_go_on_alike, named_parameters_keep_their_names,
+    schedulers_move_it_as_they_move_torchs, it_steps_in_backward_in_inference_mode_and_with_a_loss_scale,
+    a_compiled_step_does_the_same, it_can_be_shown_and_is_freed,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("promise", PROMISES, ids=lambda promise: promise.__name__)
+def test_it_keeps_what_torch_promises_of_every_optimizer(promise, name):
+    promise(*TWINS[name])
+
+
+DISTRIBUTED = """
+import torch.distributed as dist
+from torch.distributed.checkpoint.state_dict import get_optimizer_state_dict, set_optimizer_state_dict
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
+from torch.nn.parallel import DistributedDataParallel
+from test_optimizers import OURS, nn, torch
+
+dist.init_process_group("gloo")
+rank = dist.get_rank()
+
+
+def train(cls, wrap, mine):
+    torch.manual_seed(3)
+    net = nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 1))
+    net = wrap(net)
+    optimizer = cls(net.parameters(), **OURS[cls])
+    for step in range(5):
+        torch.manual_seed(step)
+        x, y = torch.randn(8, 4)[mine], torch.randn(8, 1)[mine]
+        optimizer.zero_grad()
+        nn.functional.mse_loss(net(x), y).backward()
+        optimizer.step()
+        if step == 2 and wrap is sharded:
+            set_optimizer_state_dict(net, optimizer, get_optimizer_state_dict(net, optimizer))
+    return [p.full_tensor() if hasattr(p, "full_tensor") else p for p in net.parameters()]
+
+
+def sharded(net):
+    return fully_shard(net, mesh=init_device_mesh("cpu", (2,)))
+
+
+half = slice(4 * rank, 4 * rank + 4)
+for cls in OURS:
+    alone = train(cls, lambda net: net, slice(None))
+    for wrap in (DistributedDataParallel, sharded):
+        for a, b in zip(alone, train(cls, wrap, half), strict=True):
+            assert torch.allclose(a, b, atol=1e-5), (cls, wrap)
+        print("alike", flush=True)
+dist.destroy_process_group()
+"""
+
+
+def test_two_processes_that_share_the_work_go_where_one_goes(tmp_path):
+    """Data parallel, and with parameters and state in shards."""
+    (tmp_path / "train.py").write_text(DISTRIBUTED, encoding="utf-8")
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "train.py"]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(torchrun, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.count("alike") == 2 * 2 * len(OURS)

@@ -276,7 +276,8 @@ def a_setting(draw: random.Random, name: str) -> dict[str, Any]:
 @pytest.mark.parametrize("name", UPDATES)
 def test_no_two_words_of_a_verdict_contradict_each_other_or_the_book(play: Play, name: str) -> None:
     draw = random.Random(name)
-    settings = [a_setting(draw, name) for _ in range(150)]
+    # Of the others it says nothing of stability, whatever their setting is.
+    settings = [a_setting(draw, name) for _ in range(150 if name in ("sgd", "momentum") else 40)]
     kinds = set()
     for given, (said, limit, risen) in zip(settings, play.ask(TELL, settings), strict=True):
         case = f"{said} {given}"
@@ -526,7 +527,7 @@ def test_every_slider_goes_by_keyboard_by_mouse_and_by_typing(play: Play) -> Non
 
 
 def test_one_step_of_a_slider_changes_its_value_wherever_it_stands(play: Play) -> None:
-    play.change(race=list(UPDATES), noise=1)
+    play.change(race=["adam"], noise=1)
     moves = """(play, [id, key, values]) => {
         const range = document.getElementById(id), found = [];
         for (const value of values) for (const by of [-1, 1]) {
@@ -553,7 +554,8 @@ def test_one_step_of_a_slider_changes_its_value_wherever_it_stands(play: Play) -
     for key, (low, high) in keys.items():
         identity = f"play-fig-adam-noise-{key.replace('.', '-')}"
         if "." in key:
-            play.change(adjust=key.split(".")[0])
+            method = key.split(".")[0]
+            play.change(race=[method], adjust=method)
         inside = [10**e for e in range(-9, 4)] + [draw.uniform(low, high) for _ in range(20)]
         whole = key in ("nsteps", "seed")
         values = sorted({round(v) if whole else v for v in (*inside, *range(1, 13), 99, 100, 101) if low <= v <= high})
@@ -563,7 +565,8 @@ def test_one_step_of_a_slider_changes_its_value_wherever_it_stands(play: Play) -
             else:
                 assert (now - value) * by >= (1 if whole else 1e-12), (key, value, by, now)
                 assert low <= now <= high
-    play.change(nsteps=10, noise=1)
+        play.change(nsteps=10, noise=1)  # and no longer run at each of the next values
+    play.change(race=list(UPDATES))
     play.root.get_by_role("slider", name="steps").focus()
     play.page.keyboard.press("ArrowRight")
     play.drawn()
@@ -1041,6 +1044,8 @@ def test_it_is_light(html: Path) -> None:
 ADAGRAD = """
 
 class AdagradOptimizer(Optim):
+    \"\"\"AdaGrad: the gradient divided by the root of the sum of its squares.\"\"\"
+
     def __init__(self, params, lr, eps=1e-8):
         super().__init__(params, dict(lr=lr, eps=eps))
 
@@ -1051,7 +1056,7 @@ class AdagradOptimizer(Optim):
         p.data -= group["lr"] * p.grad.data / (state["v"].sqrt() + group["eps"])
 """
 SECTION = rf"""{NOTEBOOK}
-# AdaGrad
+# A sum that only grows
 
 $$
 \begin{{aligned}}
@@ -1067,8 +1072,7 @@ mystnb:
     name: fig-adagrad
     caption: The path of AdaGrad over the bowl.
 ---
-from optim_code import output, w
-from optim_code.optimizers import AdagradOptimizer
+from optim_code import AdagradOptimizer, output, w
 from optim_code.equations.sections import read_page
 
 output(AdagradOptimizer([w], lr=0.5), nsteps=25, fname="adagrad.pdf")
@@ -1141,6 +1145,9 @@ def test_a_new_optimizer_can_be_played_with_at_once(adagrad: Path, browser: Brow
     opened = visit(browser, adagrad.as_uri(), "book/adagrad.html")
     play = Play(opened)
     assert play.root.get_by_role("checkbox", name="AdaGrad").is_checked()
+    # Four updates stand on one page here: a method's name is its own, and not that of a page.
+    named = [method["title"] for method in play.ask("() => descentPlayground.methods")]
+    assert sorted(named) == ["AdaGrad", "Adam", "Momentum", "RMSProp", "SGD"]
     assert play.setting["noise"] == 0.5
     slider = play.root.get_by_role("slider", name="η (lr)")
     slider.focus()
@@ -1163,7 +1170,7 @@ def test_a_new_optimizer_can_be_played_with_at_once(adagrad: Path, browser: Brow
 
 def test_a_playground_that_cannot_be_is_refused_in_one_line(tmp_path: Path) -> None:
     copy = copy_book(tmp_path / "book")
-    walk = SECTION[: SECTION.index("# AdaGrad")] + "# Walk\n" + SECTION[SECTION.index("\n```{code-cell}") :]
+    walk = SECTION[: SECTION.index("# A sum")] + "# Walk\n" + SECTION[SECTION.index("\n```{code-cell}") :]
     walk = (
         walk.replace("AdagradOptimizer", "SGDOptimizer").replace("adagrad", "walk").replace(":set: noise=0.5", "OPTION")
     )

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from book._ext.printing.pdf import install, read_log
-from book._ext.printing.typeset import columns
+from book._ext.printing.pdf import install_command, read_log
+from book._ext.printing.typeset import column_spec
 from conftest import BUILD, ROOT, run_build
 
 printed = pytest.mark.needs("tex", "poppler")
@@ -61,7 +61,7 @@ def labels(aux: Path) -> dict[str, str]:
 
 
 @printed
-def test_there_is_the_book_and_of_each_numbered_section_a_handout_for_teachers_and_one_for_students(pdf: Path) -> None:
+def test_there_is_the_book_and_two_handouts_of_each_numbered_section(pdf: Path) -> None:
     handouts = {f"{name}.pdf" for name in numbered_sections()}
     found = {path.relative_to(pdf).as_posix() for path in every(pdf)}
     assert found == {"descent.pdf", *handouts, *(f"student/{name}" for name in handouts)}
@@ -138,7 +138,7 @@ def test_the_bookmarks_are_the_sections(pdf: Path, html: Path) -> None:
 
 
 @printed
-def test_in_print_a_playground_is_a_link_to_it(pdf: Path, html: Path) -> None:
+def test_a_playground_is_a_link_in_print(pdf: Path, html: Path) -> None:
     for section in numbered_sections():
         page = (html / "book" / f"{section}.html").read_text(encoding="utf-8")
         for name in re.findall(r'id="(play-fig-[^"]+)"', page):
@@ -410,7 +410,7 @@ def write_small_book(root: Path, *chapters: str) -> None:
     shutil.copytree(ROOT / "optim_code" / "equations", root / "optim_code" / "equations", dirs_exist_ok=True)
     for name in ("book/_ext", "book/_static"):
         shutil.copytree(ROOT / name, root / name, dirs_exist_ok=True)
-    for name in ("_config.yml", "requirements.txt", "apt.txt"):
+    for name in ("_config.yml", "requirements.txt", "apt.txt", "book/kit.md"):
         shutil.copyfile(ROOT / name, root / name)
     toc = {
         "format": "jb-book",
@@ -438,7 +438,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @printed
-def test_a_handout_says_in_words_what_is_elsewhere(small: Path) -> None:
+def test_a_handout_names_what_is_in_other_sections(small: Path) -> None:
     text = text_of(small / "_build" / "pdf" / "one.pdf")
     assert "Own: (1.1)." in text
     assert (
@@ -449,7 +449,7 @@ def test_a_handout_says_in_words_what_is_elsewhere(small: Path) -> None:
 
 
 @printed
-def test_in_the_book_the_same_are_links(small: Path) -> None:
+def test_the_book_has_links_to_its_other_sections(small: Path) -> None:
     text = text_of(small / "_build" / "pdf" / "descent.pdf")
     assert "Elsewhere: (2.2), Table 2.1, Section 2.1, Two, Deep, Exercise 2.1, my words." in text
     assert "See One, Section 2.1, (2.2). A heading Text." in text
@@ -561,22 +561,29 @@ def test_a_section_without_exercises_has_a_handout_without_a_sheet_and_a_line_sa
     assert "Answers" not in text
 
 
+THERE_ARE = "name one that _toc.yml numbers: make handout SECTION=one|two"
+
+
 @printed
 @pytest.mark.parametrize(
     ("target", "said"),
     [
-        ("handout", "make handout needs a section"),
-        ("handout adma", "there is no section adma"),
-        ("handout references", "there is no section references"),
+        ("handout", f"make handout needs a section; {THERE_ARE}"),
+        ("handout adma", f"there is no section adma; {THERE_ARE}"),
+        (
+            "handout references",
+            "_toc.yml:10: book/references has no number, and only a section with one has a hand-out; "
+            "put it into a part with numbered: true",
+        ),
     ],
 )
-def test_an_unknown_section_is_refused_at_once_with_those_that_there_are(
+def test_a_section_without_a_handout_is_refused_at_once_in_one_line_that_says_why(
     tmp_path: Path, target: str, said: str
 ) -> None:
     write_small_book(tmp_path, "one", "two")
     done = run_build(target, tmp_path)
     assert done.returncode == 1
-    assert done.stderr == f"descent: {said}; name one that _toc.yml numbers: make handout SECTION=one|two\n"
+    assert done.stderr == f"descent: {said}\n"
     assert not (tmp_path / "_build").exists()
 
 
@@ -597,13 +604,13 @@ def test_without_tex_one_line_says_what_to_install_and_nothing_is_built(
         (path / program).chmod(0o755)
     done = run_build(target, tmp_path, PATH=str(path))
     assert done.returncode == 1
-    assert done.stderr == f"descent: make {target.split()[0]} needs lualatex and latexmk; {install()}\n"
+    assert done.stderr == f"descent: make {target.split()[0]} needs lualatex and latexmk; {install_command()}\n"
     assert not (tmp_path / "_build").exists()
 
 
 def test_the_packages_to_install_are_those_of_apt_txt() -> None:
     listed = (ROOT / "apt.txt").read_text(encoding="utf-8").split()
-    named = install().removeprefix("apt-get install ").split()
+    named = install_command().removeprefix("apt-get install ").split()
     assert "texlive-luatex" in named
     assert "chromium" not in named
     assert set(named) <= set(listed)
@@ -613,8 +620,8 @@ def test_the_packages_to_install_are_those_of_apt_txt() -> None:
 
 
 def test_a_long_table_breaks_the_lines_of_its_widest_column_only_if_they_are_too_long() -> None:
-    assert columns([[5.0, 20.0], [8.0, 30.0]]) is None
-    found = columns([[10.0, 20.0, 200.0], [8.0, 30.0, 9.0]])
+    assert column_spec([[5.0, 20.0], [8.0, 30.0]]) is None
+    found = column_spec([[10.0, 20.0, 200.0], [8.0, 30.0, 9.0]])
     assert found is not None
     assert re.fullmatch(r"ll>\{\\raggedright\\arraybackslash\}\\X\{\d+\}\{\d+\}", found)
     rest, whole = map(int, re.findall(r"\d+", found))
@@ -653,7 +660,7 @@ SOURCE = [
         ("! LaTeX Error: File `unicode-math.sty' not found.", "apt-get install latexmk"),
     ],
 )
-def test_a_fault_in_the_log_is_found_and_said_once(log: str, problem: str) -> None:
+def test_a_fault_in_the_log_is_reported_once(log: str, problem: str) -> None:
     problems = read_log(f"This is LuaTeX\n{log}\n{log}\nOutput written", SOURCE)
     assert len(problems) == 1
     assert re.search(problem, problems[0])
@@ -668,12 +675,12 @@ def test_a_fault_in_the_log_is_found_and_said_once(log: str, problem: str) -> No
         "LaTeX Font Warning: Font shape `TU/x/b/n' undefined",
     ],
 )
-def test_what_nobody_sees_is_no_fault(log: str) -> None:
+def test_what_cannot_be_seen_is_no_fault(log: str) -> None:
     assert read_log(log, SOURCE) == []
 
 
 @printed
-def test_pages_offer_the_pdfs_that_are_of_the_book_as_it_stands_and_no_others(small: Path, tmp_path: Path) -> None:
+def test_pages_offer_only_pdfs_that_are_up_to_date(small: Path, tmp_path: Path) -> None:
     root = tmp_path / "book"
     shutil.copytree(small, root)
     pages = root / "_build" / "html"

@@ -8,22 +8,16 @@ from html import unescape
 from pathlib import Path
 
 import pytest
+import yaml
 from test_pdf import PAGES as SMALL
 from test_pdf import printed, run, squeezed, write_small_book
 
 from book._ext.printing.pdf import read_log, typeset
-from book._ext.printing.slides import FIGURES
 from conftest import BUILD, PAGES, ROOT, run_build
 
+FIGURES = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["sphinx"]["config"]["slides"]
 LATEX = BUILD / ".work" / "latex" / "latex"
 CELL = re.compile(r'^```\{code-cell\}.*?fname="(?P<fname>\w+)\.pdf".*?^```$', re.M | re.S)
-
-
-@pytest.fixture(scope="session")
-def deck() -> Path:
-    done = run_build("slides")
-    assert done.returncode == 0, done.stdout + done.stderr
-    return BUILD / "slides" / "slides.pdf"
 
 
 def slides(deck: Path) -> list[str]:
@@ -80,7 +74,7 @@ def test_there_is_a_slide_for_each_update_and_each_named_figure_in_the_order_of_
 
 
 @printed
-def test_a_slide_shows_the_very_figure_that_is_saved_by_the_name(deck: Path, html: Path) -> None:
+def test_a_slide_shows_the_figure_that_is_saved_by_its_name(deck: Path, html: Path) -> None:
     shown = re.findall(r"\\slidefigure\{+(\w+)\}?\.pdf\}", (LATEX / "slides.tex").read_text(encoding="utf-8"))
     names = [name for _, name, _ in asked_for(html) if name in FIGURES]
     figures = [(BUILD / "figures" / f"{name}.pdf").read_bytes() for name in names]
@@ -96,7 +90,7 @@ def test_a_slide_is_16_to_9_and_says_what_it_is(deck: Path) -> None:
 
 
 @printed
-def test_all_on_a_slide_is_drawn_with_lines_and_embedded_fonts(deck: Path) -> None:
+def test_slides_have_only_lines_and_embedded_fonts(deck: Path) -> None:
     assert run("pdfimages", "-list", deck).splitlines()[2:] == []
     fonts = run("pdffonts", deck).splitlines()[2:]
     assert fonts
@@ -128,14 +122,47 @@ def test_the_same_latex_gives_the_same_bytes_elsewhere(
     assert (tmp_path / "copy" / "slides.pdf").read_bytes() == deck.read_bytes()
 
 
+DRAWN = """\
+---
+file_format: mystnb
+kernelspec:
+  name: python3
+---
+
+# Drawn
+
+```{code-cell} ipython3
+---
+mystnb:
+  image:
+    alt: A line.
+  figure:
+    name: fig-line
+    caption: A line.
+---
+from optim_code.figures import draw_lines
+draw_lines({"a": [3, 2, 1]}, ylabel="a", fname="%s.pdf")
+```
+"""
+
+
 @printed
 def test_a_figure_that_the_book_does_not_have_is_one_line(tmp_path: Path) -> None:
-    write_small_book(tmp_path, "one", "two")
+    write_small_book(tmp_path, "one", "two", "drawn")
     assert "sgd_lr_opt_example" not in "".join(SMALL.values())
-    done = run_build("slides", tmp_path)
-    assert done.returncode == 1
-    assert done.stderr == (
-        "descent: slides: no figure of the book is saved as sgd_lr_opt_example.pdf; "
-        "draw it with that fname, or take it out of FIGURES in book/_ext/printing/slides.py\n"
-    )
+    shutil.copytree(ROOT / "optim_code", tmp_path / "optim_code", dirs_exist_ok=True)
+    (tmp_path / "optim_code" / "optimizers.py").write_text("", encoding="utf-8")
+    (tmp_path / "optim_code" / "__init__.py").write_text("", encoding="utf-8")
+    config = (tmp_path / "_config.yml").read_text(encoding="utf-8")
+    line = next(n for n, text in enumerate(config.split("\n"), start=1) if text.strip() == "- sgd_lr_opt_example")
+    for drawn, remedy in (
+        ("a_line", "draw it with that fname, or take it out of the list"),
+        ("sgd_lr_opt_exampel", "did you mean sgd_lr_opt_exampel?"),
+    ):
+        (tmp_path / "book" / "drawn.md").write_text(DRAWN % drawn, encoding="utf-8")
+        done = run_build("slides", tmp_path)
+        assert done.returncode == 1
+        assert done.stderr == (
+            f"descent: _config.yml:{line}: slides: no figure of the book is saved as sgd_lr_opt_example.pdf; {remedy}\n"
+        )
     assert not (tmp_path / "_build" / "slides").exists()

@@ -42,6 +42,23 @@ def copy(pristine: Copy, tmp_path: Path) -> Copy:
     return Copy(Path(shutil.copytree(pristine.root, tmp_path / "book")))
 
 
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("book/one.md", 'print("the first cell")', "1 / 0"),
+        ("book/two.md", "As {cite:t}", "See {ref}`sec-nowhere`, as {cite:t}"),
+        ("_config.yml", "latex:", "latex: ["),
+    ],
+    ids=["cell", "text", "settings"],
+)
+def test_the_command_says_what_a_forked_build_says(copy: Copy, file: str, old: str, new: str) -> None:
+    """All other tests fork their builds, which saves most of their time; a person types the command."""
+    copy.replace(file, old, new)
+    typed, forked = copy.build(cold=True), copy.build()
+    assert complaints(typed) == complaints(forked)
+    assert (typed.returncode, typed.stdout, typed.stderr) == (forked.returncode, forked.stdout, forked.stderr)
+
+
 # --- cells
 
 

@@ -11,7 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from book._ext.downloads.leaks import Secrets, leaks
-from book._ext.sources.editions import WRITTEN, check_included, contents_of, edition_of, text_of
+from book._ext.sources.editions import WRITTEN, check_included, edition_of, edition_text, student_contents
 from conftest import PAGES, ROOT
 from optim_code.equations.sections import SectionError, read_page
 
@@ -60,7 +60,7 @@ def said(text: str) -> list[str]:
 
 
 def test_the_teachers_edition_is_the_source_without_what_is_said_to_students() -> None:
-    lines = said(text_of(SOURCE, "teacher"))
+    lines = said(edition_text(SOURCE, "teacher"))
     assert "For teachers." in lines
     assert "```{note}" in lines
     assert "For students." not in lines
@@ -69,7 +69,7 @@ def test_the_teachers_edition_is_the_source_without_what_is_said_to_students() -
 
 
 def test_the_students_edition_has_no_solution_and_no_class_but_says_who_writes_it() -> None:
-    text = text_of(SOURCE, "student")
+    text = edition_text(SOURCE, "student")
     lines = said(text)
     assert "For students." in lines
     assert "For teachers." not in lines
@@ -86,7 +86,7 @@ def test_the_students_edition_has_no_solution_and_no_class_but_says_who_writes_i
 @pytest.mark.parametrize("page", PAGES)
 def test_a_line_keeps_its_number_in_every_edition(page: str, edition: str) -> None:
     source = (ROOT / f"{page}.md").read_text(encoding="utf-8").split("\n")
-    edited = text_of("\n".join(source), edition).split("\n")
+    edited = edition_text("\n".join(source), edition).split("\n")
     assert len(edited) == len(source)
     kept = [number for number, line in enumerate(source) if line.startswith(("#", "```{code-cell}", "$$ ("))]
     allowed = {number for number in kept if edited[number] == source[number]}
@@ -96,14 +96,14 @@ def test_a_line_keeps_its_number_in_every_edition(page: str, edition: str) -> No
 
 def test_an_edition_that_nobody_knows_is_an_error() -> None:
     with pytest.raises(ValueError, match="there are two editions, teacher and student"):
-        text_of(":::{only} reader\nText.\n:::\n", "teacher")
+        edition_text(":::{only} reader\nText.\n:::\n", "teacher")
 
 
 def test_a_page_for_teachers_is_not_in_the_students_contents(tmp_path: Path) -> None:
     (tmp_path / "one.md").write_text("---\nedition: teacher\n---\n# One\n", encoding="utf-8")
     (tmp_path / "two.md").write_text("# Two\n\nedition: teacher\n", encoding="utf-8")
     contents = {"root": "two", "parts": [{"caption": "C", "chapters": [{"file": "one"}, {"file": "two"}]}]}
-    assert contents_of(contents, tmp_path)["parts"] == [{"caption": "C", "chapters": [{"file": "two"}]}]
+    assert student_contents(contents, tmp_path)["parts"] == [{"caption": "C", "chapters": [{"file": "two"}]}]
 
 
 def laid_out(root: Path, pages: dict[str, str]) -> Path:
@@ -180,7 +180,7 @@ def test_pages_for_teachers_are_nowhere_in_the_students_contents(tmp_path: Path)
             {"caption": "Four", "chapters": [{"file": "sub/deep/c", "title": "C", "sections": [{"glob": "sub/t*"}]}]},
         ],
     }
-    assert contents_of(contents, tmp_path) == {
+    assert student_contents(contents, tmp_path) == {
         "format": "jb-book",
         "root": "a",
         "parts": [
@@ -203,7 +203,7 @@ def test_contents_that_no_student_can_have_are_an_error(contents: object, said: 
     wrong = "---\na: 1\nedition: pupil\n---\n"
     laid_out(tmp_path, {"t.md": TEACHER, "s.md": STUDENT, "b.md": BOTH, "u.md": BOTH, "wrong.md": wrong})
     with pytest.raises(SectionError, match=f"^{said}"):
-        contents_of(contents, tmp_path)
+        student_contents(contents, tmp_path)
 
 
 def test_a_page_for_students_includes_none_for_teachers(tmp_path: Path) -> None:
@@ -232,7 +232,7 @@ def test_a_page_for_students_includes_none_for_teachers(tmp_path: Path) -> None:
 def test_what_has_no_clear_end_is_an_error_with_file_and_line(text: str, line: int, tmp_path: Path) -> None:
     page = read_page(laid_out(tmp_path, {"book/a.md": text}), "book/a")
     with pytest.raises(SectionError, match=rf"^book/a\.md:{line}: [^\n]+$"):
-        text_of(page.text, "student", page.where)
+        edition_text(page.text, "student", page.where)
 
 
 @pytest.mark.parametrize("around", ["{}", "> {}", "- {}", ":::::{{note}}\n{}\n:::::", "1. > - {}"])
@@ -254,7 +254,7 @@ def test_the_classes_are_shown_nowhere(around: str, listing: str) -> None:
     before = (first if "@" in first else "@").partition("@")[0]
     indent = "".join(">" if mark == ">" else " " for mark in before)
     source = around.format("\n".join([lines[0], *(f"{indent}{line}" for line in lines[1:])]))
-    text = text_of(f"Before.\n\n{source}\n\nAfter.\n", "student")
+    text = edition_text(f"Before.\n\n{source}\n\nAfter.\n", "student")
     assert "optimizers.py" not in text
     assert len(re.findall("You write (?:this code|the class `SGDOptimizer`) yourself", text)) == 1
     assert len(text.split("\n")) == len(source.split("\n")) + 5
@@ -264,7 +264,7 @@ def test_the_classes_are_shown_nowhere(around: str, listing: str) -> None:
 def test_a_box_with_nothing_but_a_solution_goes_with_it_and_an_exercise_stays() -> None:
     solution = "```{solution} ex-a\nIt is 42.\n```"
     boxes = f"::::{{dropdown}} Answer\n:::{{note}}\n{solution}\n:::\n::::\n\n:::{{exercise}} A\n{solution}\n:::\n"
-    assert said(text_of(boxes, "student")) == [":::{exercise} A", ":::"]
+    assert said(edition_text(boxes, "student")) == [":::{exercise} A", ":::"]
 
 
 # --- the search for leaks ------------------------------------------------------------------------------------------
@@ -353,5 +353,5 @@ def test_a_pdf_is_searched(secrets: Secrets, tmp_path: Path) -> None:
 
 def test_what_students_may_read_is_no_leak(secrets: Secrets, tmp_path: Path) -> None:
     for page in PAGES:
-        plant(tmp_path, f"{page}.md", text_of((ROOT / f"{page}.md").read_text(encoding="utf-8"), "student"))
+        plant(tmp_path, f"{page}.md", edition_text((ROOT / f"{page}.md").read_text(encoding="utf-8"), "student"))
     assert leaks(tmp_path, secrets) == []

@@ -19,7 +19,7 @@ from book._ext.faults import Fault
 from book._ext.sources import settings
 from book._ext.sources.checking import check_bibliography, check_page_names
 from book._ext.sources.findings import near
-from conftest import ROOT
+from conftest import ROOT, run_equations
 from small_book import NO_BOOK, NOTEBOOK, ONE, TOC, Copy, complaints, copy_book, run
 
 HERE = Path(__file__).parent
@@ -90,7 +90,7 @@ def test_each_mistake_in_a_page_is_its_own_line_and_no_more_before_a_cell_runs(c
     by_hand = run([str(Path(sys.executable).with_name("jupyter-book")), "build", "."], copy.root)
     assert by_hand.returncode != 0
     assert set(expected) <= {line.strip() for line in by_hand.stderr.splitlines()}
-    for said in (copy.build(), run([sys.executable, "-m", "book._ext.page.equations"], copy.root)):
+    for said in (copy.build(), run_equations(copy.root)):
         lines = [line.removeprefix("descent: ") for line in complaints(said)]
         assert all(line.startswith("descent: ") for line in complaints(said))
         assert by_mistake(lines, names) == by_mistake(expected, names)
@@ -137,7 +137,7 @@ def test_files_that_are_not_utf_8_are_named_with_their_lines(copy: Copy) -> None
         "descent: book/bare.md:1: the file holds zero bytes: it is not UTF-8; save it as UTF-8",
     ]
     assert complaints(copy.build()) == expected
-    assert complaints(run([sys.executable, "-m", "book._ext.page.equations"], copy.root)) == expected
+    assert complaints(run_equations(copy.root)) == expected
 
 
 def test_a_byte_order_mark_changes_nothing(copy: Copy) -> None:
@@ -282,7 +282,7 @@ NAMES = ("SGDOptimizer", "SGDMomentumOptimizer", "RMSPropOptimizer", "AdamOptimi
 
 
 def said_of_equations(copy: Copy) -> list[str]:
-    done = run([sys.executable, "-m", "book._ext.page.equations"], copy.root)
+    done = run_equations(copy.root)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     rows = [row.partition("FAILS: ") for row in done.stdout.splitlines() if "FAILS: " in row]

@@ -1,6 +1,7 @@
-"""`make html`, `make pdf` and their like: Jupyter Book's configuration, Sphinx, and one clear line for what goes wrong.
+"""The commands `make html`, `make pdf` and the like: run Sphinx with Jupyter Book's settings, and publish the result.
 
-The book is built in `_build/.work`; only a build without a fault replaces the last good one in `_build/html`.
+Sphinx builds the book in `_build/.work`. Only a build without a fault replaces the last good book in `_build/html`.
+Each fault is one line on standard error.
 """
 
 from __future__ import annotations
@@ -44,14 +45,12 @@ from book._ext.cli.publishing import (
 )
 from book._ext.execute import warm_kernels
 from book._ext.execute.freshness import code_of, configure_environment, files_read
-from book._ext.faults import ROOT as ROOT
-from book._ext.faults import Fault as Fault
-from book._ext.faults import cell_fault, one_line
+from book._ext.faults import ROOT, Fault, one_line
 from book._ext.sources.editions import EDITIONS
 from optim_code.equations.sections import SectionError, read_pages
 
 AGAIN = "DESCENT_AGAIN"
-"""The variable that tells a build that it is the second try."""
+"""The environment variable of a build that is the second try."""
 
 
 class Changed(Fault):
@@ -59,10 +58,18 @@ class Changed(Fault):
 
 
 def run_sphinx(builder: str, edition: str, pdfs: Iterable[str]) -> Any:
-    """Run one Sphinx builder over an edition of the book and return the application.
+    """Run one Sphinx builder over an edition of the book.
+
+    Args:
+        builder: the name of the builder.
+        edition: one of `EDITIONS`.
+        pdfs: the names of the PDFs that pages offer.
+
+    Returns:
+        The application.
 
     Raises:
-        Fault: whatever goes wrong, in one line.
+        Fault: what went wrong, in one line.
     """
     import yaml
     from docutils.utils import SystemMessage
@@ -71,7 +78,7 @@ def run_sphinx(builder: str, edition: str, pdfs: Iterable[str]) -> Any:
     from sphinx.util.console import nocolor
     from sphinx.util.docutils import docutils_namespace, patch_docutils
 
-    # Every cell has its options in YAML, every page its front matter: with the parser in C it is read ten times faster.
+    # The options of cells and the front matter of pages are YAML, which the parser in C reads ten times faster.
     yaml.SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     from book._ext.cli.console import Console
     from book._ext.execute.execution import SectionFails
@@ -86,7 +93,7 @@ def run_sphinx(builder: str, edition: str, pdfs: Iterable[str]) -> Any:
     console = Console()
     try:
         with patch_docutils(None), docutils_namespace(), warnings.catch_warnings():
-            # It looks through all objects of the process, some of torch's being deprecated.
+            # Its collectors look at all objects of the process, and some of torch's are deprecated.
             warnings.filterwarnings("ignore", module="sphinx_external_toc.collectors")
             app = Sphinx(
                 srcdir=str(ROOT),
@@ -101,21 +108,19 @@ def run_sphinx(builder: str, edition: str, pdfs: Iterable[str]) -> Any:
             console.follow(app)
             app.build()
             return app
-    except SectionFails as error:
-        raise cell_fault(error.path, error.cause) from error
-    except (EquationsFail, SourceFaults) as error:
+    except (SectionFails, EquationsFail, SourceFaults) as error:
         raise Fault(str(error)) from error
     except SphinxParallelError as error:
-        # From a process that wrote pages come only words.
+        # From a process that wrote pages comes only the text of the error.
         with contextlib.suppress(OSError):
             (BUILD / "error.log").write_text(str(error.traceback), encoding="utf-8")
         raise Fault(f"{one_line(error)}; details in _build/error.log") from error
     except ExtensionError as error:
-        cause, said = error.orig_exc, one_line(error)
+        cause, message = error.orig_exc, one_line(error)
         if isinstance(cause, (Fault, SectionError)):
             raise Fault(str(cause)) from error
-        if cause is None or said.startswith("Could not import extension"):
-            raise Fault(f"_config.yml: {said}") from error
+        if cause is None or message.startswith("Could not import extension"):
+            raise Fault(f"_config.yml: {message}") from error
         with contextlib.suppress(OSError):
             (BUILD / "error.log").write_text("".join(traceback.format_exception(cause)), encoding="utf-8")
         place = f"{console.section}.md: " if console.section else ""
@@ -127,7 +132,11 @@ def run_sphinx(builder: str, edition: str, pdfs: Iterable[str]) -> Any:
 
 
 def check_writable() -> None:
-    """Ask for a place to write before anything is computed."""
+    """Fail early if the build cannot write to `_build`.
+
+    Raises:
+        Fault: saying why.
+    """
     try:
         BUILD.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=BUILD):
@@ -137,23 +146,26 @@ def check_writable() -> None:
 
 
 def build(builder: str, edition: str = EDITIONS[0], pdfs: Mapping[str, Path] | None = None) -> Any:
-    """Build an edition on what is there and can be trusted, and note that this now can be; return the application.
+    """Build an edition, starting from what the last build left if that is intact, and note what was built.
 
     Args:
         builder: ``html`` or ``latex``.
         edition: one of `EDITIONS`.
-        pdfs: the PDFs by the names of their sections that pages are to offer.
+        pdfs: the PDFs that pages offer, by the names of their sections.
+
+    Returns:
+        The application.
 
     Raises:
-        Fault: whatever goes wrong, in one line.
-        Changed: if a file was changed meanwhile, so that the book may be half of the old and half of the new.
+        Fault: what went wrong, in one line.
+        Changed: if a file was changed during the build, so that the book may be a mixture of old and new.
     """
     before, work = input_digest(), work_of(builder, edition)
     remove_untrusted_work(work)
     start_kernels_early()
     app = run_sphinx(builder, edition, pdfs or {})
     if builder == "html":
-        front_page(app)
+        write_front_page(app)
         from book._ext.downloads.downloads import lay_out_pdfs
 
         lay_out_pdfs(Path(app.outdir), pdfs or {})
@@ -167,15 +179,19 @@ def build(builder: str, edition: str = EDITIONS[0], pdfs: Mapping[str, Path] | N
 
 
 def make_html() -> str:
-    """The book in `_build/html`, or the word that it is there already."""
+    """Build the book in `_build/html` if anything has changed.
+
+    Returns:
+        The path of its first page, with a note if nothing has changed.
+    """
     note, pdfs = read_note(), current_pdfs()
     if note.get("inputs") == " ".join([input_digest(), *pdfs]) and note.get("published") == published_digest():
         shutil.rmtree(BUILD / "changes", ignore_errors=True)
         return "nothing has changed since the last build: _build/html/index.html"
     app = build("html", pdfs=pdfs)
-    from book._ext.figures.changes import facts, publish_report, write_report
+    from book._ext.figures.changes import facts_of_book, publish_report, write_report
 
-    after = facts(app)
+    after = facts_of_book(app)
     moved = write_report(after, Path(app.outdir))
     publish("html", *PUBLISHED)
     publish_report(after, moved)
@@ -187,7 +203,7 @@ def make_html() -> str:
 
 
 def start_kernels_early() -> None:
-    """The kernel server takes seconds to import what kernels need; Sphinx takes as long to import itself."""
+    """Start the kernel server if sections have to run: it imports torch while this process imports Sphinx."""
     configure_environment(ROOT)
     if LASTING in os.environ:
         return
@@ -198,12 +214,13 @@ def start_kernels_early() -> None:
     try:
         keys = [code.outputs_key(page) for page in read_pages(ROOT).values()]
     except SectionError:
-        return  # `source_check` says it, with all else that is wrong
+        return  # the check of the sources reports it, with all other faults
     if any(key and not is_intact(outputs / key) for key in keys):
         warm_kernels.start()
 
 
-def front_page(app: Any) -> None:
+def write_front_page(app: Any) -> None:
+    """Write `index.html`, which leads to the first page of the book."""
     front, title = app.config.root_doc, html.escape(app.config.html_title)
     Path(app.outdir, "index.html").write_text(
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
@@ -215,10 +232,10 @@ def front_page(app: Any) -> None:
 
 @contextlib.contextmanager
 def faults_in_one_line(command: list[str]) -> Iterator[None]:
-    """Say what goes wrong in one line, and end with an error; what a build said before it went well is thrown away.
+    """Print what goes wrong in one line, and exit; start the build again if a file was changed during it.
 
     Args:
-        command: what the build was asked to do, to do it again if a file was changed meanwhile.
+        command: the target and the section, for the second build.
     """
     log = BUILD / "error.log"
     try:
@@ -228,7 +245,7 @@ def faults_in_one_line(command: list[str]) -> Iterator[None]:
     except Exception as error:
         if disk_is_full(error):
             sys.exit("descent: _build: No space left on device; make room and build again, the last book is untouched")
-        if not isinstance(error, Fault) and (place := forbidden(error)):
+        if not isinstance(error, Fault) and (place := unwritable_place(error)):
             sys.exit(f"descent: {place}; the build writes there: make it writable, or remove it")
         if not isinstance(error, (Fault, SectionError)):
             with contextlib.suppress(OSError):
@@ -242,22 +259,22 @@ def faults_in_one_line(command: list[str]) -> Iterator[None]:
         sys.exit("\n".join(f"descent: {line}" for line in str(fault).splitlines()))
     except KeyboardInterrupt:
         print("descent: interrupted; the last good book is untouched", file=sys.stderr)
-        leave_at_once()
+        exit_at_once()
 
 
 def disk_is_full(error: BaseException | None) -> bool:
-    """Whether that is behind an error, however it was passed on."""
+    """Whether a full disk is the cause of an error, directly or through other errors."""
     full = (errno.ENOSPC, errno.EDQUOT)
     while error is not None:
         words = ("disk is full", *map(os.strerror, full))
-        if getattr(error, "errno", None) in full or any(said in str(error) for said in words):
+        if getattr(error, "errno", None) in full or any(word in str(error) for word in words):
             return True
         error = error.__cause__ or error.__context__
     return False
 
 
-def forbidden(error: BaseException | None) -> str:
-    """What below `_build` may not be written to, if that is behind an error."""
+def unwritable_place(error: BaseException | None) -> str:
+    """The path below `_build` that the build may not write, with the reason, if that caused an error; or nothing."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) and error.filename:
             path = Path(os.path.abspath(os.fsdecode(error.filename)))
@@ -267,13 +284,13 @@ def forbidden(error: BaseException | None) -> str:
     return ""
 
 
-def leave_at_once() -> NoReturn:
-    """Stop the kernel, or TeX, and go; on the usual way out nbclient would stumble over its kernel's absence."""
+def exit_at_once() -> NoReturn:
+    """Kill kernels and TeX, and exit without clean-up: nbclient's clean-up fails if its kernel has ended."""
     import psutil
 
     for child in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.Error):
-            # The kernel server sees by itself that the build is gone, and cleans up behind it.
+            # The kernel server notices that the build has ended, and removes its folder.
             if not any(part.endswith("kernel_server.py") for part in child.cmdline()):
                 child.kill()
     sys.stdout.flush()
@@ -281,8 +298,12 @@ def leave_at_once() -> NoReturn:
     os._exit(130)
 
 
-def prepare(target: str, section: str) -> Callable[[], str]:
-    """What makes a target, once it is known that it can be made."""
+def maker_of(target: str, section: str) -> Callable[[], str]:
+    """The function that makes a target and returns a line about it.
+
+    Raises:
+        Fault: if the target cannot be made, because of its section or of a program that is missing.
+    """
     if target == "html":
         return make_html
     if target == "assignment":
@@ -311,44 +332,48 @@ def prepare(target: str, section: str) -> Callable[[], str]:
     return lambda: offered(pdf.make_pdf(build))
 
 
-def offered(left: str) -> str:
-    """Let the pages, if there are any, offer the PDFs that were made just now."""
+def offered(result: str) -> str:
+    """Rebuild the pages, if there are any, so that they offer the new PDFs. Returns `result`."""
     if (BUILD / "html").exists():
         make_html()
-    return left
+    return result
 
 
 def main(command: list[str] | None = None) -> None:
-    """Make one of the targets, as the command line, or `command`, says."""
+    """Make the target that the command line names.
+
+    Args:
+        command: the arguments; those of the process if None.
+    """
     parser = argparse.ArgumentParser(prog="python -m book._ext.cli.build", description=__doc__)
     parser.add_argument("target", choices=["html", "pdf", "handout", "slides", "student", "assignment"])
     parser.add_argument("section", nargs="?", default="", help="the section of a handout or an assignment")
     arguments = parser.parse_args(command)
-    began = time.perf_counter()
-    # Pages are many small objects that live to the end: looking for garbage among them all the time finds none.
+    started = time.perf_counter()
+    # Pages are many small objects that live to the end, so a search for garbage finds little.
     gc.set_threshold(100_000, 50, 100)
     if LASTING in os.environ:
-        gc.disable()  # the end is in a second
-    # Sphinx says a thousand things that nobody listens to.
+        gc.disable()  # a build of the preview ends in a second
+    # Nobody reads Sphinx's debug messages.
     logging.disable(logging.DEBUG)
     with faults_in_one_line([arguments.target, arguments.section]):
         print(f"building the book ({arguments.target})", flush=True)
-        make = prepare(arguments.target, arguments.section)
+        make = maker_of(arguments.target, arguments.section)
         check_writable()
         with build_lock():
             try:
-                left = make()
+                result = make()
             finally:
-                warm_kernels.end()
-    print(f"{left} in {time.perf_counter() - began:.1f} s", flush=True)
+                warm_kernels.stop()
+    print(f"{result} in {time.perf_counter() - started:.1f} s", flush=True)
 
 
 if __name__ == "__main__":
-    # Under its own name, so that a Fault is the same class wherever it is raised.
+    # Imported under its own name, so that `Changed` is one class, not one of `__main__` and one of this module.
     from book._ext.cli.build import main as run
 
     run()
     sys.stdout.flush()
     if LASTING not in os.environ:
-        # All is done and nothing runs any more; taking apart what was imported would take another second.
+        # The work is done; a normal exit would take another second to release all modules.
         os._exit(0)

@@ -1,4 +1,4 @@
-"""What a build says while it runs: which section it is at, and warnings, that do not run into one another."""
+"""Print the progress of a build, a line for each page, and Sphinx's warnings between these lines."""
 
 from __future__ import annotations
 
@@ -12,40 +12,42 @@ from book._ext.state import build_state
 
 
 class Console:
-    """Progress, one line a section, on stdout; as a stream, Sphinx's warnings on stderr.
+    """Prints progress on standard output. It is also the stream to which Sphinx writes warnings.
 
     Attributes:
-        section: the section being read, or None.
+        section: the page that Sphinx is reading, or None.
+        line_is_open: whether the last line on standard output has no end yet.
+        executed: the sections that have run in this build.
     """
 
     def __init__(self) -> None:
         self.section: str | None = None
         self.line_is_open = False
-        self.ran: set[str] = set()
+        self.executed: set[str] = set()
 
     def follow(self, app: Any) -> None:
-        """Say what an application runs and reads, for cells take seconds."""
-        app.connect("source-read", self.wait, priority=400)  # before waiting for its cells
-        app.connect("section-executed", self.executed)
-        app.connect("source-read", self.begin, priority=600)  # after waiting for its cells
-        app.connect("doctree-read", self.end, priority=999)
+        """Listen to what an application runs and reads."""
+        app.connect("source-read", self.before_running, priority=400)  # `await_section` has 500
+        app.connect("section-executed", self.after_running)
+        app.connect("source-read", self.before_reading, priority=600)
+        app.connect("doctree-read", self.after_reading, priority=999)
 
-    def wait(self, app: Any, docname: str, source: list[str]) -> None:
+    def before_running(self, app: Any, docname: str, source: list[str]) -> None:
         if docname in build_state(app).jobs:
             print(f"  {docname} … running", flush=True)
 
-    def executed(self, app: Any, docname: str, seconds: float) -> None:
-        self.ran.add(docname)
+    def after_running(self, app: Any, docname: str, seconds: float) -> None:
+        self.executed.add(docname)
         print(f"  {docname} … executed in {seconds:.1f} s", flush=True)
 
-    def begin(self, app: Any, docname: str, source: list[str]) -> None:
+    def before_reading(self, app: Any, docname: str, source: list[str]) -> None:
         self.section = docname
-        if docname not in self.ran:
+        if docname not in self.executed:
             self.line_is_open = True
             print(f"  {docname} … ", end="", flush=True)
 
-    def end(self, app: Any, doctree: Any) -> None:
-        if self.section not in self.ran:
+    def after_reading(self, app: Any, doctree: Any) -> None:
+        if self.section not in self.executed:
             how = "cached" if has_run(app.env, self.section or "") else "no cells"
             print(how if self.line_is_open else f"  {self.section}: {how}", flush=True)
         self.section, self.line_is_open = None, False
@@ -56,7 +58,7 @@ class Console:
             self.line_is_open = False
 
     def write(self, text: str) -> int:
-        """Write a warning, its paths as the editor knows them, from the top of the book."""
+        """Write a warning, with paths that begin at the top of the book."""
         self.close_line()
         return sys.stderr.write(text.replace(f"{ROOT}{os.sep}", ""))
 

@@ -1,7 +1,8 @@
-"""What is in `_build` can be trusted, whatever happened to the build before: a kill, a full disk, a damaged file.
+"""Publish a finished book in one step, and find out what of the last build is intact.
 
-A finished build notes a hash of its inputs, of what it left to work on, and of what it published. What differs from its
-note is made anew. A book takes the place of the last one in one step, so there is no moment without a whole one.
+A finished build notes digests of its inputs, of its working files and of what it published in `_build/.finished.json`.
+The next build makes again whatever differs from the note, so a killed build, a full disk or a damaged file does no
+harm. A new book replaces the last one in one step, so readers always find a whole book.
 """
 
 from __future__ import annotations
@@ -11,15 +12,15 @@ import ctypes
 import errno
 import functools
 import hashlib
-import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from book._ext.execute.freshness import digest, pins
+from book._ext.execute.freshness import pins
 from book._ext.faults import ROOT
+from book._ext.files import files_digest, read_json, text_digest, write_json
 from book._ext.sources.editions import EDITIONS
 
 BUILD = ROOT / "_build"
@@ -27,27 +28,28 @@ WORK = BUILD / ".work"
 FINISHED = BUILD / ".finished.json"
 CHECKSUMS = BUILD / ".checksums.json"
 LASTING = "DESCENT_WARM"
-"""The variable that tells a build that it is one of many, and of the kernel server that stays for them."""
+"""The environment variable of a build of the preview; its value is the folder of the preview's kernel server."""
 PUBLISHED = ("html", "figures")
-# What a build goes on from. The rest of the work folder is TeX's, which looks after itself.
+"""The folders that `publish` replaces for `make html`."""
 KEPT_WORK = (".doctrees", "html", "figures", "jupyter_cache", "jupyter_execute")
-# All that a page can come from.
+"""The working files that the next build uses. The other ones belong to TeX, which checks them itself."""
 SOURCES = ("_config.yml", "_toc.yml", "requirements.txt", "book", "optim_code")
-# A change to one of these builds all pages anew; their cells come from the cache.
+"""All that pages are made from."""
+# After a change to one of these, Sphinx builds all pages again; the outputs of their cells are kept.
 CONFIGURED_BY = ("_config.yml", "_toc.yml", "requirements.txt", "book/_ext", "book/_templates")
 EXCHANGE, AT_FDCWD = 2, -100
-# Sphinx's note for itself, of the configuration: it differs with the folder that all is installed in.
+# Sphinx's own note about the settings: it depends on the folder of the installed packages.
 left_out = shutil.ignore_patterns(".buildinfo")
 
 
 def work_of(builder: str, edition: str) -> str:
-    """The name of the folder, below `WORK`, in which a builder makes an edition."""
+    """The name of the folder below `WORK` in which a builder builds an edition."""
     return builder if edition == EDITIONS[0] else f"{edition}-{builder}"
 
 
 @contextlib.contextmanager
 def build_lock() -> Iterator[None]:
-    """Wait until no other build of this tree runs; the system ends the wait, however that build ends."""
+    """Wait until no other build of this tree runs, and hold the lock. The system releases it if a build is killed."""
     try:
         import fcntl
     except ImportError:  # not on Windows
@@ -63,21 +65,24 @@ def build_lock() -> Iterator[None]:
 
 
 def sources() -> list[Path]:
-    """All files and folders that the book is made from: those of every book, and what the last build read elsewhere."""
+    """All files and folders that the book is made from: `SOURCES`, and what the last build read elsewhere."""
     elsewhere = read_note().get("elsewhere", [])
     return [path for path in (ROOT / name for name in (*SOURCES, *elsewhere)) if path.exists()]
 
 
 def note_sources(read: Iterable[Path]) -> bool:
-    """Note what a build has read that does not lie in the folders of every book; whether that is new.
+    """Note which files and folders outside of `SOURCES` a build has read.
 
     Args:
-        read: the pages, what they include and show, and the folders where their data lies.
+        read: all files and folders that it has read.
+
+    Returns:
+        Whether the note has changed.
     """
     usual, elsewhere = [ROOT / name for name in SOURCES], set()
     for path in (Path(os.path.normpath(path)) for path in read):
         name = path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else ""
-        # What is generated is no source, and what is installed is pinned.
+        # Generated files are no sources, and installed packages are pinned.
         if name and not name.startswith((".", "_build")) and not any(path.is_relative_to(folder) for folder in usual):
             elsewhere.add(name)
     is_new = sorted(elsewhere) != read_note().get("elsewhere", [])
@@ -87,49 +92,38 @@ def note_sources(read: Iterable[Path]) -> bool:
 
 
 def input_digest() -> str:
-    """A hash of all that the book is made from."""
-    return hashlib.sha256(f"{digest(*sources())}{pins(ROOT)}".encode()).hexdigest()
+    """A digest of all that the book is made from."""
+    return text_digest(files_digest(*sources()), pins(ROOT))
 
 
 def config_digest() -> str:
+    """A digest of `CONFIGURED_BY` and of the bibliographies."""
     bibliographies = sorted(path for folder in sources() for path in folder.rglob("*.bib"))
     present = [path for path in [*(ROOT / name for name in CONFIGURED_BY), *bibliographies] if path.exists()]
-    return hashlib.sha256(f"{digest(*present)}{pins(ROOT)}".encode()).hexdigest()
+    return text_digest(files_digest(*present), pins(ROOT))
 
 
 def read_note() -> dict[str, Any]:
+    """The note about what is finished."""
     return read_json(FINISHED)
 
 
 def write_note(**parts: str | list[str]) -> None:
-    """Add to the note of what is finished, in one step."""
+    """Add entries to the note about what is finished."""
     write_json(FINISHED, {**read_note(), **parts})
 
 
 def keep_known_checksums() -> None:
+    """Keep the checksums of files for the next build of the preview."""
     if LASTING in os.environ:
         write_json(CHECKSUMS, {path: sum for path, sum in known_checksums().items() if os.path.exists(path)})
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def write_json(path: Path, data: dict[str, Any]) -> None:
-    new = path.with_suffix(".new")
-    new.write_text(json.dumps(data), encoding="utf-8")
-    new.replace(path)
-
-
 def bytes_digest(*folders: Path) -> str:
-    """A hash of all files in these folders, hidden ones too.
+    """A digest of all files in these folders, including hidden ones.
 
-    A command reads each of them. The preview builds again and again: it believes the system that a file with the same
-    size and time is the one that it read before.
+    A command such as `make html` reads all files. The preview, which builds often, does not read a file again if its
+    size, its time and its number are the same.
     """
     known = known_checksums() if LASTING in os.environ else {}
     below = [Path(root, name) for folder in folders for root, _, names in os.walk(folder) for name in names]
@@ -145,7 +139,7 @@ def bytes_digest(*folders: Path) -> str:
 
 @functools.cache
 def known_checksums() -> dict[str, Any]:
-    """For each file that the last build of the preview has read: a hash of it, its size, its time, its number."""
+    """For each file that the last build of the preview has read its digest, its size, its time and its number."""
     found = read_json(CHECKSUMS)
     return {path: sum for path, sum in found.items() if isinstance(sum, list)}
 
@@ -155,16 +149,16 @@ def published_digest() -> str:
 
 
 def note_pdfs(work: str, names: Iterable[str]) -> None:
-    """Note of these PDFs, by their names below `_build/pdf`, of which state of the book they are."""
+    """Note from which state of the book these PDFs in `_build/pdf` were made."""
     made_from = read_note()[f"{work} inputs"]
-    write_note(**{f"pdf {name}": f"{made_from} {digest(BUILD / 'pdf' / f'{name}.pdf')}" for name in names})
+    write_note(**{f"pdf {name}": f"{made_from} {files_digest(BUILD / 'pdf' / f'{name}.pdf')}" for name in names})
 
 
 def current_pdfs() -> dict[str, Path]:
-    """The PDFs in `_build/pdf` that are of the book as it stands now, by name."""
+    """The PDFs in `_build/pdf` that were made from the book as it is now, by name."""
     note, now = read_note(), input_digest()
     found = {path.stem: path for path in sorted((BUILD / "pdf").glob("*.pdf"))}
-    return {name: path for name, path in found.items() if note.get(f"pdf {name}") == f"{now} {digest(path)}"}
+    return {name: path for name, path in found.items() if note.get(f"pdf {name}") == f"{now} {files_digest(path)}"}
 
 
 def work_digest(builder: str) -> str:
@@ -172,12 +166,12 @@ def work_digest(builder: str) -> str:
 
 
 def remove_untrusted_work(builder: str) -> None:
-    """Make room for a build: leftovers of one that was killed go, and whatever is not as the last one left it."""
+    """Remove the leftovers of killed builds, and working files that differ from the note or the settings."""
     note = read_note()
     for name in (*PUBLISHED, "pdf", "slides", "student", "assignment"):
         place, old, new = places(name)
         if old.exists() and not place.exists():
-            old.rename(place)  # killed between the two steps that exchange needs where the system has no single one
+            old.rename(place)  # a build was killed between the two steps of `publish`
         for leftover in (old, new):
             shutil.rmtree(leftover, ignore_errors=True)
     if note.get(f"{builder} config") != config_digest() or note.get(f"{builder} work") != work_digest(builder):
@@ -185,11 +179,17 @@ def remove_untrusted_work(builder: str) -> None:
 
 
 def places(name: str) -> tuple[Path, Path, Path]:
+    """A published folder, and the names that it has while `publish` replaces it: the old one and the new one."""
     return BUILD / name, BUILD / f".{name}.old", BUILD / f".{name}.new"
 
 
 def publish(builder: str, *names: str) -> None:
-    """Put what a builder made in the place of the last good one, each in one step."""
+    """Replace published folders by those that a builder has made, each in one step if the system can.
+
+    Args:
+        builder: the name of the folder below `WORK`.
+        names: the folders in it.
+    """
     untouched = PUBLISHED if read_note().get("published") == published_digest() else ()
     for name in names:
         place, old, new = places(name)
@@ -214,7 +214,7 @@ def publish(builder: str, *names: str) -> None:
 
 
 def link_or_copy(file: str, target: str, source: str, last: str) -> str:
-    """Copy a file of a tree, or, if the last book has it already, link it: a published file is never written to."""
+    """Copy a file of a tree, or link it if the last book has the same file: nobody writes to a published file."""
     there = last + file.removeprefix(source)
     with contextlib.suppress(OSError):
         old, new = os.stat(there), os.stat(file)
@@ -225,7 +225,7 @@ def link_or_copy(file: str, target: str, source: str, last: str) -> str:
 
 
 def exchange(one: Path, other: Path) -> bool:
-    """Let two folders change places, in one step; False where the system cannot."""
+    """Exchange two folders in one step. Returns False if the system cannot do that."""
     try:
         renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
     except (AttributeError, OSError, TypeError):
@@ -239,12 +239,12 @@ def exchange(one: Path, other: Path) -> bool:
 
 
 def write_checksum(folder: Path) -> None:
-    """Note that a folder is whole."""
+    """Write the digest of a folder beside it, which marks the folder as complete."""
     folder.with_suffix(".checksum").write_text(bytes_digest(folder), encoding="utf-8")
 
 
 def is_intact(folder: Path) -> bool:
-    """Whether a folder is as it was when it was when its checksum was written."""
+    """Whether a folder is unchanged since its checksum was written."""
     try:
         return folder.with_suffix(".checksum").read_text(encoding="utf-8") == bytes_digest(folder)
     except OSError:

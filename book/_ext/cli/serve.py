@@ -1,8 +1,7 @@
-"""`make serve`: a live preview on this machine. Save a file, and the browser shows the book that it makes.
+"""`make serve`: a live preview on this machine. Whenever an editor saves a file, the browser shows the new book.
 
-Each build is a fork of one warm process, like the kernels it starts (`warm_kernels`), and is the same build as
-`make html`: what the browser shows is `_build/html`. A build that fails leaves the last good page there, under the line
-that says why.
+Each build runs as `make html`, but in a fork of a process that has imported what builds need (`warm_kernels`). The
+browser shows `_build/html`. If a build fails, the last good page stays, below a line that says why.
 """
 
 from __future__ import annotations
@@ -28,28 +27,30 @@ from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from book._ext.cli.publishing import BUILD, sources
 from book._ext.execute import warm_kernels
-from book._ext.execute.freshness import configure_environment, source_files
+from book._ext.execute.freshness import configure_environment
 from book._ext.faults import ROOT
+from book._ext.files import source_files
 
 BOOK = BUILD / "html"
 POLL = 0.03
-"""Seconds between two looks at the files; looking at a hundred takes a millisecond, and misses no way of saving."""
-SETTLE = 0.01
-"""Seconds for which files must stay as they are: an editor may save in several steps."""
+"""Seconds between two checks of the times of all files. A check takes a millisecond."""
+UNCHANGED = 0.01
+"""Seconds without a change after which a save is complete: an editor may save in several steps."""
 
 BUSY = "building …"
 Stamp = dict[Path, tuple[int, int]]
-"""What files look like from outside: their times and sizes."""
+"""For each file its time and its size."""
 NOT_YET = "<title>Descent</title><body>There is no book yet.</body></html>"
 
 
 class Preview:
-    """What is built, and who looks at it.
+    """The builds, and the pages that are open in browsers.
 
     Attributes:
-        pages: the open pages, each with a hash of what it shows.
-        state: what they are told: ``busy`` and ``fault`` with a text, or nothing.
-        again: why the build that runs is ended and another one follows, or nothing.
+        pages: the connections to the open pages.
+        state: the last message to them: ``busy`` or ``fault`` with a text, or two empty strings.
+        again: why the running build is stopped and started again; empty if it is not.
+        requirements: `requirements.txt` as it was at the start.
     """
 
     def __init__(self) -> None:
@@ -58,32 +59,33 @@ class Preview:
         self.again = ""
         self.requirements = requirements()
 
-    def tell(self, state: str, text: str = "") -> None:
+    def send(self, state: str, text: str = "") -> None:
+        """Send a message to all open pages."""
         self.state = (state, text)
         for page in list(self.pages):
-            page.tell()
+            page.send_state()
 
     async def follow(self) -> None:
-        """Build, and build again whenever a file has changed, for ever."""
+        """Build, and build again whenever a file changes, until this task is cancelled."""
         built: Stamp = {}
         while True:
             if stamp() == built:
                 await asyncio.sleep(POLL)
                 continue
-            built = await settled()
+            built = await stable_stamp()
             await self.build(built)
 
     async def build(self, files: Stamp) -> None:
-        """Build the book, and say meanwhile where the build is; a build whose files are saved meanwhile is ended.
+        """Build the book, and send its progress to the pages; stop the build if a file is saved during it.
 
         Args:
-            files: what the files look like that are built.
+            files: the times and sizes of the files at the start.
         """
         if requirements() != self.requirements:
-            self.tell("fault", "requirements.txt has changed: stop make serve and start it again, and it is installed")
+            self.send("fault", "requirements.txt has changed: stop make serve and start it again, and it is installed")
             print(f"descent: {self.state[1]}", file=sys.stderr)
             return
-        self.tell("busy", self.again or BUSY)
+        self.send("busy", self.again or BUSY)
         warm_kernels.start(builds=True)
         process = await asyncio.create_subprocess_exec(
             *warm_kernels.python(), "-m", "book._ext.cli.build", "html",
@@ -93,9 +95,9 @@ class Preview:
         assert process.stdout is not None
         assert process.stderr is not None
         self.again = ""
-        complained: list[str] = []
+        errors: list[str] = []
         outputs = asyncio.gather(
-            self.pass_on(process.stdout, sys.stdout, []), self.pass_on(process.stderr, sys.stderr, complained)
+            self.pass_on(process.stdout, sys.stdout, []), self.pass_on(process.stderr, sys.stderr, errors)
         )
         watching = asyncio.ensure_future(self.watch(files, process))
         try:
@@ -106,37 +108,37 @@ class Preview:
             if process.returncode is None:
                 process.terminate()
         if self.again:
-            return  # The next build says all again that is still true.
+            return  # the next build prints its own messages
         if process.returncode:
-            said = "\n".join(complained).replace("descent: ", "").strip()
-            self.tell("fault", said or "the build ended without a word")
+            text = "\n".join(errors).replace("descent: ", "").strip()
+            self.send("fault", text or "the build ended without a word")
         else:
-            self.tell("")
+            self.send("")
 
-    async def pass_on(self, stream: asyncio.StreamReader, to: TextIO, kept: list[str]) -> None:
-        """Print the lines of a build as they come, and keep them; pages show where it is."""
+    async def pass_on(self, stream: asyncio.StreamReader, to: TextIO, lines: list[str]) -> None:
+        """Print the lines of a build, add them to `lines`, and show its progress on the pages."""
         while line := (await stream.readline()).decode():
             if self.again:
                 continue
             print(line, end="", file=to, flush=True)
-            kept.append(line.rstrip("\n"))
+            lines.append(line.rstrip("\n"))
             if to is sys.stdout and line.startswith("  "):
-                self.tell("busy", f"{BUSY} {line.strip()}")
+                self.send("busy", f"{BUSY} {line.strip()}")
 
     async def watch(self, files: Stamp, process: asyncio.subprocess.Process) -> None:
-        """End a build, as Ctrl-C would, once a file is saved that it may have read already."""
-        paths = sources()  # what this build notes at its end is no file that was saved
+        """Stop a build, as Ctrl-C would, as soon as a file is saved: the build may have read it already."""
+        paths = sources()  # a folder that this build notes at its end must not count as saved
         while (now := stamp(paths)) == files:
             await asyncio.sleep(POLL)
         self.again = f"{saved(files, now)}; building again"
         print(self.again, flush=True)
-        self.tell("busy", self.again)
+        self.send("busy", self.again)
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(signal.SIGINT)
 
 
 def saved(before: Stamp, after: Stamp) -> str:
-    """What was saved, or removed, between two looks at the files."""
+    """A text that says which file was saved, or removed, between two stamps."""
     changed = sorted(path for path in {*before, *after} if before.get(path) != after.get(path))
     first = changed[0].relative_to(ROOT).as_posix()
     if len(changed) > 1:
@@ -145,34 +147,35 @@ def saved(before: Stamp, after: Stamp) -> str:
 
 
 def stamp(paths: Iterable[Path] | None = None) -> Stamp:
-    """What the files look like from outside, those of the book or below these: their times and sizes."""
-    found = {}
+    """The times and sizes of all files below these paths; of all files that the book is made from if None."""
+    stamps = {}
     for file in source_files(*(sources() if paths is None else paths)):
         with contextlib.suppress(OSError):
             status = file.stat()
-            found[file] = (status.st_mtime_ns, status.st_size)
-    return found
+            stamps[file] = (status.st_mtime_ns, status.st_size)
+    return stamps
 
 
 def requirements() -> bytes:
+    """The contents of `requirements.txt`; empty if there is none."""
     with contextlib.suppress(OSError):
         return (ROOT / "requirements.txt").read_bytes()
     return b""
 
 
-async def settled() -> Stamp:
-    """What the files look like once they stay as they are: an editor may write, remove and rename."""
+async def stable_stamp() -> Stamp:
+    """The times and sizes of all files after an editor has saved: it may write, remove and rename a file."""
     now = stamp()
     while True:
-        await asyncio.sleep(SETTLE)
+        await asyncio.sleep(UNCHANGED)
         later = stamp()
         if later == now:
             return now
         now = later
 
 
-def seen(path: str) -> str:
-    """A hash of a page as it is built now; it names its style sheets with their sums, so it tells of those too."""
+def page_digest(path: str) -> str:
+    """A digest of a built page. The page names checksums of its style sheets, so the digest depends on them, too."""
     file = BOOK / path.lstrip("/")
     try:
         return hashlib.sha256((file / "index.html" if file.is_dir() else file).read_bytes()).hexdigest()[:16]
@@ -181,13 +184,13 @@ def seen(path: str) -> str:
 
 
 class Page(StaticFileHandler):
-    """A file of the book; a page with the script that listens for the next build."""
+    """Sends a file of the book; a page gets the script that waits for the next build."""
 
     def set_extra_headers(self, path: str) -> None:
         self.set_header("Cache-Control", "no-store")
 
     def compute_etag(self) -> None:
-        return None  # what is shown is always what is there
+        return None  # a browser must always ask for the file itself
 
     async def get(self, path: str, include_body: bool = True) -> None:
         file = (BOOK / path).resolve()
@@ -197,8 +200,7 @@ class Page(StaticFileHandler):
         if file.suffix == ".html" or not BOOK.exists():
             text = file.read_text(encoding="utf-8") if file.exists() else f"<!DOCTYPE html><html>{NOT_YET}"
             self.set_status(200 if file.exists() else 404)
-            # A page that only sends the reader on need not listen, unless there is nothing yet to send to.
-            mark = f'<html data-seen="{html.escape(seen("/" + path))}"'
+            mark = f'<html data-seen="{html.escape(page_digest("/" + path))}"'
             self.finish(
                 text.replace("<html", mark, 1).replace("</body>", '<script src="/.live.js"></script></body>', 1)
             )
@@ -207,6 +209,8 @@ class Page(StaticFileHandler):
 
 
 class Script(RequestHandler):
+    """Sends the script that waits for the next build."""
+
     def get(self) -> None:
         self.set_header("Content-Type", "text/javascript; charset=utf-8")
         self.set_header("Cache-Control", "no-store")
@@ -214,7 +218,7 @@ class Script(RequestHandler):
 
 
 class Live(WebSocketHandler):
-    """The line to one open page."""
+    """The connection to one open page."""
 
     preview: Preview
 
@@ -224,14 +228,15 @@ class Live(WebSocketHandler):
     def open(self, *_: str, **__: str) -> None:
         self.path, self.shown = self.get_argument("page"), self.get_argument("seen", "")
         self.preview.pages.add(self)
-        self.tell()
+        self.send_state()
 
     def on_close(self) -> None:
         self.preview.pages.discard(self)
 
-    def tell(self) -> None:
+    def send_state(self) -> None:
+        """Send the state of the build, or tell the page to reload itself because it has changed."""
         state, text = self.preview.state
-        now = seen(self.path)
+        now = page_digest(self.path)
         if state == "" and now and now != self.shown:
             state = "reload"
         elif state == "" and self.shown and not now:
@@ -242,6 +247,7 @@ class Live(WebSocketHandler):
 
 @contextlib.contextmanager
 def server(port: int, preview: Preview) -> Iterator[None]:
+    """Serve the book at a port; exit with a message if the port is in use."""
     handlers: list[Any] = [
         (r"/\.live", Live, {"preview": preview}),
         (r"/\.live\.js", Script),
@@ -258,14 +264,20 @@ def server(port: int, preview: Preview) -> Iterator[None]:
         http.stop()
 
 
-async def preview(port: int, browser: bool) -> None:
-    watched = Preview()
-    with server(port, watched):
+async def serve(port: int, browser: bool) -> None:
+    """Serve the book and build it after each change, until Ctrl-C.
+
+    Args:
+        port: the port.
+        browser: whether to open a browser.
+    """
+    preview = Preview()
+    with server(port, preview):
         address = f"http://localhost:{port}/"
         print(f"the book is at {address}, and follows the files; end with Ctrl-C", flush=True)
         if browser:
             webbrowser.open(address)
-        following = asyncio.ensure_future(watched.follow())
+        following = asyncio.ensure_future(preview.follow())
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, following.cancel)
         with contextlib.suppress(asyncio.CancelledError):
@@ -273,6 +285,7 @@ async def preview(port: int, browser: bool) -> None:
 
 
 def main() -> None:
+    """Run the preview as the command line says."""
     parser = argparse.ArgumentParser(prog="make serve", description=__doc__)
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--browser", action="store_true", help="open a browser, too")
@@ -281,9 +294,9 @@ def main() -> None:
     logging.getLogger("tornado.access").setLevel(logging.ERROR)
     configure_environment(ROOT)
     try:
-        asyncio.run(preview(given.port, given.browser))
+        asyncio.run(serve(given.port, given.browser))
     finally:
-        warm_kernels.end()
+        warm_kernels.stop()
 
 
 if __name__ == "__main__":

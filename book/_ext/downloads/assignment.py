@@ -1,7 +1,7 @@
-"""`make assignment`: the sections' exercises as a course that nbgrader takes as it is, in `_build/assignment`.
+"""`make assignment`: the exercises of the sections as a course for nbgrader, in `_build/assignment`.
 
-A section's assignment is the student's notebook. The class to write is marked by `check`, in a cell that students can't
-change; the answers to the other exercises are marked by hand. nbgrader takes the solutions out when it releases it.
+The assignment of a section is the student's notebook. `check` marks the class, in a cell that students can't change;
+the answers to the other exercises are marked by hand. nbgrader takes the solutions out when it releases the assignment.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from book._ext.cli.publishing import BUILD, WORK, publish
-from book._ext.downloads.student import lay_out_module
+from book._ext.downloads.student import write_kit_module
 from book._ext.faults import Fault
 from book._ext.sources.settings import find_page, read_contents
 from book._ext.state import kept_state
@@ -24,50 +24,19 @@ from book._ext.state import kept_state
 if TYPE_CHECKING:
     from book._ext.downloads.notebooks import Part
 
-POINTS = {"check": 10, "answer": 5}
-"""What each exercise is worth: the class that `check` marks, and an answer that is marked by hand."""
+GRADED = {"check": "class", "answer": "answer"}
+"""The kinds of cells that have points, each with its name in the setting `exercise_points`."""
 
-NAME = "descent"
-CONFIG = f'''\
-"""Read by nbgrader, which is to be run in this folder."""
-
-c = get_config()
-c.CourseDirectory.course_id = "{NAME}"
-# What stands where a student is to answer.
-c.ClearSolutions.text_stub = "*Your answer:*"
-# A class that never ends is stopped, and so marked as one that doesn't pass.
-c.Execute.timeout = 120
-c.Execute.interrupt_on_timeout = True
-'''
-README = f"""\
-# {{title}}: the exercises, for nbgrader
-
-Copy this folder to where you keep your courses, and run these there, in an environment with nbgrader, such as the
-book's own (`source .venv/bin/activate`):
-
-    nbgrader generate_assignment {NAME}    # what students get: release/{NAME}
-    nbgrader autograde {NAME}              # marks submitted/STUDENT/{NAME}
-    nbgrader formgrader                    # the answers that are marked by hand: jupyter lab, then Nbgrader
-    nbgrader generate_feedback {NAME}      # feedback/STUDENT/{NAME}
-
-`autograde` runs what students wrote, with your rights. `check` runs a class in a process of its own and doesn't believe
-what it says, so that an accident stays there; it is no security border, and the other cells run in the notebook itself.
-So mark in a container that has a copy of this folder and nothing else of yours, and no network. With Docker, and an
-image `grader` that has nbgrader and the packages of the book's `requirements.txt`:
-
-    docker run --rm --network none --memory 4g --pids-limit 512 --user "$(id -u)" \\
-        --volume "$PWD":/course --workdir /course --env HOME=/tmp grader nbgrader autograde {NAME}
-
-Such a container can write to this folder alone: keep the copy that you give it apart from your list of marks.
-"""
+TEMPLATES = {"nbgrader_config.txt": "nbgrader_config.py", "nbgrader_readme.md": "README.md"}
+"""The texts of this folder that go along, with their names there."""
 ASSERT = """
 display(verdict)
 assert verdict, f"\\n{verdict}\""""
-"""What follows the check in its cell: the verdict, for the student to see, and for nbgrader to count."""
+"""The lines after the check in its cell: they show the verdict, and fail if it is bad, so that nbgrader counts it."""
 
 
 def check_section(section: str) -> str:
-    """Refuse what the book has no page of, before anything is computed. Returns the name of its page, or of none."""
+    """Fail early if the book has no such section. Returns the name of its page, or nothing if none is asked for."""
     if find_spec("nbgrader") is None:
         raise Fault("nbgrader is not installed, and the assignment is for it: pip install -r requirements.txt")
     pages = [str(page).removesuffix(".md") for page in read_contents()]
@@ -79,7 +48,7 @@ def check_section(section: str) -> str:
 
 
 def make_assignment(build: Callable[..., Any], section: str) -> str:
-    """The course in `_build/assignment`, of one page of the book or of all that have exercises."""
+    """Make the course in `_build/assignment`, of one page or of all pages that have exercises."""
     place, work = BUILD / "assignment", WORK / "assignment"
     used = [name for name in ("gradebook.db", "submitted") if (place / name).exists()]
     if used:
@@ -87,6 +56,7 @@ def make_assignment(build: Callable[..., Any], section: str) -> str:
             f"_build/assignment/{used[0]}: this course is in use; move the folder out of _build, then try again"
         )
     from book._ext.downloads.notebooks import as_text, notebook_names
+    from book._ext.printing.handouts import names_of
 
     app = build("html")
     notebooks = {docname: assignment_of(app, docname) for docname in with_cells(app)}
@@ -100,12 +70,15 @@ def make_assignment(build: Callable[..., Any], section: str) -> str:
         )
     wanted = [section] if section else list(asked)
     shutil.rmtree(work, ignore_errors=True)
-    folder = work / "assignment" / "source" / NAME
-    lay_out_module(folder / "optim_code")
+    course = names_of(app)[app.config.root_doc]
+    folder = work / "assignment" / "source" / course
+    write_kit_module(folder / "optim_code")
     for docname in wanted:
         (folder / f"{names[docname]}.ipynb").write_text(as_text(asked[docname]), encoding="utf-8")
-    (work / "assignment" / "nbgrader_config.py").write_text(CONFIG, encoding="utf-8")
-    (work / "assignment" / "README.md").write_text(README.format(title=app.config.html_title), encoding="utf-8")
+    for template, name in TEMPLATES.items():
+        text = Path(__file__).with_name(template).read_text(encoding="utf-8")
+        written = text.format(title=app.config.html_title, course=course)
+        (work / "assignment" / name).write_text(written, encoding="utf-8")
     publish("assignment", "assignment")
     return "_build/assignment; what to do with it is in its README.md"
 
@@ -117,11 +90,11 @@ def with_cells(app: Any) -> list[str]:
 
 
 def assignment_of(app: Any, docname: str) -> Any:
-    """A section's notebook as nbgrader's source; None if it asks nothing."""
+    """The notebook of a section as nbgrader's source; None if it has no exercise."""
     from book._ext.downloads.notebooks import assemble, parts_of
 
     student, teacher = (parts_of(app, docname, edition) for edition in ("student", "teacher"))
-    if not any(part.kind in POINTS for part in student):
+    if not any(part.kind in GRADED for part in student):
         return None
     whole: dict[tuple[str, str], str] = {}
     for part in teacher:
@@ -132,26 +105,22 @@ def assignment_of(app: Any, docname: str) -> Any:
     notebook = assemble(parts)
     for part, cell in zip(parts, notebook.cells, strict=True):
         if part.kind in ("class", "check", "answer"):
-            cell.metadata["nbgrader"] = marking(part.kind, cell.id)
+            cell.metadata["nbgrader"] = {
+                "schema_version": 3,
+                "grade_id": cell.id,
+                "grade": part.kind in GRADED,
+                "solution": part.kind != "check",
+                "locked": part.kind == "check",
+                "task": False,
+            }
+        if part.kind in GRADED:
+            usual = app.config.exercise_points[GRADED[part.kind]]
+            cell.metadata["nbgrader"]["points"] = usual if part.points is None else part.points
     return notebook
 
 
-def marking(kind: str, cell_id: str) -> dict[str, Any]:
-    """What nbgrader is told of a cell: whether it is answered there, and what it is worth."""
-    worth = {"points": POINTS[kind]} if kind in POINTS else {}
-    return {
-        "schema_version": 3,
-        "grade_id": cell_id,
-        "grade": kind in POINTS,
-        "solution": kind != "check",
-        "locked": kind == "check",
-        "task": False,
-        **worth,
-    }
-
-
 def with_solution(part: Part, whole: dict[tuple[str, str], str]) -> str:
-    """The source of a cell, with what nbgrader takes out of it again."""
+    """The source of a cell with its solution, which nbgrader takes out again."""
     if part.kind == "answer":
         return whole.get(("solution", part.name), "") if part.name else ""
     if part.kind == "check":
@@ -159,7 +128,7 @@ def with_solution(part: Part, whole: dict[tuple[str, str], str]) -> str:
         return f"{before}\nverdict = {call}{ASSERT}"
     if part.kind != "class":
         return part.source
-    # Only here, for it takes Sphinx.
+    # Imported here, because it imports Sphinx.
     from book._ext.downloads.notebooks import NOT_WRITTEN
 
     lines = whole["class", part.name].split("\n")

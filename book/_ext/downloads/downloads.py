@@ -1,4 +1,4 @@
-"""What a page has to take away, in a button at its head: each download is one line of `of_page`."""
+"""The menu of downloads at the head of a page: notebook, hand-out and book. `of_page` has one line for each."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HANDOUTS = "_handouts"
 
 
 class Download(NamedTuple):
-    """A file to take away: its place in the book, and what it is called, said short and said in full."""
+    """A file to download: its place in the book, its short name and its description."""
 
     place: str
     text: str
@@ -27,7 +27,7 @@ class Download(NamedTuple):
 
 
 def of_page(app: Sphinx, docname: str) -> list[Download]:
-    """What there is to take away of a page."""
+    """The downloads of a page."""
     notebook, handout, whole = notebook_of(app, docname), pdf_of(app, docname), pdf_of(app, app.config.root_doc)
     handout = handout if docname != app.config.root_doc else ""
     found = [
@@ -39,15 +39,15 @@ def of_page(app: Sphinx, docname: str) -> list[Download]:
 
 
 def pdf_of(app: Sphinx, docname: str) -> str:
-    """The place of a page's PDF in the HTML book; nothing if there is none that is of the book as it stands."""
+    """The place of a page's PDF in the HTML book; empty if there is none, or it is outdated."""
     name = names_of(app).get(docname)
-    # With the student's edition all are made; the pages come first, so that a fault in one is found first.
+    # For the kit all PDFs are made after the pages, so that a fault in a page is found first.
     made = name in app.config.handouts or app.config.edition == EDITIONS[1]
     return f"{HANDOUTS}/{name}.pdf" if name and made else ""
 
 
 def lay_out_pdfs(folder: Path, pdfs: Mapping[str, Path]) -> None:
-    """Lay the PDFs, by their names, into an HTML book."""
+    """Copy PDFs, given by their names, into an HTML book."""
     place = folder / HANDOUTS
     shutil.rmtree(place, ignore_errors=True)
     for name, path in pdfs.items():
@@ -69,5 +69,6 @@ def offer_downloads(
 
 
 def setup(app: Sphinx) -> None:
+    app.add_config_value("exercise_points", {"class": 10, "answer": 5}, "", dict)
     # the names of the PDFs that there are
     app.add_config_value("handouts", [], "html", list)

@@ -1,12 +1,11 @@
-"""Whether a folder gives away what students are to find out: a solution, the code of a class, a page for teachers.
+"""The search of the student's kit for secrets: solutions, the code of classes, and pages for teachers.
 
-It looks at everything: pages, scripts, notebooks and their metadata, the text and the titles of PDFs, what is in an
-archive. Words are compared without marks and case, a few in a row; code by its tokens, whatever its layout and however
-its variables are called.
+It reads all files: pages, scripts, notebooks with metadata, PDFs with titles, and archives. Text is compared by runs of
+words, without marks and case. Code is compared by tokens, without layout and the names of variables.
 
-What is secret does not come from `editions`, or a solution that is not found there would not be found here either. It
-comes from two other places: from the teacher's pages as Sphinx has read them, in which a solution is a node, and from
-the sources, in which all from a line with ``{solution`` to the end of its fence is taken for one, wherever it stands.
+The secrets are not taken from `editions`, because a solution that is not found there would then not be found here. They
+come from the teacher's pages as Sphinx has read them, where a solution is a node, and from the sources, where all from
+a line with ``{solution`` to the end of its fence counts as a solution, wherever it stands.
 """
 
 from __future__ import annotations
@@ -31,26 +30,25 @@ from sphinx.application import Sphinx
 from sphinx_exercise.nodes import solution_end_node, solution_node, solution_start_node, solution_title
 
 from book._ext.faults import Fault
-from book._ext.sources.editions import class_files, contents_of
+from book._ext.sources.editions import class_files, student_contents
 from optim_code.equations.sections import contents, name_of, pages_of, read_text
 
-IN_A_ROW = 6
-"""So many words of a solution, one after another, are a leak, if they are nowhere in what students may read."""
-FEWEST = 12
-"""Tokens; a piece of code with fewer is too common to be anybody's."""
-
-SHORTEST = 3
-"""So many words, with the label among them, are enough where a solution has fewer than `IN_A_ROW`."""
+RUN_LENGTH = 6
+"""Words in a run. A run of a solution is a leak, unless it also stands in what students may read."""
+MIN_TOKENS = 12
+"""Tokens that a piece of code must have; with fewer it is too common to be a secret."""
+MIN_WORDS = 3
+"""Words, the label among them, that a solution needs if it is shorter than a run."""
 SECRET = ("solution", "teacher")
 SOLUTIONS = (solution_node, solution_start_node, solution_end_node)
 
-OPENS = re.compile(
+MARK = re.compile(
     r"(?:(?P<fence>`{3,}|~{3,}|:{3,})\s*\{\s*|\.\.\s+)(?P<name>solution(?:-start)?|only|code-cell)(?:\s*\}|::)(?P<rest>.*)",
     re.I,
 )
 INCLUDES = re.compile(r"(?:\{include\}|\.\.[ \t]+include::)[ \t]*(\S+)")
-UNSEEN = re.compile(r"<!--(.*?)-->|(?:alt|title|content|aria-label|data-[\w-]+)=\"([^\"]*)\"", re.S)
-SHOWN = re.compile(r"^(?P<fence>`{3,}|~{3,})\s*(?:python|\{code-block\}.*)\n(?P<code>.*?)^(?P=fence)", re.M | re.S)
+HIDDEN_TEXT = re.compile(r"<!--(.*?)-->|(?:alt|title|content|aria-label|data-[\w-]+)=\"([^\"]*)\"", re.S)
+LISTING = re.compile(r"^(?P<fence>`{3,}|~{3,})\s*(?:python|\{code-block\}.*)\n(?P<code>.*?)^(?P=fence)", re.M | re.S)
 COMMENT = re.compile(r"(?<!\S)#\s.*")
 WORD = re.compile(r"[a-z0-9]+")
 TOKEN = re.compile(
@@ -58,47 +56,47 @@ TOKEN = re.compile(
     r"|(?P<number>\d[\w.]*)|(?P<sign>[^\s\w])"
 )
 KEPT = {"def", "class", "if", "else", "not", "in", "is", "for", "return", "while", "with", "and", "or", "self"}
-"""Names that nobody can change."""
-# How print writes what code has.
+"""Words of code that cannot be renamed."""
+# Characters of print, and what stands for them in code.
 AS_TYPED = str.maketrans({"−": "-", "–": "-", "’": "'", "‘": "'", "“": '"', "”": '"', "ﬁ": "fi", "ﬂ": "fl", "\xad": ""})
 
 
 def words(text: str) -> list[str]:
-    """The words of a text; a word broken at the end of a line is one."""
+    """The words of a text. A word that is broken at the end of a line counts as one."""
     return WORD.findall(re.sub(r"(?<=\w)-\n\s*(?=\w)", "", text.translate(AS_TYPED)).lower())
 
 
-def in_a_line(text: str) -> str:
-    """The words of a text in one line, each between spaces."""
+def on_one_line(text: str) -> str:
+    """The words of a text on one line, with a space before and after each."""
     return f" {' '.join(words(text))} "
 
 
-def rows(text: str) -> set[tuple[str, ...]]:
-    """All rows of `IN_A_ROW` words."""
+def word_runs(text: str) -> set[tuple[str, ...]]:
+    """All runs of `RUN_LENGTH` words."""
     found = words(text)
-    return {tuple(found[n : n + IN_A_ROW]) for n in range(len(found) - IN_A_ROW + 1)}
+    return {tuple(found[n : n + RUN_LENGTH]) for n in range(len(found) - RUN_LENGTH + 1)}
 
 
 @dataclass(frozen=True)
 class Tokens:
-    """A piece of code, or a text that may hold code, as its tokens."""
+    """The tokens of a piece of code, or of a text that may contain code."""
 
     code: str
 
     @cached_property
     def found(self) -> list[tuple[str, str]]:
-        """Each token with its kind; what can be renamed is of the kind ``name`` or ``text``."""
+        """The tokens with their kinds. Those that can be renamed have the kind ``name`` or ``text``."""
         matches = TOKEN.finditer(COMMENT.sub("", self.code.translate(AS_TYPED)))
         pairs = [(str(match.lastgroup), match.group()) for match in matches]
         return [("sign", token) if kind == "name" and token in KEPT else (kind, token) for kind, token in pairs]
 
     @cached_property
     def kinds(self) -> str:
-        """One line in which equal code looks equal, whatever its names."""
+        """The tokens as one text, the same for code that differs in names only."""
         return "\n" + "\n".join(kind if kind in ("name", "text") else token for kind, token in self.found) + "\n"
 
-    def holds(self, other: Tokens) -> bool:
-        """Whether the other's code is in it, up to names, each of which must stand for one of the other's."""
+    def contains(self, other: Tokens) -> bool:
+        """Whether it contains the other's code, each name of the other's replaced by one name of its own."""
         place = self.kinds.find(other.kinds)
         while place >= 0:
             first = self.kinds.count("\n", 0, place + 1) - 1
@@ -111,12 +109,12 @@ class Tokens:
 
 @dataclass(frozen=True)
 class Secrets:
-    """What a folder must not tell.
+    """What the kit must not contain.
 
     Attributes:
-        solutions: the rows of words by the exercise that they solve, or the page that they are from.
-        code: the pieces of code by their names.
-        where: file and line of each of them.
+        solutions: runs of words, by the exercise that they solve or the page that they are from.
+        code: pieces of code by name.
+        where: the file and line of each name.
     """
 
     solutions: dict[str, set[tuple[str, ...]]]
@@ -129,14 +127,14 @@ class Secrets:
 
         Args:
             root: the top of the book.
-            teacher: an application that has read the teacher's edition. With it come the solutions as Sphinx has read
-                them, and what is for teachers alone: pages, and parts of pages.
-            beside: other texts that students may read.
+            teacher: an application that has read the teacher's edition. If it is given, the solutions that Sphinx has
+                read, and pages and parts of pages for teachers, are secrets as well.
+            beside: other text that students may read.
         """
         sources = Sources.of(root)
         known = "\n".join([beside, *(path.read_text(encoding="utf-8") for path in modules(root))])
         found = cls(defaultdict(set), {}, {})
-        open_to_all = "\n".join([known, *(text for source in sources.open for text in source.outside)])
+        open_to_all = "\n".join([known, *(source.outside for source in sources.open)])
         marked = [secret for source in sources.all for secret in source.secrets]
         if teacher is None:
             marked = [secret for secret in marked if secret.kind == "solution"]
@@ -145,35 +143,35 @@ class Secrets:
         found.add(marked, open_to_all)
         if teacher is not None:
             shown, allowed = read_doctrees(teacher, sources)
-            found.add(shown, "\n".join([known, allowed, *(text for source in sources.open for text in source.run)]))
-        code = {name: tokens for name, tokens in found.code.items() if len(tokens.found) >= FEWEST}
+            found.add(shown, "\n".join([known, allowed, *(source.run for source in sources.open)]))
+        code = {name: tokens for name, tokens in found.code.items() if len(tokens.found) >= MIN_TOKENS}
         for path in class_files(root):
-            for name, (line, tokens) in steps(path.read_text(encoding="utf-8")).items():
+            for name, (line, tokens) in step_bodies(path.read_text(encoding="utf-8")).items():
                 code[name], found.where[name] = tokens, f"{path.relative_to(root).as_posix()}:{line}"
         return cls(dict(found.solutions), code, found.where)
 
     def add(self, secrets: Iterable[Secret], allowed: str) -> None:
-        """Add some secrets, but for what students may read anyway."""
-        open_rows, open_words, open_code = rows(allowed), in_a_line(allowed), Tokens(allowed)
+        """Add secrets, without what students may read anyway."""
+        open_rows, open_words, open_code = word_runs(allowed), on_one_line(allowed), Tokens(allowed)
         for secret in secrets:
             self.where.setdefault(secret.name, secret.where)
-            short = {row for row in [tuple(words(secret.text))] if SHORTEST <= len(row) < IN_A_ROW}
-            if secret.kind != "solution node":  # the label is among its words
+            short = {row for row in [tuple(words(secret.text))] if MIN_WORDS <= len(row) < RUN_LENGTH}
+            if secret.kind != "solution node":  # a node's words have no label
                 self.solutions[secret.name] |= {row for row in short if f" {' '.join(row)} " not in open_words}
-            self.solutions[secret.name] |= rows(secret.text) - open_rows
+            self.solutions[secret.name] |= word_runs(secret.text) - open_rows
             for code in secret.code:
-                if not open_code.holds(Tokens(code)):
+                if not open_code.contains(Tokens(code)):
                     self.code[secret.name] = Tokens(code)
 
-    def told_by(self, text: str) -> list[str]:
-        """The names of the secrets that a text tells."""
-        found, line, tokens = rows(text), in_a_line(text), Tokens(text)
+    def secrets_in(self, text: str) -> list[str]:
+        """The names of the secrets that a text contains."""
+        found, line, tokens = word_runs(text), on_one_line(text), Tokens(text)
         told = [
             name
             for name, secret in self.solutions.items()
-            if secret & found or any(len(row) < IN_A_ROW and f" {' '.join(row)} " in line for row in secret)
+            if secret & found or any(len(row) < RUN_LENGTH and f" {' '.join(row)} " in line for row in secret)
         ]
-        return told + [name for name, secret in self.code.items() if name not in told and tokens.holds(secret)]
+        return told + [name for name, secret in self.code.items() if name not in told and tokens.contains(secret)]
 
 
 @dataclass(frozen=True)
@@ -182,9 +180,9 @@ class Secret:
 
     Attributes:
         kind: ``solution``, ``solution node``, ``teacher`` or ``page``.
-        name: what it is, as a message says it.
+        name: its name in messages.
         where: its file and line.
-        text: its words.
+        text: its text.
         code: the pieces of code in it.
     """
 
@@ -200,7 +198,7 @@ class Secret:
 
 @dataclass(frozen=True)
 class Source:
-    """A file of the sources, read in the crudest way: line by line.
+    """A file of the sources, searched line by line, without a parser that could miss a part of it.
 
     Attributes:
         name: its path from the top of the book.
@@ -216,10 +214,10 @@ class Source:
 
     @cached_property
     def regions(self) -> list[tuple[str, re.Match[str], int, int]]:
-        """What is marked in it, wherever it stands: kind, the mark, first line, line after the last."""
+        """What is marked in it, at any depth: kind, match of the mark, first line, line after the last."""
         found = []
         for number, line in enumerate(self.lines):
-            if mark := OPENS.search(line):
+            if mark := MARK.search(line):
                 name = mark["name"].lower()
                 kind = mark["rest"].split(None, 1)[0:1] if name == "only" else [name.removesuffix("-start")]
                 last = end_of(self.lines, number, mark)
@@ -228,62 +226,54 @@ class Source:
 
     @property
     def secrets(self) -> list[Secret]:
-        """Its solutions, and what it says to teachers."""
+        """Its solutions and its text for teachers."""
         found = []
         for kind, mark, first, last in self.regions:
             if kind in SECRET:
-                # From the mark itself on: where nothing took a solution out, its label may be all that is told with it.
+                # The mark is part of it: a solution that was not taken out shows at least its label.
                 text = "\n".join([self.lines[first][mark.start() :], *self.lines[first + 1 : last]])
                 label = " ".join(mark["rest"].split()[:1]) if kind == "solution" else "for teachers"
                 name = f"{PurePosixPath(self.name).name}: {label}"
-                found.append(Secret(kind, name, f"{self.name}:{first + 1}", text, listings(text)))
+                found.append(Secret(kind, name, f"{self.name}:{first + 1}", text, code_in(text)))
         return found
 
     @property
     def page(self) -> Secret:
-        """All of it, as a secret."""
+        """The whole file as a secret."""
         return Secret("page", f"{PurePosixPath(self.name).name}: the page", f"{self.name}:1", self.text, [])
 
-    @property
-    def outside(self) -> list[str]:
-        """What stands between what is secret."""
-        inside = {n for kind, _, first, last in self.regions if kind in SECRET for n in range(first, last)}
-        return ["\n".join(self.lines[n] for n in part) for part in parts({*range(len(self.lines))} - inside)]
+    def lines_of(self, secret: bool) -> set[int]:
+        """The lines of what is marked: of secrets, or of all else."""
+        return {n for kind, _, first, last in self.regions if (kind in SECRET) == secret for n in range(first, last)}
+
+    def text_of(self, numbers: set[int]) -> str:
+        return "\n".join(self.lines[number] for number in sorted(numbers))
 
     @property
-    def run(self) -> list[str]:
-        """What students read that need not be on the teacher's pages: cells, and what is said to them alone."""
-        inside = {n for kind, _, first, last in self.regions if kind in SECRET for n in range(first, last)}
-        shown = {n for kind, _, first, last in self.regions if kind not in SECRET for n in range(first, last)}
-        return ["\n".join(self.lines[n] for n in part) for part in parts(shown - inside)]
+    def outside(self) -> str:
+        """The text outside secrets."""
+        return self.text_of({*range(len(self.lines))} - self.lines_of(secret=True))
+
+    @property
+    def run(self) -> str:
+        """What students may read and the teacher's pages may lack: cells, and text for students alone."""
+        return self.text_of(self.lines_of(secret=False) - self.lines_of(secret=True))
 
 
 def end_of(lines: list[str], number: int, mark: re.Match[str]) -> int:
-    """The line after the end of what is marked in a line; rather too late than too early."""
+    """The line after the end of what a mark opens. In doubt it is too late, never too early."""
     if mark["name"].lower().endswith("-start"):
         return next((n + 1 for n in range(number + 1, len(lines)) if "solution-end" in lines[n].lower()), len(lines))
-    if mark["fence"] is None:  # in reStructuredText it ends where a line stands as far to the left
+    if mark["fence"] is None:  # in reStructuredText it ends before a line with the same indent
         left = len(lines[number]) - len(lines[number].lstrip())
         inside = re.compile(rf"\s*$|\s{{{left + 1}}}")
         return next((n for n in range(number + 1, len(lines)) if not inside.match(lines[n])), len(lines))
     fence = re.escape(mark["fence"])
     if re.search(fence, mark["rest"]):
         return number + 1
-    # What stands further to the right is in the fence; before the end may be what is before the beginning.
+    # A line with more indent is inside the fence. Before the end may stand what stands before the beginning.
     end = re.compile(rf"(?=[\s>%]{{0,{mark.start() + 3}}}{fence})[\s>%]*{fence}{fence[-1]}*\s*$")
     return next((n + 1 for n in range(number + 1, len(lines)) if end.match(lines[n])), len(lines))
-
-
-def parts(numbers: set[int]) -> Iterator[list[int]]:
-    """Line numbers, those together that follow one another."""
-    part: list[int] = []
-    for number in sorted(numbers):
-        if part and number > part[-1] + 1:
-            yield part
-            part = []
-        part.append(number)
-    if part:
-        yield part
 
 
 @dataclass(frozen=True)
@@ -291,9 +281,9 @@ class Sources:
     """The sources of a book.
 
     Attributes:
-        open: those of the pages that students read.
-        for_teachers: those of the others.
-        pages: the names of the others.
+        open: the files of pages that students read.
+        for_teachers: the files of the other pages.
+        pages: the names of those other pages.
     """
 
     open: list[Source]
@@ -309,7 +299,7 @@ class Sources:
         import yaml
 
         toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
-        students = {*pages_of(contents_of(toc, root), root)}
+        students = {*pages_of(student_contents(toc, root), root)}
         found: tuple[dict[Path, Source], dict[Path, Source]] = {}, {}
         pages = contents(root)
         for docname in pages:
@@ -323,7 +313,7 @@ class Sources:
 
 
 def files_of(root: Path, docname: str) -> Iterator[Path]:
-    """The file of a page, and those that it includes, and so on."""
+    """The file of a page and all files that it includes."""
     page = (root / f"{docname}.md").resolve()
     found, left = {page}, [page]
     while left:
@@ -338,7 +328,7 @@ def files_of(root: Path, docname: str) -> Iterator[Path]:
 
 
 def modules(root: Path) -> list[Path]:
-    """The code that students get."""
+    """The modules that students get."""
     return sorted({*(root / "optim_code").rglob("*.py")} - {*class_files(root)})
 
 
@@ -346,7 +336,7 @@ def modules(root: Path) -> list[Path]:
 
 
 def read_doctrees(teacher: Sphinx, sources: Sources) -> tuple[list[Secret], str]:
-    """The solutions and the pages for teachers as Sphinx has read them, and all else that it has."""
+    """The solutions and the pages for teachers as Sphinx has read them, and all other text."""
     found: list[Secret] = []
     said = []
     for docname in sorted(teacher.env.found_docs):
@@ -376,15 +366,15 @@ def solutions_in(tree: nodes.Element) -> list[nodes.Element]:
 
 
 def text_in(solution: nodes.Element) -> str:
-    """What a solution says, without its title."""
+    """The text of a solution, without its title."""
     return "\n\n".join(child.astext() for child in solution.children if not isinstance(child, solution_title))
 
 
 def repeated(teacher: Sphinx, student: Sphinx) -> list[str]:
-    """Where the student's edition has a solution, however short, or a page for teachers: page and secret, a line each.
+    """Where the student's edition repeats a part of a solution, however short: page and secret, a line each.
 
-    A paragraph, a formula or a listing of a solution is told if the student's page has it more often than the
-    teacher's has outside solutions.
+    A paragraph, a formula or a listing of a solution is repeated if the student's page has it more often than the
+    teacher's page has it outside solutions.
     """
     said = []
     for docname in sorted(student.env.found_docs):
@@ -400,7 +390,7 @@ def repeated(teacher: Sphinx, student: Sphinx) -> list[str]:
 
 
 def pieces(tree: nodes.Element) -> Iterator[str]:
-    """The texts of the paragraphs, formulas, listings and so on below a node."""
+    """The texts of all paragraphs, formulas and listings in a node."""
     for node in tree.findall(nodes.TextElement):
         text = " ".join(node.astext().split())
         if text and not isinstance(node, (nodes.Inline, solution_title)):
@@ -410,13 +400,13 @@ def pieces(tree: nodes.Element) -> Iterator[str]:
 # --- in code -------------------------------------------------------------------------------------------------------
 
 
-def listings(solution: str) -> list[str]:
-    """The code that a solution itself shows."""
-    return [shown["code"] for shown in SHOWN.finditer(solution)]
+def code_in(solution: str) -> list[str]:
+    """The pieces of code in a solution."""
+    return [shown["code"] for shown in LISTING.finditer(solution)]
 
 
-def steps(source: str) -> dict[str, tuple[int, Tokens]]:
-    """What each class of a module has in its ``my_step``, with its first line, by the name of the class."""
+def step_bodies(source: str) -> dict[str, tuple[int, Tokens]]:
+    """The body of ``my_step`` of each class in a module, with its first line, by the name of the class."""
     found = {}
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ClassDef):
@@ -432,16 +422,16 @@ def steps(source: str) -> dict[str, tuple[int, Tokens]]:
 
 
 def leaks(folder: Path, secrets: Secrets) -> list[str]:
-    """Where a folder tells one of the secrets: file and secret, one line each."""
+    """The files in a folder that contain a secret: file and secret, one line each."""
     said = []
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         for place, text in texts_of(path.relative_to(folder).as_posix(), path.read_bytes()):
-            said += [f"{place} tells {secret}" for secret in secrets.told_by(text)]
+            said += [f"{place} tells {secret}" for secret in secrets.secrets_in(text)]
     return said
 
 
 def texts_of(name: str, content: bytes) -> Iterator[tuple[str, str]]:
-    """The texts that a file holds, each with the name of its place."""
+    """The texts in a file, each with the name of its place."""
     suffix = name.rpartition(".")[2]
     if suffix == "zip":
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -450,7 +440,7 @@ def texts_of(name: str, content: bytes) -> Iterator[tuple[str, str]]:
     elif suffix == "pdf":
         yield name, text_of_pdf(content)
     elif suffix in ("ipynb", "json"):
-        # As it is read, not as it is written: a line is broken into strings there.
+        # A notebook splits its text into strings, line by line.
         yield name, "\n".join(strings(json.loads(content)))
     elif b"\0" not in content[:1000]:
         text = content.decode("utf-8", errors="replace")
@@ -458,13 +448,13 @@ def texts_of(name: str, content: bytes) -> Iterator[tuple[str, str]]:
 
 
 def text_of_html(page: str) -> str:
-    """What a page of HTML says, and its comments and titles, which nobody sees at first."""
-    hidden = [comment or title for comment, title in UNSEEN.findall(page)]
+    """The text of an HTML page, with its comments and the attributes that hold text."""
+    hidden = [comment or title for comment, title in HIDDEN_TEXT.findall(page)]
     return html.unescape("\n".join([re.sub(r"<[^>]*>", "", page), *hidden]))
 
 
 def strings(value: Any) -> Iterable[str]:
-    """All texts in a value of JSON; those of a list are lines of one."""
+    """All texts in a JSON value. A list of strings is one text."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, list) and all(isinstance(entry, str) for entry in value):
@@ -480,6 +470,6 @@ def text_of_pdf(content: bytes) -> str:
 
 
 def check_poppler() -> None:
-    """Ask for what looks into PDFs before anything is computed."""
+    """Fail early if pdftotext is not installed."""
     if shutil.which("pdftotext") is None:
         raise Fault("make student searches its PDFs with pdftotext, which is not there; apt-get install poppler-utils")

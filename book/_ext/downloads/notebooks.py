@@ -1,7 +1,7 @@
-"""A Jupyter notebook of each page that has cells, for students and for teachers, made of the page's own source.
+"""The Jupyter notebook of each page that has cells, made from the page's source when the page is written.
 
-Where the section prints its class, a student finds the exercise to write it, a stub, and the check of what was written;
-all figures after it are drawn with the student's class. A teacher finds the class there, and the solutions.
+Where the section prints its class, a student's notebook has the exercise to write it, a stub and a check; the figures
+after it use the student's class. A teacher's notebook has the class there, and the solutions.
 """
 
 from __future__ import annotations
@@ -30,13 +30,12 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 
 from book._ext.compat import warning_count
-from book._ext.downloads.needed_code import needed_code
 from book._ext.downloads.plain_markdown import Directive, Plain, folded, line_of
+from book._ext.figures.needed_code import needed_code
 from book._ext.page.equations import await_verdicts
 from book._ext.page.listings import without_docstring
-from book._ext.printing.handouts import write_out
+from book._ext.printing.handouts import format_work
 from book._ext.sources.editions import CLASSES, WRITTEN
-from book._ext.sources.settings import read_yaml
 from book._ext.state import build_state, kept_state
 from optim_code.equations.sections import read_page
 
@@ -48,9 +47,9 @@ METADATA = {
     "language_info": {"name": "python"},
 }
 OWN_CELL = ("code-cell", "exercise", "hint", "solution")
-"""The directives that are cells of their own where they stand in nothing else."""
+"""The directives that become cells of their own, unless they stand inside something else."""
 MY_STEP = "-my-step"
-"""How the label of the exercise ends that asks for the section's class."""
+"""The end of the label of the exercise that asks for the section's class."""
 STUB = """\
     def my_step(self, p, state, group):
         # p.data holds the parameter, to be changed in place, and p.grad.data its gradient.
@@ -63,7 +62,7 @@ from optim_code import check
 
 check("{method}", {name})"""
 ANSWER = "*Your answer:*"
-ALONE = """\
+MODULE_CHECK = """\
 # The cells below need the folder optim_code beside this notebook. Where it is missing, this cell says so.
 from importlib.util import find_spec
 
@@ -71,26 +70,28 @@ if find_spec("optim_code") is None:
     missing = ModuleNotFoundError({message})
     missing._render_traceback_ = lambda *_: [str(missing)]
     raise missing"""
-"""The cell that runs without a word where `optim_code` is; elsewhere IPython shows one line, and no traceback."""
+"""The first cell: it does nothing if `optim_code` is there; if not, IPython shows one line and no traceback."""
 PICTURE = re.compile(r"\]\(data:(image/[\w.+-]+);base64,([\w/+=]+)\)")
 """A picture in a text, as `plain_markdown` writes it."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """A cell of a notebook, and what it is there for.
+    """A cell of a notebook, and its purpose.
 
     Attributes:
         kind: ``text``, ``caption``, ``hint``, ``code``, ``class``, ``check``, ``exercise``, ``answer`` or ``solution``.
-        source: what is in the cell.
-        name: of a class, or a check, the class's name; of an exercise, an answer and a solution, the exercise's label.
+        source: the text or code of the cell.
+        name: for a class and a check, the name of the class; for the others, the label of the exercise.
         hidden: whether the page does not show the cell.
+        points: for an exercise, a check and an answer, the points of the exercise, if it gives them.
     """
 
     kind: str
     source: str
     name: str = ""
     hidden: bool = False
+    points: int | None = None
 
     @property
     def is_code(self) -> bool:
@@ -98,7 +99,7 @@ class Part:
 
 
 def notebook(app: Sphinx, docname: str, edition: str) -> nbformat.NotebookNode:
-    """The notebook of a page, in an edition, not run; the application must have read the page."""
+    """The notebook of a page in an edition, not run. The application must have read the page."""
     return assemble(parts_of(app, docname, edition))
 
 
@@ -120,7 +121,7 @@ def assemble(parts: list[Part]) -> nbformat.NotebookNode:
 
 
 def attach_pictures(cell: dict[str, Any]) -> None:
-    """Take the pictures out of a cell's text, where nobody could read on for them, and attach them to it."""
+    """Move the pictures from a cell's text, which they would make unreadable, to its attachments."""
     attachments: dict[str, dict[str, str]] = {}
 
     def attach(found: re.Match[str]) -> str:
@@ -136,7 +137,7 @@ def attach_pictures(cell: dict[str, Any]) -> None:
 def cell_id(name: str, taken: set[str]) -> str:
     """A name as the id of a cell, as nbformat and nbgrader want it: 1 to 64 letters, digits, hyphens, underscores.
 
-    What a name loses stays in a few digits of its hash, so that two names are two ids.
+    A name that has to be changed gets some digits of its hash, so that two names never have one id.
     """
     plain = re.sub(r"[^A-Za-z0-9_-]", "-", name)
     if plain == name and len(name) <= 64 and name not in taken:
@@ -146,20 +147,20 @@ def cell_id(name: str, taken: set[str]) -> str:
 
 
 def as_text(made: nbformat.NotebookNode) -> str:
-    """A notebook as its file has it."""
+    """A notebook as the text of its file."""
     return str(nbformat.v4.writes(made)) + "\n"  # type: ignore[no-untyped-call]
 
 
 def parts_of(app: Sphinx, docname: str, edition: str) -> list[Part]:
-    """What a page's notebook is made of, in its order."""
+    """The cells of a page's notebook, in order."""
     section = Section(app, docname, edition)
     parts = section.with_class_exercise(list(section.read()))
-    parts = section.with_needed_code([section.introduced(parts[0]), *parts[1:], *section.works()])
-    return section.with_word_of_module(parts)
+    parts = section.with_needed_code([section.with_introduction(parts[0]), *parts[1:], *section.cited_works()])
+    return section.with_module_check(parts)
 
 
 class Section:
-    """The source of a page, on its way into a notebook."""
+    """Turns the source of a page into the cells of a notebook."""
 
     def __init__(self, app: Sphinx, docname: str, edition: str) -> None:
         self.app, self.env, self.docname, self.edition = app, app.env, docname, edition
@@ -179,11 +180,11 @@ class Section:
         for node in self.plain.page:
             directive, name = Directive.of(node), self.class_at(node)
             if not name and (directive is None or directive.name not in OWN_CELL):
-                # What is left out here is what the page says where the stub stands.
+                # Left out is the sentence of the page in whose place the notebook has a stub.
                 if not (node.type == "paragraph" and node.children[0].content.startswith(instead)):
                     text.append(node)
                 continue
-            # Numbers are counted, so everything is written in its order.
+            # Everything is written in its order, because numbers are counted.
             yield from self.text(text)
             text, instead = [], f"You write the class `{name}` yourself" if name else "\0"
             if name:
@@ -199,7 +200,7 @@ class Section:
             yield Part("text", text)
 
     def class_at(self, node: SyntaxTreeNode) -> str:
-        """The name of the class that a block prints, or is left to the student in its place."""
+        """The name of the class that a block prints, or that a comment in its place leaves to the student."""
         written = WRITTEN.fullmatch(f"% {node.content.strip()}") if node.type == "myst_line_comment" else None
         if written:
             return written[1] if written[1] in self.methods else ""
@@ -212,17 +213,27 @@ class Section:
     def read_directive(self, directive: Directive) -> Iterator[Part]:
         """An exercise, the hint below it, or its solution."""
         if directive.name == "exercise":
-            yield Part("exercise", self.plain.directive(directive), directive.options.get("label", ""))
+            label = directive.options.get("label", "")
+            yield Part("exercise", self.plain.directive(directive), label, points=self.points_of(directive))
         elif directive.name == "hint":
             yield Part("hint", self.plain.directive(directive))
         elif directive.argument.endswith(MY_STEP):
-            # It stands further up: the class itself.
+            # The notebook has this solution further up, as the class.
             self.plain.pass_over(directive)
         elif self.edition == "teacher":
             yield Part("solution", self.plain.nested(directive), directive.argument)
 
+    def points_of(self, exercise: Directive) -> int | None:
+        """The points that an exercise gives by a class such as ``points-5``; None if it gives none."""
+        said = next((name for name in exercise.classes if name.startswith("points-")), "points-")
+        number = said.removeprefix("points-")
+        if number and not number.isdecimal():
+            place = (self.docname, exercise.line)
+            logger.warning("%s names no number of points; write a class such as points-5", said, location=place)
+        return int(number) if number.isdecimal() else None
+
     def read_cell(self, node: SyntaxTreeNode) -> Iterator[Part]:
-        """A cell, and the caption of the figure that it draws."""
+        """A code cell, and the caption of its figure."""
         read = parse_directive_text(TestDirective, "", node.content, validate_options=False)
         yield Part("code", "\n".join(read.body), hidden="remove-cell" in read.options.get("tags", []))
         figure = read.options.get("mystnb", {}).get("figure", {})
@@ -235,7 +246,7 @@ class Section:
     # --- arranging ---
 
     def with_class_exercise(self, parts: list[Part]) -> list[Part]:
-        """Put the exercise to write the class where the class is printed, and an answer under each of the others."""
+        """Move the exercise to write the class to where the class is printed; put an answer below each other one."""
         parts = with_hints(parts)
         place = next((part for part in parts if part.kind == "class"), None)
         asked = next((part for part in parts if part.kind == "exercise" and part.name.endswith(MY_STEP)), None)
@@ -244,31 +255,31 @@ class Section:
             if part is place:
                 arranged += [
                     *([self.named_as_in_book(asked, part.name)] if asked else []),
-                    *self.class_parts(part.name),
+                    *self.class_parts(part.name, asked.points if asked else None),
                 ]
             elif part is asked and place is not None:
                 title = part.source.partition("\n")[0]
                 arranged.append(Part("text", f"{title} stands further up, where its class belongs."))
             elif part.kind == "exercise" and self.edition == "student":
-                arranged += [part, Part("answer", ANSWER, part.name)]
+                arranged += [part, Part("answer", ANSWER, part.name, points=part.points)]
             elif part.source:
                 arranged.append(part)
         return arranged
 
     def named_as_in_book(self, exercise: Part, name: str) -> Part:
-        """The exercise speaks of `MyAdam`; in a notebook the class has the book's name, for the figures name it so."""
+        """The exercise with the class's name in the book in place of `MyAdam`, because the figures use that name."""
         own = re.search(r'check\("[\w-]+", (\w+)\)', exercise.source)
         source = re.sub(rf"\b{own[1]}\b", name, exercise.source) if own else exercise.source
         drawn = "The figures further down are drawn with the class that you write here."
         before, fold, hint = source.partition("\n\n<details>")
         return replace(exercise, source=f"{before} {drawn}{fold}{hint}")
 
-    def class_parts(self, name: str) -> list[Part]:
+    def class_parts(self, name: str, points: int | None) -> list[Part]:
         check = CHECK.format(method=self.methods[name], name=name)
-        return [Part("class", self.class_source(name), name), Part("check", check, name)]
+        return [Part("class", self.class_source(name), name), Part("check", check, name, points=points)]
 
     def class_source(self, name: str) -> str:
-        """A class as the page prints it, or, for students, its constructor and a stub."""
+        """A class as the page prints it; for students its constructor and a stub."""
         source = (self.root / CLASSES).read_text(encoding="utf-8")
         node = next(node for node in self.module.body if isinstance(node, ast.ClassDef) and node.name == name)
         if self.edition == "teacher":
@@ -280,8 +291,8 @@ class Section:
         constructor = textwrap.indent(definition(source, init), "    ")
         return f"class {name}({bases}):\n{constructor}\n\n{STUB.format(settings=told, not_written=NOT_WRITTEN)}"
 
-    def introduced(self, first: Part) -> Part:
-        """The first cell, with what somebody has to know who has nothing but the notebook."""
+    def with_introduction(self, first: Part) -> Part:
+        """The first cell, with a sentence for readers who have only the notebook."""
         number = ".".join(map(str, self.env.toc_secnumbers.get(self.docname, {}).get("") or ()))
         what = f"Section {number} of" if number else "From"
         where = f"It runs beside the folder `optim_code`, which lies in {self.source_of_module()}."
@@ -290,14 +301,12 @@ class Section:
         return replace(first, source=f"{title}\n\n{how}\n\n{rest}")
 
     def source_of_module(self) -> str:
-        """Where somebody who has the notebook alone finds `optim_code`."""
-        # Jupyter Book's own repository stands in Sphinx's settings where the book names none.
-        repository = read_yaml(self.root / "_config.yml").get("repository") or {}
-        place = repository.get("url") or self.app.config.html_baseurl
+        """Where readers who have only the notebook find `optim_code`."""
+        place = self.app.config.repository_url or self.app.config.html_baseurl
         return f"the book's source and in the student's kit{place and f', see {place}'}"
 
-    def with_word_of_module(self, parts: list[Part]) -> list[Part]:
-        """Before the first code, if any needs `optim_code`, a cell that says so where that isn't."""
+    def with_module_check(self, parts: list[Part]) -> list[Part]:
+        """The cells, with one before the first code that says so if `optim_code` is missing and needed."""
         first = next((place for place, part in enumerate(parts) if part.is_code), len(parts))
         if not any(part.is_code and "optim_code" in part.source for part in parts):
             return parts
@@ -305,24 +314,24 @@ class Section:
             "There is no folder optim_code, the book's own code, beside this notebook. "
             f"It lies in {self.source_of_module()}: copy it here, then run this cell again."
         )
-        cell = Part("code", ALONE.format(message=json.dumps(message, ensure_ascii=False)))
+        cell = Part("code", MODULE_CHECK.format(message=json.dumps(message, ensure_ascii=False)))
         return [*parts[:first], cell, *parts[first:]]
 
-    def works(self) -> list[Part]:
-        """The works that the page cites, for their list is in another chapter."""
+    def cited_works(self) -> list[Part]:
+        """The works that the page cites; their list is on another page."""
         cited = self.env.get_doctree(self.docname).findall(addnodes.pending_xref)
         keys = {key.strip() for node in cited if node["refdomain"] == "cite" for key in node["reftarget"].split(",")}
         domain: Any = self.env.get_domain("cite")
         works = [citation for citation in domain.citations if citation.key in keys]
-        lines = ["- " + "".join(node.astext() for node in write_out(work)) for work in works]
+        lines = ["- " + "".join(node.astext() for node in format_work(work)) for work in works]
         return [Part("text", "\n".join(["**Works cited**", "", *lines]))] if lines else []
 
     # --- code ---
 
     def with_needed_code(self, parts: list[Part]) -> list[Part]:
-        """Take out of the cells what nobody needs who reads the notebook; what is left of none is no cell."""
+        """Leave out code that the notebook does not need, and cells that are empty then."""
         own = {part.name for part in parts if part.kind == "class"}
-        code = [replace(part, source=self.imported(part.source, own)) for part in parts if part.is_code]
+        code = [replace(part, source=self.without_own_imports(part.source, own)) for part in parts if part.is_code]
         sources, lacking = needed_code([(part.source, part.hidden) for part in code])
         for name in sorted(lacking & own):
             logger.warning("%s is used before the section prints it; print it first", name, location=self.docname)
@@ -331,7 +340,9 @@ class Section:
         for part in parts:
             if part.is_code:
                 part, source = next(left)
-                part = replace(part, source=self.beginning(lacking, source) if part.kind == "class" else source)
+                part = replace(
+                    part, source=self.with_module_imports(lacking, source) if part.kind == "class" else source
+                )
             if not part.source:
                 continue
             if part.kind == "text" and found and found[-1].kind == "text":
@@ -340,20 +351,20 @@ class Section:
                 found.append(part)
         return found
 
-    def beginning(self, lacking: set[str], source: str) -> str:
-        """A class with the imports that it needs of its module, and that no cell before it has."""
+    def with_module_imports(self, lacking: set[str], source: str) -> str:
+        """A class with those imports of its module that no cell before it has."""
         lines = []
         for statement in self.module.body:
             if isinstance(statement, (ast.Import, ast.ImportFrom)):
                 names = [alias for alias in statement.names if (alias.asname or alias.name) in lacking]
                 if names and isinstance(statement, ast.ImportFrom):
-                    lines.append(ast.unparse(ast.ImportFrom(f"{package(statement)}", names, 0)))
+                    lines.append(ast.unparse(ast.ImportFrom(f"{absolute_module(statement)}", names, 0)))
                 elif names:
                     lines.append(ast.unparse(ast.Import(names)))
         return "\n".join([*lines, *(["", ""] if lines else []), source])
 
-    def imported(self, source: str, own: set[str]) -> str:
-        """A cell that takes no class from `optim_code` that the notebook defines, or that students have not got."""
+    def without_own_imports(self, source: str, own: set[str]) -> str:
+        """A cell without imports of classes that the notebook defines or that students don't have."""
         try:
             tree = ast.parse(source)
         except SyntaxError:  # it has a line that is IPython's, not Python's
@@ -363,7 +374,10 @@ class Section:
         instead: list[str] = []
         imports = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
         for node in imports:
-            if not isinstance(node, ast.ImportFrom) or package(node) not in ("optim_code", "optim_code.optimizers"):
+            if not isinstance(node, ast.ImportFrom) or absolute_module(node) not in (
+                "optim_code",
+                "optim_code.optimizers",
+            ):
                 continue
             others = [alias for alias in node.names if alias.name in gone - own]
             kept = [alias for alias in node.names if alias.name not in gone]
@@ -382,7 +396,7 @@ class Section:
 
 
 def caption_line(content: str, line: int) -> int:
-    """The line in which the text of a figure's caption begins, given the cell's text, and its line."""
+    """The line where the text of a figure's caption begins, given the text and the line of its cell."""
     for place, written in enumerate(content.split("\n"), start=line + 1):
         if found := re.match(r"\s*:?\s*caption:\s*([|>][-+\d]*\s*$)?", written):
             return place + bool(found[1])
@@ -390,7 +404,7 @@ def caption_line(content: str, line: int) -> int:
 
 
 def with_hints(parts: list[Part]) -> list[Part]:
-    """Put the hint that follows an exercise into its cell."""
+    """Move the hint that follows an exercise into its cell."""
     found: list[Part] = []
     for part in parts:
         if part.kind == "hint" and found and found[-1].kind == "exercise":
@@ -400,14 +414,14 @@ def with_hints(parts: list[Part]) -> list[Part]:
     return found
 
 
-def package(statement: ast.ImportFrom) -> str:
-    """The module of an import, as it is named from outside `optim_code`."""
+def absolute_module(statement: ast.ImportFrom) -> str:
+    """The absolute name of the module of an import."""
     module = statement.module or ""
     return f"optim_code.{module}".rstrip(".") if statement.level else module
 
 
 def definition(source: str, node: ast.stmt) -> str:
-    """The source of a definition, at the left."""
+    """The source of a definition, without indent."""
     return textwrap.dedent(ast.get_source_segment(source, node, padded=True) or "")
 
 

@@ -1,8 +1,8 @@
-"""A section's MyST as the Markdown that any Jupyter shows.
+"""Turns the MyST of a page into Markdown that every Jupyter shows.
 
-MyST's own parser reads the text. A walk over its tokens writes them back as they stand in the source, except for what
-only MyST knows: references, citations and numbers become the words that the page shows, an equation carries its number,
-boxes become quotations or fold. What has no plain Markdown is a warning at its line, and so there is no book.
+MyST's own parser reads the text, and its tokens are written back as they stand in the source. Only what is MyST's own
+changes: references, citations and numbers become the words that the page shows, equations get their numbers, boxes
+become quotations or folds. What plain Markdown cannot show is a warning with its line, which ends the build.
 """
 
 from __future__ import annotations
@@ -40,37 +40,37 @@ from sphinx.util.images import guess_mimetype
 from sphinx.util.template import BaseRenderer
 
 from book._ext.page.listings import without_docstring
-from book._ext.sources.editions import CLASSES, FRONT, text_of
+from book._ext.sources.editions import CLASSES, FRONT, edition_text
 
 logger = logging.getLogger(__name__)
 
 TITLED = re.compile(r"(?P<title>.+?)\s*<(?P<target>[^<>]+)>", re.S)
 LISTED = re.compile(r"^(?:[-+*]|\d+[.)])(?: |$)", re.M)
 BLOCK_START = re.compile(r"(?=[-+*](?:\s|$)|#{1,6}(?:\s|$)|>|(?:-+|=+)\s*$|`{3}|~{3})|\d{1,9}(?=[.)](?:\s|$))")
-"""Where a backslash keeps a line of a paragraph from beginning a list, a heading or another block."""
+"""The beginning of a line that would be a list, a heading or another block without a backslash."""
 MARKUP = re.compile(r"[\\`*<$]|(?<!\w)_|_(?!\w)")
-"""What Markdown would see more in than a letter."""
+"""Characters that mean something in Markdown."""
 BOXES = {name: str(title) for name, title in admonitionlabels.items()}
 TITLED_BOXES = ("admonition", "card", "grid-item-card", "sidebar", "tab-item", "topic")
 FRAMES = ("div", "grid", "grid-item", "margin", "tab-set")
-"""Directives around other text that say nothing themselves."""
+"""Directives that only surround other text."""
 WITHOUT_TITLE = (*BOXES, "margin")
-"""Directives whose text may begin on their first line."""
+"""Directives without a title: their text may begin on the first line."""
 CODE = ("code", "code-block", "sourcecode")
 SILENT = ("%", "bibliography", "exercise-end", "solution-end")
-"""The works that are cited stand at the end of each notebook."""
+"""Directives that a notebook leaves out. It has the cited works at its end."""
 ROLES = {"sub": "sub", "subscript": "sub", "sup": "sup", "superscript": "sup", "strong": "b", "emphasis": "i"}
-"""Roles that are an element of HTML, which Markdown may hold."""
+"""Roles that become elements of HTML."""
 
 
 @dataclass(frozen=True)
 class Directive:
-    """A directive as it stands in a text.
+    """A directive of a page.
 
     Attributes:
         name: without its braces.
-        argument: what follows the name.
-        options: all of them, as they are written.
+        argument: the text after the name.
+        options: its options as they are written.
         body: its text.
         line: its line in the page, from 1.
         first: the line in the page at which its body begins, from 0.
@@ -85,12 +85,12 @@ class Directive:
 
     @classmethod
     def of(cls, node: SyntaxTreeNode) -> Directive | None:
-        """The directive that a fence is, if it is one."""
+        """The directive of a fence; None if it has none."""
         name, _, argument = node.info.strip().partition(" ") if node.type in ("fence", "colon_fence") else ("", "", "")
         if not (name.startswith("{") and name.endswith("}")):
             return None
         name, argument, start = name[1:-1], argument.strip(), line_of(node) - 1
-        # As MyST itself reads it: three colons begin a fence, not an option.
+        # As in MyST, three colons begin a fence and not an option.
         nested = node.type == "colon_fence" and node.content.startswith(":::")
         read = parse_directive_text(TestDirective, argument, "\n" * nested + node.content)
         body, first = "\n".join(read.body), start + 1 - nested + read.body_offset
@@ -104,7 +104,7 @@ class Directive:
 
 
 def line_of(node: SyntaxTreeNode) -> int:
-    """The line of a node, from 1: its own, or that of what it stands in."""
+    """The line of a node, from 1, or of the nearest node around it that has one."""
     around: SyntaxTreeNode | None = node
     while around is not None and not around.is_root:
         if around.map is not None:
@@ -114,7 +114,7 @@ def line_of(node: SyntaxTreeNode) -> int:
 
 
 def with_place(rule: Callable[[StateInline, bool], bool]) -> Callable[[StateInline, bool], bool]:
-    """A rule of the parser that also tells each of its tokens its line in the text, and its source."""
+    """A rule of the parser that also notes in each of its tokens the line in the text and the source."""
 
     def placed(state: StateInline, silent: bool) -> bool:
         start, before = state.pos, len(state.tokens)
@@ -128,10 +128,10 @@ def with_place(rule: Callable[[StateInline, bool], bool]) -> Callable[[StateInli
 
 
 class Plain:
-    """The plain Markdown of one page.
+    """Writes one page as plain Markdown.
 
     Attributes:
-        page: what stands on the page, block by block.
+        page: the blocks of the page.
     """
 
     def __init__(self, app: Sphinx, docname: str, source: str, edition: str) -> None:
@@ -141,10 +141,10 @@ class Plain:
             app: an application that has read the page.
             docname: the page.
             source: its text.
-            edition: one of `EDITIONS`, and not always the one that the application has read.
+            edition: one of `EDITIONS`; it may differ from the one that the application has read.
         """
         self.app, self.env, self.docname, self.source, self.edition = app, app.env, docname, source, edition
-        text = text_of(source, edition)
+        text = edition_text(source, edition)
         doctree = self.env.get_doctree(docname)
         self.numbers = iter(numbers or () for numbers in self.env.toc_secnumbers.get(docname, {}).values())
         self.references = resolve_references(app, docname, list(doctree.findall(addnodes.pending_xref)))
@@ -170,7 +170,7 @@ class Plain:
         self.page = self.parse(text, 0)
 
     def parse(self, text: str, first: int, line: int | None = None) -> list[SyntaxTreeNode]:
-        """The blocks of a text that begins at a line of the page, from 0, or all of which stands in one line of it."""
+        """The blocks of a text that begins at a line of the page, from 0, or that has its origin in a single line."""
         tokens = self.parser.parse(text, self.memory)
         for token in tokens:
             if token.map is not None:
@@ -184,7 +184,7 @@ class Plain:
 
     @contextmanager
     def inside(self) -> Iterator[None]:
-        """While the text of a list, a quotation or a box is written: all its lines will have something before them."""
+        """While this lasts, the text in a list, a quotation or a box is written, whose lines get a mark before them."""
         self.depth += 1
         yield
         self.depth -= 1
@@ -192,21 +192,21 @@ class Plain:
     # --- blocks ---
 
     def join(self, blocks: Sequence[SyntaxTreeNode], tight: bool = False) -> str:
-        """Blocks one below the other."""
+        """The Markdown of blocks, one below the other."""
         text, last = "", ""
         for block in blocks:
             found = self.block(block)
             if not found.strip():
                 continue
             if LISTED.search(text) and LISTED.match(found):
-                text += "\n\n<!-- -->"  # or two lists would become one
+                text += "\n\n<!-- -->"  # else two lists would become one
             close = tight and last == "paragraph" and block.type in ("bullet_list", "ordered_list")
             text += ("" if not text else "\n" if close else "\n\n") + found
             last = block.type
         return text
 
     def nested(self, directive: Directive) -> str:
-        """The text in a directive."""
+        """The Markdown of a directive's body."""
         return self.join(self.parse(directive.body, directive.first))
 
     def block(self, node: SyntaxTreeNode) -> str:
@@ -228,7 +228,7 @@ class Plain:
         return self.inline((node.token and node.token.children) or [], line_of(node))
 
     def write_paragraph(self, node: SyntaxTreeNode) -> str:
-        # The parser takes the space from before a line, and with it what may have kept the line from being a list.
+        # The parser drops the space before a line, which may have kept the line from being a list.
         lines = "".join(map(self.write_inline, node.children)).strip("\n").split("\n")
         starts = [BLOCK_START.match(line) for line in lines]
         return "\n".join(
@@ -267,14 +267,11 @@ class Plain:
             return quoted(self.join(node.children))
 
     def write_bullet_list(self, node: SyntaxTreeNode) -> str:
-        items = [self.item(f"{item.markup} ", item.children) for item in node.children]
-        tight = any(child.hidden for item in node.children for child in item.children)
-        return ("\n" if tight else "\n\n").join(items)
-
-    def write_ordered_list(self, node: SyntaxTreeNode) -> str:
         items = [self.item(f"{item.info}{item.markup} ", item.children) for item in node.children]
         tight = any(child.hidden for item in node.children for child in item.children)
         return ("\n" if tight else "\n\n").join(items)
+
+    write_ordered_list = write_bullet_list
 
     def item(self, marker: str, blocks: Sequence[SyntaxTreeNode], before: str = "") -> str:
         with self.inside():
@@ -282,7 +279,7 @@ class Plain:
         return hanging(marker, text)
 
     def write_dl(self, node: SyntaxTreeNode) -> str:
-        """Terms and what they mean, as a list: plain Markdown has no other."""
+        """A list of definitions, as a plain list."""
         items: list[str] = []
         for child in node.children:
             with self.inside():
@@ -305,14 +302,14 @@ class Plain:
         return text.replace("|", r"\|").replace("\n", " ")
 
     def write_footnote_reference(self, node: SyntaxTreeNode) -> str:
-        """A footnote, kept for the end of the notebook."""
+        """Keep a footnote for the end of the notebook."""
         number = self.note_numbers.get(node.meta["label"].lower())
         if number is not None:
             self.notes[int(number)] = node
         return ""
 
     def footnotes(self) -> str:
-        """The footnotes of the page, to be asked for when all else of it is written."""
+        """The footnotes of the page. To be called when all the rest is written."""
         items = [self.item("- ", note.children, f"[{number}] ") for number, note in sorted(self.notes.items())]
         return "\n\n".join(["---", "\n".join(items)]) if items else ""
 
@@ -320,7 +317,7 @@ class Plain:
         return self.join(self.parse(self.substituted(node.content), 0, line_of(node)))
 
     def substituted(self, content: str) -> str:
-        """What the braces of a substitution stand for; if it is wrong, the page has said so."""
+        """The value of a substitution. The build warns elsewhere of one that is wrong."""
         return BaseRenderer().render_string(f"{{{{{content}}}}}", {**self.substitutions, "env": self.env})
 
     # --- directives ---
@@ -350,7 +347,7 @@ class Plain:
         if name == "solution":
             hidden = self.edition == "student" or "hidden" in options
             return "" if hidden else folded("Solution", self.nested(directive))
-        # The text of a gated one follows, up to its end.
+        # After these the text follows as blocks of the page.
         if name == "exercise-start":
             return self.exercise_title(directive)
         if name == "solution-start":
@@ -369,7 +366,7 @@ class Plain:
         return ""
 
     def is_decorated(self, directive: Directive) -> bool:
-        """Whether a card has pictures, or a head and a foot, which a box hasn't."""
+        """Whether a card has pictures, a header or a footer, which a box can't have."""
         pictures = any(option.startswith("img-") for option in directive.options)
         rules = re.search(r"^(?:\^{3,}|\+{3,})", directive.body, re.M)
         return "card" in directive.name and (pictures or rules is not None)
@@ -392,13 +389,13 @@ class Plain:
         if label:
             latex += f" \\tag{{{self.number('displaymath', f'equation-{label}', line)}}}"
         if self.depth:
-            # Jupyter looks for dollars before it looks for quotations and lists, whose marks would be in the formula.
+            # Jupyter finds dollars before quotations and lists, so their marks would become part of the formula.
             latex = re.sub(r"(?<!\\)%.*", "", latex)
             return f"$$ {' '.join(latex.split())} $$"
         return f"$$\n{latex}\n$$"
 
     def listing(self, directive: Directive) -> str:
-        """A file, or a piece of it, that the page prints."""
+        """A file that the page prints, or a part of it."""
         name, options = directive.options.get("pyobject", ""), directive.options
         if self.edition == "student" and directive.argument.endswith(CLASSES):
             return f"You write the class `{name}` yourself."
@@ -412,7 +409,7 @@ class Plain:
         return under(caption, fenced(language, source.strip("\n")))
 
     def figure(self, directive: Directive) -> str:
-        """A picture, and below it its caption with its number, and what else a figure says."""
+        """A picture, its numbered caption and the rest of the figure's text."""
         picture = self.picture(directive.argument, directive.line)
         image = f"![{bracketed(directive.options.get('alt') or '')}]({picture})" if picture else ""
         blocks = self.parse(directive.body, directive.first) if directive.name == "figure" else []
@@ -422,7 +419,7 @@ class Plain:
         return "\n\n".join(filter(None, [image, number and f"{bold(number)} {caption}", self.join(blocks[1:])]))
 
     def picture(self, source: str, line: int) -> str:
-        """Where a picture is: its address, or for a file of the book, the file itself."""
+        """The address of a picture; for a file of the book, the file itself as data."""
         if re.match(r"https?:|data:", source):
             return source
         path = Path(self.env.relfn2path(unquote(source), self.docname)[1])
@@ -447,11 +444,11 @@ class Plain:
         return table(rows, ["---"] * len(rows[0]))
 
     def titled(self, kind: str, label: str, title: str, line: int) -> str:
-        """The title of a table or a listing, with its number."""
+        """The numbered title of a table or a listing; empty if there is no title."""
         return f"{bold(self.number(kind, label, line))} {self.words(title, line)}" if title else ""
 
     def number(self, kind: str, label: str, line: int) -> str:
-        """A figure, an exercise or another numbered thing, as the page names it: by its kind and number."""
+        """The name of a figure, an exercise or the like on the page: its kind and number."""
         every = [self.numbered(name).get(kind, {}) for name in (self.docname, *sorted(self.env.found_docs))]
         names = (label, nodes.make_id(label)) if label else ()
         number = next((numbers[name] for numbers in every for name in names if name in numbers), None)
@@ -463,14 +460,14 @@ class Plain:
         return form % ".".join(map(str, number or ()))
 
     def nameless_number(self, kind: str, line: int) -> tuple[int, ...]:
-        """The number of the next thing without a name, which on the page is the next one, too."""
+        """The number of the next thing without a label; the page has these in the same order."""
         if self.edition == self.app.config.edition:
             return next(self.nameless.get(kind, iter(())), ())
         return self.page_as_read.placed.get((kind, line), ())
 
     @functools.cached_property
     def page_as_read(self) -> Plain:
-        """This page in the edition that the application has read, all of it written."""
+        """This page in the edition that the application has read, written to find its numbers."""
         read = Plain(self.app, self.docname, self.source, self.app.config.edition)
         read.is_quiet = True
         read.join(read.page)
@@ -478,20 +475,20 @@ class Plain:
         return read
 
     def pass_over(self, directive: Directive) -> None:
-        """Count what has a number in the text of a directive that a notebook leaves out."""
+        """Count the numbered things in a directive that the notebook leaves out."""
         self.is_quiet = True
         self.nested(directive)
         self.is_quiet = False
 
     def numbered(self, docname: str) -> dict[str, dict[str, tuple[int, ...]]]:
-        """The numbers of a page's figures, tables and the like, by kind and name, in their order."""
+        """The numbers of the figures, tables and the like of a page, by kind and label, in order."""
         found: dict[str, dict[str, tuple[int, ...]]] = self.env.toc_fignumbers.get(docname, {})
         return found
 
     # --- inside a line ---
 
     def words(self, text: str, line: int) -> str:
-        """A text that is no more than a line, or a paragraph."""
+        """The Markdown of a text without blocks, such as a title."""
         (inline,) = self.parser.parseInline(text, self.memory)
         return self.inline(inline.children or [], line)
 
@@ -555,7 +552,7 @@ class Plain:
         return f"${latex.replace('|', chr(92) + 'vert ') if self.in_table else latex}$"
 
     def link(self, opened: Token, words: str, line: int) -> str:
-        """A link into the world; one to a place in the book says no more than its words, where that place isn't."""
+        """A link to another site; of a link into the book only the words, because the notebook lacks its target."""
         target, title = str(opened.attrs["href"]), str(opened.attrs.get("title", ""))
         if opened.markup == "autolink" and re.match(r"https?:|mailto:", target):
             return f"<{words}>"
@@ -567,7 +564,7 @@ class Plain:
         return words
 
     def role(self, name: str, content: str, line: int) -> str:
-        """The words of a role."""
+        """The Markdown of a role."""
         content, source = " ".join(content.split()), f"{{{name}}}`{content}`"
         if name == "math":
             return self.formula(content)
@@ -591,13 +588,13 @@ class Plain:
         return escaped(words)
 
     def referred(self, role: str, content: str) -> str | None:
-        """The words that the page shows for a reference; None if it is none."""
+        """The words that the page shows for a reference; None if the role is no reference."""
         kind = role.rpartition(":")[2]
         titled = TITLED.fullmatch(content)
         target, title = (titled["target"], titled["title"]) if titled else (content, "")
         key = (kind, target.lower(), title)
         if key not in self.references and role in ("eq", "ref", "numref", "doc"):
-            # The page is of the other edition, and says nothing of it.
+            # The application has read the other edition, which lacks this reference.
             node = addnodes.pending_xref("", nodes.inline("", title or target), reftype=kind, reftarget=target)
             node["refdomain"], node["refdoc"] = "math" if kind == "eq" else "std", self.docname
             node["refexplicit"], node["refwarn"] = bool(title), True
@@ -605,7 +602,7 @@ class Plain:
         return self.references.get(key)
 
     def refuse_files(self, markup: str, line: int) -> None:
-        """Raw HTML that shows a file is nothing for a notebook, which has not got the file."""
+        """Warn of raw HTML that shows a file, because the notebook does not contain the file."""
         if re.search(r"\s(?:src|srcset|data)\s*=", markup):
             self.warn(line, f"a notebook has not the file that {markup.split('>')[0].strip()}> shows")
 
@@ -618,26 +615,26 @@ def bold(text: str) -> str:
 
 
 def code(text: str) -> str:
-    """A span of code, between more backticks than stand in it."""
+    """A code span, with more backticks around it than any run in it."""
     ticks = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
     space = " " if text.startswith("`") or text.endswith("`") else ""
     return f"{ticks}{space}{text}{space}{ticks}"
 
 
 def fenced(info: str, text: str, mark: str = "`") -> str:
-    """A block of code, between longer fences than stand in it."""
+    """A code block, with a longer fence than any in it."""
     longest = max((len(run) for run in re.findall(f"{mark}+", text)), default=0)
     fence = mark * max(3, longest + 1)
     return f"{fence}{info}\n{text.removesuffix(chr(10))}\n{fence}"
 
 
 def escaped(words: str) -> str:
-    """Words as they are, where Markdown would see more in them."""
+    """A text with a backslash before each character that means something in Markdown."""
     return MARKUP.sub(r"\\\g<0>", words)
 
 
 def bracketed(text: str) -> str:
-    """A text that may stand between brackets."""
+    """A text for use between brackets."""
     return re.sub(r"(?<!\\)([][])", r"\\\1", " ".join(text.split()))
 
 
@@ -656,7 +653,7 @@ def under(title: str, text: str) -> str:
 
 
 def folded(title: str, text: str) -> str:
-    """What a reader unfolds; the empty lines make Jupyter take the text inside as Markdown."""
+    """A text that readers unfold. The empty lines make Jupyter read it as Markdown."""
     return f"<details><summary><b>{title}</b></summary>\n\n{text}\n\n</details>"
 
 
@@ -668,16 +665,16 @@ def table(rows: list[list[str]], sides: list[str]) -> str:
 
 
 def nameless(numbers: dict[str, tuple[int, ...]]) -> list[tuple[int, ...]]:
-    """The numbers of what has no name in the source, so that it got one of docutils or of sphinx-exercise."""
+    """The numbers of things without a label, to which docutils or sphinx-exercise gave a name."""
     return [number for name, number in numbers.items() if re.fullmatch(r"id\d+|.*-exercise-\d+", name)]
 
 
 def resolve_references(
     app: Sphinx, docname: str, references: list[addnodes.pending_xref]
 ) -> dict[tuple[str, str, str], str]:
-    """The words that a page shows for references: by role, target, and the title of its own, if it has one.
+    """The words that a page shows for references, by role, target, and the reference's own title, if it has one.
 
-    Sphinx resolves copies of them, in a document that holds nothing else.
+    Sphinx resolves copies of them, in a document that contains nothing else.
     """
     found = [node.deepcopy() for node in references]
     keys = [

@@ -1,8 +1,7 @@
-"""`make student`: what students get, in `_build/student` and as one zip of it: everything but the answers.
+"""`make student`: the student's kit in `_build/student`, and a zip of it: everything but the answers.
 
-Nothing is written for it. The pages, PDFs and notebooks are the student's edition of the book; `optim_code` is the
-module without the classes that students write, and the equations that mark those go along as data. Before it takes its
-place it is searched for every solution and every class.
+Its pages, PDFs and notebooks are the student's edition. `optim_code` comes without the classes that students write; the
+equations that mark those come as data. The kit is searched for solutions and classes before it is published.
 """
 
 from __future__ import annotations
@@ -19,39 +18,35 @@ from typing import Any
 
 from book._ext.cli.publishing import WORK, current_pdfs, left_out, publish
 from book._ext.downloads.leaks import Secrets, leaks, repeated
-from book._ext.execute.freshness import source_files
 from book._ext.faults import ROOT, Fault
+from book._ext.files import source_files
 from book._ext.sources.editions import class_files
 from optim_code.equations import sections
+from optim_code.equations.sections import read_text
 
-ZIP = "descent-student.zip"
-BESIDE = ("antlr4-python3-runtime", "ipykernel", "jupyterlab")
-"""What the kit needs and no file of it imports: SymPy's reader of LaTeX, and where notebooks run."""
-README = """\
-# Descent, the student's kit
-Read the book: open `html/index.html`; `{book}.pdf` is the same on paper, `handouts/` holds the sections one by one.
-Install, once, with Python 3.10 or newer: `python3 -m venv .venv`, then `.venv/bin/pip install -r requirements.txt`.
-Work: `.venv/bin/jupyter lab`, open `quadratic.ipynb`; from `sgd.ipynb` on, each leaves a class to you and checks it.
-The figures of a notebook are drawn by your own class; the other methods it needs are run by their equations.
-"""
+README = ROOT / "book" / "kit.md"
+"""The README of the kit; ``{book}`` stands for the name of the book's PDF."""
+NOT_IMPORTED = ("antlr4-python3-runtime", "ipykernel", "jupyterlab")
+"""Packages that the kit needs although no file imports them: SymPy's LaTeX reader, and Jupyter."""
 
 
 def make_student(build: Callable[..., Any]) -> str:
-    """The kit in `_build/student`; that of before stays until the new one is whole and tells nothing.
+    """Make the kit in `_build/student`. The old one stays until the new one is complete and searched.
 
-    What is quickly found to be wrong comes first, so that nobody waits for PDFs to hear of a misspelt word on a page.
+    The pages are built before the PDFs, so that a mistake on a page is reported soon.
     """
     from book._ext.downloads.downloads import lay_out_pdfs
     from book._ext.printing.pdf import typeset_all, write_latex
 
+    readme = read_text(README, ROOT)
     teacher = build("html", pdfs=current_pdfs())
     student = build("html", "student")
     pages = Path(student.outdir)
     kit = WORK / "student" / "student"
     shutil.rmtree(kit, ignore_errors=True)
     (kit / "optim_code").mkdir(parents=True)
-    lay_out_module(kit / "optim_code")
-    (kit / "requirements.txt").write_text(needed(kit / "optim_code"), encoding="utf-8")
+    write_kit_module(kit / "optim_code")
+    (kit / "requirements.txt").write_text(requirements_of(kit / "optim_code"), encoding="utf-8")
     shutil.copytree(pages, kit / "html", ignore=left_out)
     for notebook in sorted(pages.glob("_notebooks/*.ipynb")):
         shutil.copyfile(notebook, kit / notebook.name)
@@ -61,7 +56,7 @@ def make_student(build: Callable[..., Any]) -> str:
     (kit / "handouts").mkdir()
     for name, pdf in pdfs.items():
         shutil.copyfile(pdf, kit / ("" if name == latex.book.stem else "handouts") / f"{name}.pdf")
-    readme = README.format(book=latex.book.stem)
+    readme = readme.replace("{book}", latex.book.stem)
     (kit / "README.md").write_text(readme, encoding="utf-8")
     secrets = Secrets.of(ROOT, teacher, readme)
     if told := [*repeated(teacher, student), *leaks(kit, secrets)]:
@@ -72,17 +67,17 @@ def make_student(build: Callable[..., Any]) -> str:
             f"{where}: the student's kit would give away an answer: {place} tells {name}{more}; "
             "write it as a directive of its own, or take it out"
         )
-    pack(kit)
+    archive = pack(kit, latex.book.stem)
     publish("student", "student")
-    return f"_build/student: {len(list(kit.glob('*.ipynb')))} notebooks, the book, {ZIP}"
+    return f"_build/student: {len(list(kit.glob('*.ipynb')))} notebooks, the book, {archive.name}"
 
 
-def lay_out_module(folder: Path) -> None:
-    """The module without the classes that students write, and with the equations that mark theirs."""
+def write_kit_module(folder: Path) -> None:
+    """Write `optim_code` without the classes that students write, and with the equations that mark theirs."""
     from book._ext.page.equations import read_section
     from optim_code.equations.sections import read_pages
 
-    # A kit has no sections, and so not what reads them.
+    # The kit has no sections, so it does not need their reader.
     withheld = {*class_files(ROOT), Path(sections.__file__)}
     for source in source_files(ROOT / "optim_code"):
         if source not in withheld:
@@ -94,9 +89,9 @@ def lay_out_module(folder: Path) -> None:
     (folder / "updates.json").write_text(f"{json.dumps(updates, indent=1)}\n", encoding="utf-8")
 
 
-def needed(folder: Path) -> str:
-    """The pins, of the book's own, that a folder of Python imports, and those for working with it."""
-    wanted = {name.lower() for path in folder.rglob("*.py") for name in imported(path)} | {*BESIDE}
+def requirements_of(folder: Path) -> str:
+    """The lines of the book's `requirements.txt` that a folder of Python files needs, and those for Jupyter."""
+    wanted = {name.lower() for path in folder.rglob("*.py") for name in imported_packages(path)} | {*NOT_IMPORTED}
     wanted.discard("optim_code")
     pins = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
     kept = [line for line in pins if (name := re.match(r"[\w.-]+", line)) and name[0].lower() in wanted]
@@ -107,8 +102,8 @@ def needed(folder: Path) -> str:
     return "\n".join(kept) + "\n"
 
 
-def imported(path: Path) -> Iterator[str]:
-    """The packages that a file imports, by name; not what it imports of its own package."""
+def imported_packages(path: Path) -> Iterator[str]:
+    """The names of the packages that a file imports, without relative imports."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name.partition(".")[0] for alias in node.names)
@@ -116,10 +111,13 @@ def imported(path: Path) -> Iterator[str]:
             yield node.module.partition(".")[0]
 
 
-def pack(kit: Path) -> None:
-    """All of a kit in one archive, which is the same for the same files, whenever it is made."""
-    with zipfile.ZipFile(kit / ZIP, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(path for path in kit.rglob("*") if path.is_file() and path.name != ZIP):
-            entry = zipfile.ZipInfo(f"descent/{path.relative_to(kit).as_posix()}")
+def pack(kit: Path, book: str) -> Path:
+    """Pack a kit into one archive, which has the same bytes for the same files."""
+    packed = kit / f"{book}-student.zip"
+    files = sorted(path for path in kit.rglob("*") if path.is_file())
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in files:
+            entry = zipfile.ZipInfo(f"{book}/{path.relative_to(kit).as_posix()}")
             entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
             archive.writestr(entry, path.read_bytes())
+    return packed

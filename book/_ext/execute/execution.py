@@ -1,6 +1,7 @@
-"""The sections that have to run do so side by side, while pages without cells are read; each is read when it has run.
+"""Run the cells of outdated sections, in parallel, while Sphinx reads the pages that have no cells to run.
 
-What a section's cells put out is stored under the name of all that it depends on; MyST-NB finds it in its own cache.
+The outputs of a section are stored in a folder whose name is a digest of all that they depend on (`freshness`), with a
+checksum. Before Sphinx reads a section, they are copied into a cache in which MyST-NB finds them.
 """
 
 from __future__ import annotations
@@ -41,34 +42,37 @@ from book._ext.state import build_state, kept_state
 from optim_code.equations.sections import Page, read_page
 
 MADE_BY_RUNNING = ("language_info", "widgets")
-
+"""The metadata of a notebook that its kernel writes."""
 SETUP = "book._ext.execute.kernel_setup"
 """The extension that IPython loads in each kernel."""
 LATE = 60
-"""Seconds for which the outputs of a cell that has ended are waited for."""
+"""Seconds to wait for the outputs of a cell that has ended."""
 KEPT = 200
-"""How many states of sections the cache keeps."""
+"""How many folders of outputs are kept, the newest ones."""
 
 
 class SectionFails(SphinxError):
-    """A cell of a section raised, ran too long, or took its kernel with it; the cause is the error that says which."""
+    """A cell of a section raised an error, ran too long, or ended its kernel.
+
+    Args:
+        path: the section.
+        cause: the error.
+    """
 
     category = "A cell fails"
 
     def __init__(self, path: Path, cause: BaseException) -> None:
         super().__init__(str(cell_fault(path, cause)))
-        self.path = path
-        self.cause = cause
 
 
 class Client(AsyncKernelClient):
-    """Jupyter's client, but for the fifth of a second for which that listens if a kernel that answers says more."""
+    """Jupyter's client without its wait of 0.2 seconds after the kernel has answered."""
 
     async def wait_for_ready(self, timeout: float | None = None) -> None:
-        """Wait until the kernel answers, and what it puts out arrives.
+        """Wait until the kernel answers, and its outputs arrive.
 
         Raises:
-            RuntimeError: if it ends instead, or does neither for too many seconds.
+            RuntimeError: if the kernel ends, or does not answer within ``timeout`` seconds.
         """
         end = time.monotonic() + (timeout or math.inf)
         while time.monotonic() < end and await self.is_alive():
@@ -81,11 +85,15 @@ class Client(AsyncKernelClient):
 
 
 def execute(app: Sphinx, docname: str) -> float:
-    """Run a section, store its outputs with their checksum. Returns the seconds."""
-    began = time.perf_counter()
+    """Run a section, and store its outputs with their checksum.
+
+    Returns:
+        How many seconds it took.
+    """
+    started = time.perf_counter()
     env: Any = app.env
-    path, folder = Path(env.doc2path(docname)), cache_of(app, docname)
-    # Not whole, or it would not be run: what a killed build left, or somebody damaged.
+    path, folder = Path(env.doc2path(docname)), outputs_folder(app, docname)
+    # A folder that is there is not intact: a killed build left it, or somebody changed it.
     shutil.rmtree(folder, ignore_errors=True)
     page = read_page(Path(app.srcdir), docname)
     text = page.text
@@ -94,30 +102,36 @@ def execute(app: Sphinx, docname: str) -> float:
         notebook = reader.read(text)
         run(notebook, path.parent, env.mystnb_config)
         normalise(notebook)
-        # Changed while it ran: this build shows what it shows, but the next one runs the section again.
+        # If its sources changed while it ran, the outputs are not stored, and the next build runs it again.
         if code_of(Path(app.srcdir)).outputs_key(read_page(Path(app.srcdir), docname)) == folder.name:
             store(notebook, path, folder)
-            name_cells(folder)
+            number_cells(folder)
             write_checksum(folder)
-    return time.perf_counter() - began
+    return time.perf_counter() - started
 
 
 def run(notebook: nbformat.NotebookNode, folder: Path, config: NbParserConfig) -> None:
-    """Run the cells of a notebook as the settings of MyST-NB, and its own, say."""
+    """Run the cells of a notebook with the settings of MyST-NB.
+
+    Args:
+        notebook: the notebook; it gets the outputs.
+        folder: the folder of its section.
+        config: the settings.
+    """
     home = warm_kernels.folder()
     with tempfile.TemporaryDirectory(dir=home) as temporary:
         inside = Path(temporary, "cells")
         inside.mkdir()
         manager = {"client_class": f"{__name__}.{Client.__name__}", "connection_file": f"{temporary}/kernel.json"}
         if home is not None:
-            # A free port could be taken by another build's kernel before this one comes to use it; a file's name can't.
+            # Another build's kernel could take a free port before this one does; the name of a file is safe.
             manager |= {"transport": "ipc", "ip": temporary}
         done = single_nb_execution(
             notebook,
             cwd=str(inside if config.execution_in_temp else folder),
             timeout=config.execution_timeout,
             allow_errors=config.execution_allow_errors,
-            # On a busy machine outputs can come seconds late; by default they would be left out then, with a warning.
+            # On a busy machine outputs can arrive seconds late. By default they would be left out, with a warning.
             iopub_timeout=LATE,
             raise_on_iopub_timeout=True,
             extra_arguments=[f"--ext={SETUP}"],
@@ -128,12 +142,13 @@ def run(notebook: nbformat.NotebookNode, folder: Path, config: NbParserConfig) -
 
 
 def store(notebook: nbformat.NotebookNode, path: Path, folder: Path) -> None:
+    """Store a notebook that has run in a folder, in the layout of jupyter-cache."""
     bundle = CacheBundleIn(notebook, str(path), data={"execution_seconds": 0.0})
     get_cache(str(folder)).cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
 
 
-def name_cells(folder: Path) -> None:
-    """Give the cells of a stored notebook names that are the same in every build; they come as random numbers."""
+def number_cells(folder: Path) -> None:
+    """Give the cells of a stored notebook ids that are the same in every build, in place of random ones."""
     for path in stored_notebooks(folder):
         notebook = json.loads(path.read_text(encoding="utf-8"))
         for number, cell in enumerate(notebook["cells"], start=1):
@@ -141,31 +156,36 @@ def name_cells(folder: Path) -> None:
         path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
-def cache_of(app: Sphinx, docname: str) -> Path:
+def outputs_folder(app: Sphinx, docname: str) -> Path:
+    """The folder for the outputs of a section, as its sources are now."""
     return Path(app.config.nb_execution_cache_path, kept_state(app.env).outputs[docname])
 
 
-def as_run(app: Sphinx, docname: str) -> list[dict[str, Any]]:
-    """The code cells of a section that is being read, with their outputs; not to be changed."""
+def executed_cells(app: Sphinx, docname: str) -> list[dict[str, Any]]:
+    """The code cells of the section that Sphinx is reading, with their outputs; callers must not change them."""
     stored = stored_notebooks(Path(app.outdir).parent / "jupyter_cache" / docname)
     return [cell for path in stored for cell in code_cells_in(path, path.stat().st_mtime_ns)]
 
 
 @functools.lru_cache(maxsize=1)
 def code_cells_in(path: Path, changed: int) -> list[dict[str, Any]]:
-    """The code cells of a notebook's file; three ask for them, one after the other."""
+    """The code cells of a notebook's file, kept because three listeners read them, one after the other."""
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     return [cell for cell in cells if cell["cell_type"] == "code"]
 
 
 def start_outdated_sections(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
-    """Begin to run what has to run, the longest first; read first what has nothing to run, the rest as it ends."""
+    """Start to run the sections that have no intact outputs, the longest one first.
+
+    Sphinx reads `docnames` in order: first the pages that do not have to run, then the longest sections, and at the end
+    the list of all equations, which waits for all verdicts.
+    """
     keys, state = kept_state(env).outputs, build_state(app)
-    running = [name for name in docnames if keys[name] and not is_intact(cache_of(app, name))]
+    running = [name for name in docnames if keys[name] and not is_intact(outputs_folder(app, name))]
     if app.config.nb_execution_mode != "cache":
         running = []
     size = {name: Path(env.doc2path(name)).stat().st_size for name in docnames}
-    # One section a core. They are a queue of threads that wait for kernels.
+    # One section on each core. The threads wait for kernels.
     state.pool = pool = ThreadPoolExecutor(max_workers=os.cpu_count())
     longest_first = sorted(running, key=lambda name: -size[name])
     state.jobs = {name: pool.submit(execute, app, name) for name in longest_first}
@@ -174,7 +194,12 @@ def start_outdated_sections(app: Sphinx, env: BuildEnvironment, docnames: list[s
 
 
 def await_section(app: Sphinx, docname: str, source: list[str]) -> None:
-    """Wait for a section that is about to be read, and let MyST-NB look into its cache."""
+    """Wait until a section has run, before Sphinx reads it, and let MyST-NB find its outputs.
+
+    Raises:
+        SectionFails: if a cell failed.
+        EquationsFail: if an equation does not hold.
+    """
     env: Any = app.env
     if not kept_state(env).outputs.get(docname):
         return
@@ -183,35 +208,35 @@ def await_section(app: Sphinx, docname: str, source: list[str]) -> None:
         try:
             seconds = job.result()
         except Exception as error:
-            # An equation that does not hold may be why, and says more.
+            # If an equation does not hold, that may be the reason, and its message says more.
             await_verdicts(app)
             raise SectionFails(Path(env.doc2path(docname)), error) from error
         app.emit("section-executed", docname, seconds)
     page = Page(docname, source[0].split("\n"))
-    use_cache(env, lay_out(app, page))
+    use_cache(env, page_cache(app, page))
 
 
-def lay_out(app: Sphinx, page: Page) -> Path:
-    """A cache that holds the outputs of a section for its cells as they are now.
+def page_cache(app: Sphinx, page: Page) -> Path:
+    """A cache with the outputs of one page, its cells as they are now.
 
-    Cells are the same if their code is; MyST-NB's cache would run them again for a new caption, too. Where their code
-    is another, the cache is left empty, and MyST-NB runs the section itself.
+    The code of a cell decides whether its outputs are still right; jupyter-cache alone would run the cell again for a
+    new caption, too. If a cell has other code than the one that ran, the cache stays empty, and MyST-NB runs the page.
     """
     env: Any = app.env
     docname, text = page.docname, page.text
     folder = Path(app.outdir).parent / "jupyter_cache" / docname
-    note, state = folder / "made_from", "\0".join([cache_of(app, docname).name, *cells_as_written(page)])
+    note, state = folder / "made_from", "\0".join([outputs_folder(app, docname).name, *cells_as_written(page)])
     if note.exists() and note.read_text(encoding="utf-8") == state:
         return folder
     shutil.rmtree(folder, ignore_errors=True)
     path = env.doc2path(docname)
     reader = create_nb_reader(path, env.myst_config, env.mystnb_config, text)
-    stored = list(stored_notebooks(cache_of(app, docname)))
+    stored = list(stored_notebooks(outputs_folder(app, docname)))
     if reader is None or len(stored) != 1:
         return folder
     notebook, ran = reader.read(text), nbformat.read(stored[0], as_version=4)  # type: ignore[no-untyped-call]
     code = [[cell for cell in nb.cells if cell.cell_type == "code"] for nb in (notebook, ran)]
-    # An edition may have fewer cells, those of a solution less: it shows what the others put out when all of them ran.
+    # The student's edition lacks the cells of solutions; the other cells show their outputs of the run of all cells.
     rest = iter(code[1])
     for cell in code[0]:
         old = next((old for old in rest if old.source == cell.source), None)
@@ -225,12 +250,12 @@ def lay_out(app: Sphinx, page: Page) -> Path:
 
 
 def finish_sections(app: Sphinx, error: Exception | None) -> None:
-    """Let what runs finish, for its outputs are kept then; and forget the oldest states of sections."""
+    """Let the running sections finish, so that their outputs are kept; remove the oldest outputs."""
     pool = build_state(app).pool
     if pool is not None:
         pool.shutdown(wait=True, cancel_futures=True)
-    seals = list(Path(app.config.nb_execution_cache_path).glob("*.checksum"))
-    for old in sorted(seals, key=lambda path: path.stat().st_mtime)[:-KEPT]:
+    checksums = list(Path(app.config.nb_execution_cache_path).glob("*.checksum"))
+    for old in sorted(checksums, key=lambda path: path.stat().st_mtime)[:-KEPT]:
         old.unlink()
         shutil.rmtree(old.with_suffix(""), ignore_errors=True)
 

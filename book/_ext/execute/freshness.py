@@ -1,18 +1,17 @@
-"""What a section depends on, by content: what its cells run, and what its page shows.
+"""Which sections have to run again, and which pages Sphinx has to read again: contents decide, not times.
 
 A section's outputs depend on its cells, on the modules of `optim_code` that they can import, on data files and on the
-pinned versions. A hash of these names the folder of its notebook cache, so a change to what a section runs executes it
-again, a change to anything else does not, and going back finds the old outputs again.
+pinned versions. A digest of these is the name of the folder that holds the outputs. So a change to one of them runs the
+section again, a change to anything else does not, and after an edit is undone the build finds the old outputs again.
 
-Which modules a section can import follows from the imports, wherever the modules lie: from the names of its cells that
-`optim_code` exports or that are names of modules, from there by every import statement. A module counts as a whole,
-without its comments and docstrings. Cells that inspect code at run time depend on every byte of `optim_code`.
+A section can import the modules whose names, or whose exported names, are in its cells, and all modules that those
+import, in any layout of folders. A module counts as a whole, without its comments and docstrings. Cells that inspect
+code at run time depend on every byte of `optim_code`.
 """
 
 from __future__ import annotations
 
 import ast
-import hashlib
 import os
 import re
 import sys
@@ -21,6 +20,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from book._ext.files import files_digest, is_source, named_digest, python_files, source_files, text_digest
 from book._ext.state import build_state, kept_state
 from optim_code.equations import sections
 from optim_code.equations.sections import Page, read_page
@@ -32,7 +32,7 @@ if TYPE_CHECKING:  # a build that finds nothing changed does not import Sphinx
 
 PACKAGE = "optim_code"
 HOME = "HOME"
-"""The table in a package's ``__init__`` that says of each name that it exports lazily in which module that is."""
+"""The table in a package's ``__init__`` with the module of each name that the package exports lazily."""
 # Names that inspect code, or import it by a computed name. A section that uses one depends on every byte.
 INSPECTING = {"getmembers", "globals", "vars", "__dict__", "__subclasses__", "import_module", "getsource", "getdoc"}
 INSPECTING |= {"__doc__", "help", "eval", "exec", "dir", "locals", "__import__", "modules", "attrgetter", "*"}
@@ -40,48 +40,17 @@ INSPECTING |= {"methodcaller", "find_spec", "exec_module", "run_path", "run_modu
 IMPORTING = {"import_module", "__import__", "exec", "eval", "spec_from_file_location"}
 NOT_READ = {"_ext", "_static", "_templates"}
 LISTING = "{equation-coverage}"
+"""The directive that lists all equations."""
 SHOWS_CODE = ("{auto", ".. auto", "{notation}")
-"""What of a page shows docstrings or tables of `optim_code`, wherever in it they stand."""
+"""The directives that show docstrings or tables from any module of `optim_code`."""
 NOT_DATA = {".md", ".bib", ".pyc", ".sty"}
+"""The suffixes of files that cells do not read."""
 NOT_DATA_AT_THE_TOP = {*NOT_DATA, ".yml", ".toml", ".txt", ""}
 _code_cache: dict[Path, Code] = {}
 
 
-def source_files(*paths: Path) -> list[Path]:
-    """The given files, and all files below the given folders, in order; not what editors leave beside them."""
-    found: list[Path] = []
-    for path in paths:
-        if not path.is_dir():
-            found.append(path)
-            continue
-        below: list[Path] = []
-        for folder, inside, files in os.walk(path):
-            inside[:] = filter(is_source, inside)
-            below += [Path(folder, name) for name in filter(is_source, files)]
-        found += sorted(below)
-    return found
-
-
-def is_source(name: str) -> bool:
-    return not name.startswith((".", "#")) and not name.endswith("~") and name != "__pycache__"
-
-
-def digest(*paths: Path) -> str:
-    """A hash of the given sources, and of all below the given folders: their names and bytes."""
-    return files_digest((str(file.relative_to(path.parent)), file) for path in paths for file in source_files(path))
-
-
-def files_digest(files: Iterable[tuple[str, Path]]) -> str:
-    sha = hashlib.sha256()
-    for name, file in files:
-        if file.is_file():
-            sha.update(f"{name}\0".encode())
-            sha.update(hashlib.sha256(file.read_bytes()).digest())
-    return sha.hexdigest()[:16]
-
-
 def pins(root: Path) -> str:
-    """What is pinned, and the Python that it is installed for."""
+    """The pinned versions of packages, and the version of Python."""
     try:
         lines = (root / "requirements.txt").read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
@@ -90,19 +59,19 @@ def pins(root: Path) -> str:
 
 
 def cells(page: Page) -> list[str]:
-    """The code of a section's cells, without their options: a caption is not run."""
+    """The code of a section's cells, without their options, because a caption does not run."""
     return [block.body for block in page.blocks if block.name == "code-cell"]
 
 
 def cells_as_written(page: Page) -> list[str]:
-    """What makes a notebook's cells and says how they run: the front matter, the cells, their options."""
+    """All that decides what MyST-NB makes of a page's cells: the front matter, and the cells with their options."""
     shown = ("\n".join(page.lines[block.first : block.last]) for block in page.blocks if block.name == "code-cell")
     return [page.text.partition("\n---")[0], *shown]
 
 
 def code_of(root: Path) -> Code:
-    """The code of `optim_code` as it stands; read once for each state of it."""
-    every_byte = digest(root / PACKAGE)
+    """The modules of `optim_code`, read again only after a change."""
+    every_byte = files_digest(root / PACKAGE)
     if root not in _code_cache or _code_cache[root].every_byte != every_byte:
         _code_cache[root] = Code(root)
     return _code_cache[root]
@@ -112,18 +81,18 @@ class Code:
     """The modules of `optim_code`, and which of them a piece of code can import.
 
     Attributes:
-        every_byte: a hash of all files.
-        modules: of each module, by its name within the package (empty for ``__init__``), a hash of its syntax without
-            docstrings.
-        imports: the modules that each one imports, anywhere in it.
-        exports: the modules of the names that the package exports lazily; under an empty name, that of all others.
+        every_byte: a digest of all files.
+        modules: for each module a digest of its syntax without docstrings. The keys are names within the package; that
+            of ``__init__`` is empty.
+        imports: for each module the modules that it imports, anywhere in it.
+        exports: for each name that the package exports lazily its module; the empty name stands for all other names.
         inspects: the modules that import others by a computed name.
-        fault: the first module that is not Python, as a line for the editor; empty if all are.
+        fault: a message about the first module that is not Python; empty if there is none.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.every_byte = digest(root / PACKAGE)
+        self.every_byte = files_digest(root / PACKAGE)
         self.modules: dict[str, str] = {}
         self.imports: dict[str, set[str]] = {}
         self.exports: dict[str, str] = {}
@@ -131,7 +100,7 @@ class Code:
         self.fault = ""
         trees: dict[str, ast.Module] = {}
         packages: set[str] = set()
-        for path in (path for path in source_files(root / PACKAGE) if path.suffix == ".py"):
+        for path in python_files(root / PACKAGE):
             parts = list(path.relative_to(root / PACKAGE).with_suffix("").parts)
             if parts[-1] == "__init__":
                 parts.pop()
@@ -146,45 +115,45 @@ class Code:
         self.exports = lazy_exports(trees.get(""))
         self.modules = dict.fromkeys(trees, "")
         for module, tree in trees.items():
-            self.modules[module] = hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+            self.modules[module] = text_digest(ast.dump(tree))
             package = module if module in packages else module.rpartition(".")[0]
             self.imports[module] = {self.module_of(name) for name in imported_names(tree, package)}
-            # The package itself finds its modules by the table that was read.
+            # The package itself imports by a computed name, but its table says which modules.
             if (module or not self.exports) and IMPORTING & set(names(tree)):
                 self.inspects.add(module)
 
     @cached_property
     def whole(self) -> str:
-        """A hash of all modules, without comments and docstrings."""
+        """A digest of all modules, without comments and docstrings."""
         return self.digest_of(self.modules)
 
     @property
     def data(self) -> str:
-        """What lies beside the code and the sections, for cells to read."""
+        """A digest of the data files: all files beside the code and the sections that cells could read."""
         files = [
             path
             for path in source_files(*data_folders(self.root))
             if path.suffix not in NOT_DATA
             and not NOT_READ & {*path.relative_to(self.root).parts}
-            # The modules of optim_code are counted by themselves; what else a cell may import is one file to it.
+            # `reachable_digest` knows the modules of optim_code; any other module is a data file.
             and not (path.suffix == ".py" and path.is_relative_to(self.root / PACKAGE))
         ]
-        return files_digest((path.relative_to(self.root).as_posix(), path) for path in files)
+        return named_digest((path.relative_to(self.root).as_posix(), path) for path in files)
 
     @property
     def kernel(self) -> str:
-        """What sets up the kernels, and puts their outputs into one form."""
+        """A digest of the code that sets up kernels and changes the form of outputs."""
         folder = self.root / "book" / "_ext" / "execute"
-        return digest(folder / "kernel_setup.py", folder / "output_forms.py")
+        return files_digest(folder / "kernel_setup.py", folder / "output_forms.py")
 
     def reachable_digest(self, sources: Iterable[str]) -> str:
-        """A hash of all that code made of these sources can import of `optim_code`."""
+        """A digest of all modules of `optim_code` that these pieces of code can import."""
         mentioned: set[str] = set()
         for source in sources:
             try:
-                # A line of IPython's is not Python.
+                # IPython's own commands are not Python.
                 mentioned |= set(names(ast.parse(re.sub(r"^\s*[%!].*$", "pass", source, flags=re.M))))
-            except SyntaxError:  # it will fail when it runs
+            except SyntaxError:  # the cell will fail
                 return self.every_byte
         if self.fault or mentioned & INSPECTING:
             return self.every_byte
@@ -204,27 +173,26 @@ class Code:
         return self.digest_of(reached)
 
     def module_of(self, name: str) -> str:
-        """The module that a dotted name is, or that defines it."""
+        """The module that a dotted name means, or in which it is defined."""
         module = name
         while module and module not in self.modules:
             module = module.rpartition(".")[0]
         return module or self.exports.get(name, self.exports.get("", ""))
 
     def digest_of(self, modules: Iterable[str]) -> str:
-        lines = [f"{module}: {self.modules[module]}" for module in sorted(modules)]
-        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+        return text_digest(*(f"{module}: {self.modules[module]}" for module in sorted(modules)))
 
     def outputs_key(self, page: Page) -> str:
-        """The name of the folder that holds a section's outputs; empty if it has no cells."""
+        """The name of the folder for a section's outputs; empty if the section has no cells."""
         sources = cells(page)
         if not sources:
             return ""
         depends = [page.docname, *sources, self.reachable_digest(sources), self.data, self.kernel, pins(self.root)]
-        return f"{page.docname.replace('/', '-')}-{hashlib.sha256(chr(0).join(depends).encode()).hexdigest()[:16]}"
+        return f"{page.docname.replace('/', '-')}-{text_digest(*depends)[:16]}"
 
 
 def data_folders(root: Path) -> list[Path]:
-    """The folders whose files cells may read, those of all pages among them; of the top of the book, its files."""
+    """The folders whose files cells may read, `optim_code` and those of pages; at the top of the book, its files."""
     docnames = sections.contents(root)
     beside = {root / docname.partition("/")[0] for docname in docnames if "/" in docname}
     folders = sorted({root / PACKAGE, root / "book", *beside})
@@ -235,7 +203,7 @@ def data_folders(root: Path) -> list[Path]:
 
 
 def files_read(env: BuildEnvironment) -> Iterator[Path]:
-    """What the pages of a book were made from: their files, what they include and show, and where their data lies."""
+    """All files and folders that the pages of a book were made from."""
     root = Path(env.srcdir)
     for docname in env.found_docs:
         yield Path(env.doc2path(docname))
@@ -245,17 +213,17 @@ def files_read(env: BuildEnvironment) -> Iterator[Path]:
 
 
 def imported_names(tree: ast.AST, package: str) -> Iterator[str]:
-    """The dotted names, within `optim_code`, of all that a module imports of it; also inside functions.
+    """The dotted names, within `optim_code`, of all that a module imports from there, also inside functions.
 
     Args:
         tree: the module.
-        package: the package that it is in, by its name within `optim_code`.
+        package: the name, within `optim_code`, of the package that contains the module.
     """
     waiting: list[ast.AST] = [tree]
     while waiting:
         node = waiting.pop()
         if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
-            waiting += node.orelse  # the rest is never run
+            waiting += node.orelse  # the rest never runs
             continue
         waiting += ast.iter_child_nodes(node)
         if isinstance(node, ast.Import):
@@ -274,7 +242,7 @@ def imported_names(tree: ast.AST, package: str) -> Iterator[str]:
 
 
 def lazy_exports(tree: ast.Module | None) -> dict[str, str]:
-    """The table ``HOME`` of a package, in which its lazy ``__getattr__`` looks up names; empty if it has none."""
+    """The table `HOME` of a package: the module of each name that it exports lazily. Empty if it has none."""
     for node in tree.body if tree is not None else ():
         if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == HOME for t in node.targets):
             try:
@@ -285,18 +253,19 @@ def lazy_exports(tree: ast.Module | None) -> dict[str, str]:
 
 
 def without_docstrings(tree: ast.Module) -> ast.Module:
+    """A module without the docstrings of its classes, functions and constants; the given tree is changed."""
     for node in ast.walk(tree):
         if isinstance(node, (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             is_text = isinstance(node.body[0], ast.Expr) if node.body else False
             if is_text and isinstance(getattr(node.body[0], "value", None), ast.Constant):
                 node.body = node.body[1:] or ([] if isinstance(node, ast.Module) else [ast.Pass()])
-    # A text after an assignment documents it, and does nothing.
+    # A string after an assignment is its docstring.
     tree.body = [n for n in tree.body if not (isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant))]
     return tree
 
 
 def names(tree: ast.AST) -> Iterator[str]:
-    """All that a piece of code names; also in texts, for getattr may use them."""
+    """All names in a piece of code, and all strings that are names, because `getattr` may use them."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Name):
             yield node.id
@@ -309,33 +278,35 @@ def names(tree: ast.AST) -> Iterator[str]:
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.isidentifier():
             yield node.value
         elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "getattr":
-            # By a name that only running it tells, it may get anything.
+            # With a computed name, `getattr` may get anything.
             yield from () if all(isinstance(name, ast.Constant) for name in node.args[1:2]) else ("__dict__",)
 
 
 def configure(app: Sphinx, config: Config) -> None:
+    """Add what decides about reading and writing to the settings, so that Sphinx sees a change of it."""
     root = Path(app.srcdir)
     config["nb_execution_cache_path"] = str(root / "_build" / ".jupyter_cache")
-    # A changed extension renders the same outputs differently: re-read all, execute nothing.
-    config["descent_extension_digest"] = digest(root / "book" / "_ext", Path(sections.__file__))
-    # A changed style sheet or template: write all pages again, read none; Sphinx would not even copy the style sheet.
-    config["descent_look_digest"] = digest(root / "book" / "_static", root / "book" / "_templates")
+    # A changed extension may show the same outputs in another way: Sphinx reads all pages again, and no cell runs.
+    config["descent_extension_digest"] = files_digest(root / "book" / "_ext", Path(sections.__file__))
+    # After a change of a style sheet or a template, Sphinx writes all pages again, but reads none.
+    config["descent_look_digest"] = files_digest(root / "book" / "_static", root / "book" / "_templates")
     configure_environment(root)
 
 
 def configure_environment(root: Path) -> None:
-    """What cells and figures must find, in whatever process."""
-    # Cells run in a folder of their own, and must still find optim_code. Fixed dates make a figure the same each time.
+    """Set the environment variables with which cells run and figures are drawn, in any process."""
+    # Cells run in a folder of their own, and must still find optim_code.
     others = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path and path != str(root)]
     os.environ["PYTHONPATH"] = os.pathsep.join([str(root), *others])
-    # Sections run side by side, one a core; threads of torch's own would wait for one another, and round differently.
+    # One section runs on each core. With several threads torch would be slower, and would round differently.
     os.environ["OMP_NUM_THREADS"] = "1"
+    # With a fixed date a figure has the same bytes in each build.
     os.environ.setdefault("SOURCE_DATE_EPOCH", "1767225600")
     os.environ.setdefault("FORCE_SOURCE_DATE", "1")
 
 
 def restore_code(app: Sphinx, env: BuildEnvironment, *_: set[str]) -> list[str]:
-    """Take the code as the last build read it, before anything asks for it; `code_of` sees whether it is the same."""
+    """Give `code_of` the modules as the last build read them; it reads them again if they have changed."""
     known = kept_state(env).code
     if known is not None and known.root == Path(app.srcdir):
         _code_cache.setdefault(known.root, known)
@@ -343,7 +314,7 @@ def restore_code(app: Sphinx, env: BuildEnvironment, *_: set[str]) -> list[str]:
 
 
 def find_outdated(app: Sphinx, env: BuildEnvironment, *_: set[str]) -> list[str]:
-    """Find the pages that show something else now, by content: Sphinx looks at times, and an old file can come back."""
+    """Find the pages whose contents have changed. Sphinx compares times, but an older file can replace a newer one."""
     root, kept = Path(app.srcdir), kept_state(env)
     code = kept.code = code_of(root)
     pages = {docname: read_page(root, docname) for docname in sorted(env.found_docs)}
@@ -353,19 +324,19 @@ def find_outdated(app: Sphinx, env: BuildEnvironment, *_: set[str]) -> list[str]
 
 
 def page_digest(env: BuildEnvironment, page: Page) -> str:
-    """A hash of what a page is made of: its text with all that it includes, its outputs, the files that it shows."""
+    """A digest of all that a page is made of: its text with all that it includes, its outputs, the files it shows."""
     root, docname, kept = Path(env.srcdir), page.docname, kept_state(env)
     files = [root / name for name in sorted(env.dependencies.get(docname, ())) if "_build" not in Path(name).parts]
-    parts = [page.text, kept.outputs[docname], digest(*files)]
+    parts = [page.text, kept.outputs[docname], files_digest(*files)]
     if kept.code is not None and any(mark in page.text for mark in SHOWS_CODE):
         parts.append(kept.code.every_byte)
     if LISTING in page.text:
         parts.append(kept.equations)
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+    return text_digest(*parts)
 
 
 def remember_shown(app: Sphinx, env: BuildEnvironment) -> None:
-    """After reading: what each page was made of. A text that was changed meanwhile is read again at the next build."""
+    """Note what each page was made of. The texts are those from before reading, so a later change counts next time."""
     kept_state(env).shown = {docname: page_digest(env, page) for docname, page in build_state(app).pages.items()}
 
 

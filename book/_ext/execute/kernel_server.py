@@ -1,9 +1,10 @@
-"""One process that has imported what every section imports, and forks a Python whenever a stub asks: mostly a kernel.
+"""A process that imports torch and matplotlib once, and then forks a Python process for each request: mostly kernels.
 
-Run as ``python -I kernel_server.py SOCKET [MODULE …]``. With modules to import besides, builds are forked too: from a
-fork of this process that has rehearsed one, for a kernel must find nothing that was done before it. They are asked for
-at SOCKET-builds. It ends with the build that started it. Each fork is a process of its own: what one section sets,
-seeds or patches, no other sees.
+`warm_kernels` runs it as ``python -I kernel_server.py SOCKET [--builds]``; `kernel_stub` sends the requests to SOCKET.
+With ``--builds`` a second server listens at SOCKET-builds: a fork of this one in which `rehearsal` has built a small
+book. Builds are forked from it; kernels are not, so they start without anything that a build has done. Each fork is a
+process of its own, so no section sees what another one sets, seeds or patches. Both servers end with the process that
+started this one.
 """
 
 import ast
@@ -32,34 +33,31 @@ EARLY = [
     "myst_nb.ext.glue",
     "torch._dynamo",  # torch imports it at the first optimizer
 ]
-"""What kernels need. Not optim_code: an editor may be changing it. Not matplotlib_inline: it sets up the kernel that
-imports it, and here is none."""
+"""What kernels need. Not optim_code, because an editor may be changing it. Not matplotlib_inline, because it sets up
+the kernel that imports it, and this process is no kernel."""
 
 
-def preload(others: list[str]) -> None:
-    """Do once what every kernel would spend seconds on; what cannot be done now is left to the kernels."""
-    # All that is imported stays: looking for garbage in it, again and again, would take a fifth of the time.
+def preload() -> None:
+    """Do once what would take each kernel seconds. What fails here, the kernels do themselves."""
+    # The imported modules stay, so the garbage collector would find nothing in them; it takes a fifth of the time.
     gc.disable()
     import_early(EARLY)
     with contextlib.suppress(Exception):
         draw_once()
-    import_early(others)
-    if others:
-        import_early(getattr(sys.modules.get("sphinx.application"), "builtin_extensions", ()))
 
 
 def import_early(modules: Iterable[str]) -> None:
-    """Import modules; of one that cannot be imported, say so in a line."""
+    """Import modules. Print a line about each one that cannot be imported."""
     for module in modules:
         try:
             importlib.import_module(module)
         except Exception as error:
-            said = " ".join(str(error).split())
-            print(f"kernel_server.py: {module} is not imported early ({type(error).__name__}: {said})", flush=True)
+            reason = " ".join(str(error).split())
+            print(f"kernel_server.py: {module} is not imported early ({type(error).__name__}: {reason})", flush=True)
 
 
 def draw_once() -> None:
-    """Matplotlib builds its reader of formulas, and fontTools its reader of fonts, when they are first needed."""
+    """Draw a figure, so that matplotlib builds its parser of formulas, and fontTools its reader of fonts."""
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -72,27 +70,33 @@ def draw_once() -> None:
             figure.savefig(io.BytesIO(), format=format)
 
 
-def serve(path: str, others: list[str], parent: int) -> None:
-    """Answer requests until the build is gone."""
-    builds = listen(f"{path}-builds") if others else None
+def serve(path: str, with_builds: bool, parent: int) -> None:
+    """Answer requests until the parent process has ended.
+
+    Args:
+        path: the socket.
+        with_builds: whether to fork a second server, for builds.
+        parent: the process that started this one.
+    """
+    builds = listen(f"{path}-builds") if with_builds else None
     listener = listen(path)
-    # Kernels that have ended need nobody to wait for them.
+    # The system removes kernels that have ended; this process does not wait for them.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    # Ctrl-C is for the build; this process ends when that has ended.
+    # Ctrl-C ends the build, and the end of the build ends this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    preload(others)
+    preload()
     if builds is not None:
         server = os.getpid()
         if os.fork() == 0:
             listener, parent = builds, server
-            # Without it, on a full disk perhaps, the first builds are slower, and no worse.
+            # If it fails, perhaps because the disk is full, the first builds are only slower.
             with contextlib.suppress(Exception):
                 runpy.run_path(os.path.join(os.path.dirname(__file__), "rehearsal.py"))
         else:
             builds.close()
-    # What is here stays; no kernel need go through it, and have it copied, whenever it collects its garbage.
+    # A kernel that collects garbage must not search what is imported here: the system would copy all of that memory.
     gc.freeze()
-    # Figures are many small objects that live to the end: looking for garbage among them less often costs nothing.
+    # A figure is many small objects that live to the end, so the kernels search for garbage less often.
     gc.set_threshold(100_000, 50, 100)
     gc.enable()
     listener.settimeout(0.5)
@@ -105,14 +109,14 @@ def serve(path: str, others: list[str], parent: int) -> None:
         data, files, _, _ = socket.recv_fds(stub, 1 << 20, 2)
         while not data.endswith(b"\n") and (more := stub.recv(1 << 20)):
             data += more
-        # A stub that was killed before it had asked wants nothing any more.
+        # A stub that was killed early has sent only a part of its request.
         if data.endswith(b"\n") and os.fork() == 0:
             listener.close()
-            become(ast.literal_eval(data.decode()), stub, files)
+            run_request(ast.literal_eval(data.decode()), stub, files)
         stub.close()
         for file in files:
             os.close(file)
-    # The build was killed before it could clean up.
+    # The build was killed before it could remove its folder.
     shutil.rmtree(os.path.dirname(path), ignore_errors=True)
 
 
@@ -123,12 +127,18 @@ def listen(path: str) -> socket.socket:
     return listener
 
 
-def become(request: dict[str, Any], stub: socket.socket, files: list[int]) -> None:
-    """Turn this fork into the module that was asked for, as ``python -m`` would run it; it never returns."""
+def run_request(request: dict[str, Any], stub: socket.socket, files: list[int]) -> None:
+    """Run a module in this fork as ``python -m`` would, and end the process.
+
+    Args:
+        request: the arguments, the working directory and the environment of the stub.
+        stub: the connection to the stub; it gets the number of this process, and the exit status at the end.
+        files: the stub's standard output and standard error.
+    """
     os.setsid()
     try:
         stub.sendall(f"{os.getpid()}\n".encode())
-    except OSError:  # the stub was killed meanwhile
+    except OSError:  # the stub has been killed
         os._exit(1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -138,16 +148,16 @@ def become(request: dict[str, Any], stub: socket.socket, files: list[int]) -> No
     os.chdir(request["cwd"])
     os.environ.clear()
     os.environ.update(request["env"])
-    os.environ.pop("JPY_PARENT_PID", None)  # the stub's parent is not this process's
+    os.environ.pop("JPY_PARENT_PID", None)  # it names the parent of the stub, not of this process
     sys.path[:0] = [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder]
-    # A fresh interpreter would have seeded these from the system.
+    # A new interpreter would seed these from the system.
     random.seed()
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed()
-    threading.Thread(target=end_with, args=[stub], daemon=True).start()
+    threading.Thread(target=exit_with_stub, args=[stub], daemon=True).start()
     _, module, *arguments = request["argv"]
     if module == "ipykernel_launcher":
-        # With a parent it tells nobody how to connect, and ends when the server does.
+        # A kernel with a parent does not print how to connect to it, and ends when its parent ends.
         arguments.append(f"--IPKernelApp.parent_handle={os.getppid()}")
     sys.argv = [module, *arguments]
     status = 1
@@ -167,8 +177,8 @@ def become(request: dict[str, Any], stub: socket.socket, files: list[int]) -> No
         os._exit(status)
 
 
-def end_with(stub: socket.socket) -> None:
-    """End this process when its stub has gone, however it went."""
+def exit_with_stub(stub: socket.socket) -> None:
+    """End this process as soon as its stub has ended or was killed."""
     while stub.recv(1):
         pass
     os._exit(1)
@@ -176,8 +186,8 @@ def end_with(stub: socket.socket) -> None:
 
 if __name__ == "__main__":
     try:
-        serve(sys.argv[1], sys.argv[2:], os.getppid())
+        serve(sys.argv[1], sys.argv[2:] == ["--builds"], os.getppid())
     except Exception as error:
-        # The build goes on without it, and says so.
+        # The build goes on without this server, and prints a line about it.
         print(f"kernel_server.py: {type(error).__name__}: {' '.join(str(error).split())}", flush=True)
         sys.exit(1)

@@ -1,7 +1,7 @@
-"""Set up the kernel of a section, before its first cell runs: how matplotlib shows a figure, how a number is glued.
+"""Set up the kernel of a section before its first cell runs: how it shows figures, glues numbers and reports failures.
 
-IPython loads this as an extension, in a kernel that was forked and in an ordinary one alike (`execution.run` names it
-on the kernel's command line). It imports nothing that a section may not need: not matplotlib, in particular.
+IPython loads this module as an extension, in forked and in ordinary kernels: `execution.run` names it on the kernel's
+command line. It does not import matplotlib, because a section may not need it.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import Any
 
 BACKEND = "module://matplotlib_inline.backend_inline"
 FORMATS = {"image/svg+xml": "svg", "application/pdf": "pdf"}
-# With these the same figure has the same bytes in each build: without a salt the ids in an SVG are random.
+# With these settings a figure has the same bytes in each build. Without a salt the ids in an SVG are random.
 REPEATABLE = {"svg.hashsalt": "descent", "svg.fonttype": "path", "pdf.fonttype": 42}
 
 
 def load_ipython_extension(shell: Any) -> None:
-    """Set up the shell of a kernel; IPython calls this when it loads the extension."""
+    """Set up the shell of a kernel. IPython calls this function when it loads the extension."""
     show_figures(shell)
     notice_failures(shell)
     import myst_nb.ext.glue
@@ -29,23 +29,22 @@ def load_ipython_extension(shell: Any) -> None:
 
 
 def show_figures(shell: Any) -> None:
-    """Show matplotlib's figures as any Jupyter kernel does, but as SVG for a page and as PDF for print."""
-    # IPython comes with ipykernel, and this process is one.
+    """Show matplotlib's figures as any Jupyter kernel does, but as SVG (for pages) and PDF (for print)."""
     pylabtools: Any = importlib.import_module("IPython.core.pylabtools")
     os.environ["MPLBACKEND"] = BACKEND
-    # A forked kernel has matplotlib already, which reads that variable only when it is imported.
+    # A forked kernel has imported matplotlib already, and matplotlib reads that variable only once.
     if "matplotlib" in sys.modules:
         sys.modules["matplotlib"].rcParams["backend"] = BACKEND
     shell.config.InlineBackend.figure_formats = set(FORMATS.values())
     pylabtools.print_figure = functools.partial(print_figure, pylabtools.print_figure)
-    # For a figure that is made without pyplot, which would load the backend.
+    # These show a figure that was made without pyplot, so that no backend was loaded.
     for mime_type, name in FORMATS.items():
         draw = functools.partial(pylabtools.print_figure, fmt=name, base64=name == "pdf")
         shell.display_formatter.formatters[mime_type].for_type_by_name("matplotlib.figure", "Figure", draw)
 
 
 def notice_failures(shell: Any) -> None:
-    """Let a cell fail where it would end its kernel without a word, or pass over a command that failed."""
+    """Let a cell fail if it calls ``exit``, or if one of its shell commands fails; IPython would go on."""
     shell.user_ns["exit"] = shell.user_ns["quit"] = sys.exit
     system = shell.system
 
@@ -59,7 +58,7 @@ def notice_failures(shell: Any) -> None:
 
 
 def print_figure(original: Any, figure: Any, fmt: str = "png", **settings: Any) -> Any:
-    """Draw a figure in a format as IPython does, with the same bytes each time."""
+    """Draw a figure as IPython does, with the same bytes each time."""
     import matplotlib
 
     with matplotlib.rc_context(REPEATABLE):
@@ -67,25 +66,25 @@ def print_figure(original: Any, figure: Any, fmt: str = "png", **settings: Any) 
 
 
 def glue(original: Any, name: str, variable: Any, display: bool = True) -> None:
-    """Glue a number or a text under a name, as MyST-NB does; a number of NumPy or torch as the plain number.
+    """Glue a number or a text under a name, as MyST-NB does, but a number of NumPy or torch as a plain number.
 
     Args:
         original: MyST-NB's own function.
-        name: the name by which the text refers to it.
+        name: the name that the text of the page uses.
         variable: a number, a text, or an array or tensor of one of them.
         display: whether the cell shows it, too.
 
     Raises:
-        TypeError: for anything else, which the text could not show.
+        TypeError: for any other variable, because the text could not show it.
     """
     original(name, Glued(as_text(name, variable)), display)
 
 
 class Glued:
-    """What is glued, as the output of its cell stores it.
+    """A glued value, in the form in which the output of its cell stores it.
 
     Args:
-        text: what Python would read as the number or the text.
+        text: the number or the quoted text, as Python would read it.
     """
 
     def __init__(self, text: str) -> None:
@@ -99,12 +98,12 @@ def as_text(name: str, variable: Any) -> str:
     """A number, or a text in quotes, as Python would write it.
 
     Raises:
-        TypeError: if it is neither.
+        TypeError: for anything else.
     """
     numpy, value = sys.modules.get("numpy"), single(variable)
     if isinstance(value, str):
         return repr(str(value))
-    # NumPy's own numbers know how many digits they have: 0.1 in single precision is 0.1, not 0.10000000149011612.
+    # NumPy writes a number with the digits of its precision: 0.1 in single precision is not 0.10000000149011612.
     if isinstance(value, numbers.Number) or (numpy and isinstance(value, numpy.bool_)):
         return str(value)
     what = type(variable).__name__
@@ -114,7 +113,7 @@ def as_text(name: str, variable: Any) -> str:
 
 
 def single(variable: Any) -> Any:
-    """The only element of an array or a tensor; anything else as it is."""
+    """The element of an array or a tensor with one element; any other value unchanged."""
     numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
     if torch and isinstance(variable, torch.Tensor) and variable.numel() == 1:
         value = variable.detach().cpu().reshape(())

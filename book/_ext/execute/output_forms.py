@@ -1,4 +1,4 @@
-"""The form in which what cells put out is stored: the same in each build, and no more than a reader would see."""
+"""Bring the outputs of cells into the form in which they are stored: the same in each build, and only what shows."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 IMAGES = ("image/svg+xml", "image/png", "image/jpeg", "image/gif", "application/pdf")
 BACKSPACE = re.compile(r"[^\n\x08]\x08")
-# What matplotlib's functions return, and a cell shows if it ends with one of them: the figure says it better.
+# What a cell shows besides the figure if it ends with a function of matplotlib.
 ARTISTS = re.compile(r"<(?:matplotlib\.|mpl_toolkits\.|Axes|\w*Container object)|^\[?Text\(")
 
 MATHS = re.compile(r"\$\$(?P<a>.+?)\$\$|\$(?P<b>[^$]+?)\$|\\\[(?P<c>.+?)\\\]|\\\((?P<d>.+?)\\\)", re.S)
@@ -18,28 +18,28 @@ ENVIRONMENT = re.compile(rf"\\(begin|end)\{{({'|'.join(INSIDE)})\*?\}}")
 NUMBERING = re.compile(r"\\label\{[^{}]*\}|\\(?:nonumber|notag)\b")
 WHOLE_ENVIRONMENT = re.compile(r"\\begin\{(\w+\*?)\}.*\\end\{\1\}", re.S)
 FROM_LATEX = "from_latex"
-"""The mark, in the metadata of an output, of Markdown that was LaTeX."""
+"""The key in the metadata of an output whose Markdown was LaTeX."""
 
 
 def normalise(notebook: Any) -> None:
     """Bring the outputs of a notebook's cells into the form in which every build stores them.
 
-    Texts that follow on one another become one, as a notebook would show it in the end; no picture comes twice; LaTeX
-    is either one formula or Markdown.
+    Texts in a row become one text, as a notebook shows them in the end; no picture comes twice; LaTeX is either one
+    formula or Markdown.
 
     Args:
-        notebook: a notebook that has run; changed in place.
+        notebook: a notebook that has run; it is changed.
     """
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs = without_repeats(merged(cell.outputs))
             for output in cell.outputs:
                 if "text/latex" in output.get("data", {}):
-                    settle_latex(output)
+                    convert_latex(output)
 
 
 def merged(outputs: list[Any]) -> list[Any]:
-    """Make one output of texts to the same stream that follow on one another; how many there are is chance."""
+    """Join texts in a row that go to the same stream; into how many pieces they are cut is chance."""
     found: list[Any] = []
     for output in outputs:
         last = found[-1] if found else {}
@@ -54,7 +54,7 @@ def merged(outputs: list[Any]) -> list[Any]:
 
 
 def overwritten(text: str) -> str:
-    """What is left to see of a text in which a carriage return or a backspace goes back over what was written."""
+    """A text as it shows after carriage returns and backspaces have overwritten parts of it."""
     while "\x08" in text and (shorter := BACKSPACE.sub("", text)) != text:
         text = shorter
     text = text.replace("\x08", "")
@@ -62,14 +62,15 @@ def overwritten(text: str) -> str:
 
 
 def overwritten_line(line: str) -> str:
-    seen = ""
+    """A line as it shows after carriage returns."""
+    shown = ""
     for part in line.split("\r"):
-        seen = part + seen[len(part) :]
-    return seen
+        shown = part + shown[len(part) :]
+    return shown
 
 
 def without_repeats(outputs: list[Any]) -> list[Any]:
-    """Leave out a picture that came before in the same cell, and what the call that drew it returned."""
+    """The outputs of a cell without repeated pictures, and without the values that drawing functions returned."""
     pictures = [data for output in outputs if (data := picture(output))]
     found: list[Any] = []
     seen: list[Any] = []
@@ -86,14 +87,14 @@ def without_repeats(outputs: list[Any]) -> list[Any]:
 
 
 def picture(output: Any) -> dict[str, Any]:
-    """The forms of a picture that an output holds; none if it is not a picture."""
+    """The formats of the picture in an output; empty if it is not a picture."""
     return {kind: data for kind, data in output.get("data", {}).items() if kind in IMAGES}
 
 
-def settle_latex(output: Any) -> None:
-    """Make the LaTeX of an output one formula; where there are words around formulas, make it Markdown.
+def convert_latex(output: Any) -> None:
+    """Turn the LaTeX of an output into one formula, or into Markdown if there is text around its formulas.
 
-    As in a notebook, everything that stands outside of dollars is text.
+    As in a notebook, everything outside of dollars is text.
     """
     data = output["data"]
     latex = NUMBERING.sub("", ENVIRONMENT.sub(lambda m: rf"\{m[1]}{{{INSIDE[m[2]]}}}", data.pop("text/latex").strip()))

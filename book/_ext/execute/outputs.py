@@ -1,7 +1,7 @@
-"""What a page, or its print, cannot show of what cells put out: refused in a line that says where and what to do.
+"""Refuse outputs of cells that a page or its print cannot show, with a line that says where and what to do.
 
-The check runs whenever a section is read, not when its cells run: what they show depends on their options, too, and
-those can change while the stored outputs stay.
+The check runs when Sphinx reads a section, not when its cells run: it depends on the options of the cells, too, and
+they can change while the stored outputs stay.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 
-from book._ext.execute.execution import SectionFails, as_run
+from book._ext.execute.execution import SectionFails, executed_cells
 from book._ext.execute.output_forms import FROM_LATEX, MATHS, picture
 from book._ext.faults import OutputFault, code_cells
 from book._ext.page.offline import other_host
@@ -32,22 +32,22 @@ NOT_PRINTED = "shows a figure that print cannot; draw it with matplotlib, or sho
 
 
 def check_outputs(app: Sphinx, docname: str, source: list[str]) -> None:
-    """Refuse, before the page is made, what a page or its print cannot show.
+    """Refuse outputs that a page or its print cannot show, before Sphinx reads the page.
 
     Raises:
         SectionFails: naming the cell and what to do.
     """
     glued: dict[str, int] = {}
-    cells = as_run(app, docname) if kept_state(app.env).outputs.get(docname) else []
+    cells = executed_cells(app, docname) if kept_state(app.env).outputs.get(docname) else []
     for number, cell in enumerate(cells):
-        said = fault_of(cell, app.builder.name) or fault_of_names(cell, glued, number)
-        if said:
-            raise SectionFails(Path(app.env.doc2path(docname)), OutputFault(number, said))
+        fault = fault_of(cell, app.builder.name) or fault_of_names(cell, glued, number)
+        if fault:
+            raise SectionFails(Path(app.env.doc2path(docname)), OutputFault(number, fault))
     app.env.metadata[docname]["glued"] = glued
 
 
 def fault_of(cell: dict[str, Any], builder: str) -> str:
-    """What is wrong with what a cell shows, and what to do; empty if nothing is."""
+    """What is wrong with the outputs of a cell, and what to do; empty if they are right."""
     if NOT_SHOWN & {*cell["metadata"].get("tags", [])}:
         return ""
     shown = [output for output in cell["outputs"] if not is_only_glued(output)]
@@ -64,8 +64,8 @@ def fault_of(cell: dict[str, Any], builder: str) -> str:
 
 
 def fault_of_output(output: dict[str, Any], builder: str) -> str:
-    """What keeps an output from a page that is the same in each build, works without a network, and can be printed."""
-    data = {kind: text_of(text) for kind, text in output.get("data", {}).items() if kind.startswith("text/")}
+    """Why an output does not fit a page that is the same in each build, needs no network, and can be printed."""
+    data = {kind: joined(text) for kind, text in output.get("data", {}).items() if kind.startswith("text/")}
     host = other_host(data.get("text/html", ""))
     if host:
         return f"puts out HTML that loads from another host, {host}; show something that is here without a network"
@@ -77,7 +77,7 @@ def fault_of_output(output: dict[str, Any], builder: str) -> str:
     if "text/latex" in data or markdown:
         outside = re.search(r"\\[a-zA-Z]+", MATHS.sub("", markdown)) if output["metadata"].get(FROM_LATEX) else None
         return f"puts out LaTeX with {outside[0]} outside of a formula; put it between dollars" if outside else ""
-    plain = text_of(output.get("text", data.get("text/plain", "")))
+    plain = joined(output.get("text", data.get("text/plain", "")))
     if OBJECT.fullmatch(plain) or (data.keys() == {"text/html"}):
         return f"puts out {plain or 'HTML'}, which print cannot show; put out Markdown, a figure or a text instead"
     address = ADDRESS.search(plain)
@@ -87,7 +87,7 @@ def fault_of_output(output: dict[str, Any], builder: str) -> str:
 
 
 def fault_of_names(cell: dict[str, Any], glued: dict[str, int], number: int) -> str:
-    """Remember what a cell glues; what is wrong if a name is there already."""
+    """Add the names that a cell glues to `glued`. Returns what is wrong if a name is there already."""
     for output in cell["outputs"]:
         name = output.get("metadata", {}).get("scrapbook", {}).get("name")
         if name in glued:
@@ -98,26 +98,28 @@ def fault_of_names(cell: dict[str, Any], glued: dict[str, int], number: int) -> 
 
 
 def is_only_glued(output: dict[str, Any]) -> bool:
+    """Whether an output is glued without being shown by its cell."""
     return bool(output.get("metadata", {}).get("scrapbook", {}).get("mime_prefix"))
 
 
-def text_of(text: Any) -> str:
-    """A text as a notebook's file has it: one string, or a list of its lines."""
+def joined(text: Any) -> str:
+    """A text that a notebook's file stores as one string, or as a list of lines."""
     return "".join(text) if isinstance(text, list) else str(text)
 
 
 def check_glued_names(app: Sphinx, env: BuildEnvironment) -> None:
-    """Refuse a name that two sections glue: the text of either could mean the other's."""
+    """Warn of a name that two sections glue, because the text of one could show the number of the other."""
     places: dict[str, tuple[str, int]] = {}
     for docname in sorted(env.found_docs):
         for name, number in env.metadata[docname].get("glued", {}).items():
             if name in places:
-                (page, first), (_, second) = (line_of(env, *place) for place in (places[name], (docname, number)))
-                said = f"{name} is glued here and at {page.where(first - 1)}; give one of them another name"
-                logger.warning(said, location=(docname, second))
+                (page, first), (_, second) = (cell_line(env, *place) for place in (places[name], (docname, number)))
+                text = f"{name} is glued here and at {page.where(first - 1)}; give one of them another name"
+                logger.warning(text, location=(docname, second))
             places[name] = (docname, number)
 
 
-def line_of(env: BuildEnvironment, docname: str, number: int) -> tuple[Page, int]:
+def cell_line(env: BuildEnvironment, docname: str, number: int) -> tuple[Page, int]:
+    """A page, and the line at which the code of one of its cells begins."""
     page = read_page(Path(env.srcdir), docname)
     return page, code_cells(page)[number].line

@@ -1,6 +1,6 @@
-"""What of a figure can be taken away: PDF, SVG for light and for dark grounds, CSV, under the name that its cell gave.
+"""The files of each figure: PDF, SVG for light and for dark grounds, and CSV, under the name that its cell gave.
 
-The files lie in the book, where a row of links below the caption leads to them, and beside it in the folder `figures`.
+They lie in the book, with a row of links below each caption, and beside it in the folder `figures`, with an index.
 """
 
 from __future__ import annotations
@@ -15,19 +15,18 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
 from sphinx.util.osutil import relative_uri
 
-from book._ext.figures.figure_files import Figure, figure_number, figures_of, night
+from book._ext.figures.figure_files import Figure, dark_twin, figure_number, figures_of, kinds_of
 from book._ext.figures.figure_index import index_page
 from book._ext.page.equations import toc_order
 
 logger = logging.getLogger(__name__)
 
 FOLDER = "_figures"  # in the book
-KINDS = {".pdf": "PDF", ".svg": "SVG", "-dark.svg": "SVG for dark", ".csv": "CSV"}
 DARK_GROUND = "#121212"  # of the book's dark pages
 
 
 class downloads(nodes.General, nodes.Element):  # type: ignore[misc]  # docutils has no types
-    """The row of links of a figure; it has no text of its own, so that the search does not find it."""
+    """The row of links of a figure. It has no text of its own, so the search does not find it."""
 
 
 class Offer(SphinxPostTransform):
@@ -44,11 +43,6 @@ class Offer(SphinxPostTransform):
                 node += downloads("", label=figure.label, name=figure.name, kinds=kinds_of(figure))
 
 
-def kinds_of(figure: Figure) -> dict[str, str]:
-    """The endings of a figure's files, and what they are; one without numbers has no CSV."""
-    return {ending: kind for ending, kind in KINDS.items() if ending == "-dark.svg" or ending in figure.made}
-
-
 def visit_html(self: Any, node: downloads) -> None:
     docname = self.builder.current_docname
     number = figure_number(self.builder.env, docname, node["label"])
@@ -62,7 +56,7 @@ def visit_html(self: Any, node: downloads) -> None:
 
 
 def lay_out_downloads(app: Sphinx, error: Exception | None) -> None:
-    """Lay the files of all figures into the book, and beside it, there with an index."""
+    """Write the files of all figures into the book, and beside it with an index."""
     if error is not None or app.builder.name != "html":
         return
     files: dict[str, bytes] = {}
@@ -81,9 +75,9 @@ def lay_out_downloads(app: Sphinx, error: Exception | None) -> None:
 def files_of(app: Sphinx, figure: Figure) -> dict[str, bytes]:
     """The files of a figure, by name."""
     made = {ending: Path(app.srcdir, path).read_bytes() for ending, path in figure.made.items()}
-    twin = Path(app.srcdir, night(app, figure.made[".svg"])).read_text(encoding="utf-8")
-    # Light lines, opened by themselves in a browser, need a dark ground; CSS gives it there. What draws slides takes no
-    # notice of CSS for the ground: there the figure stays transparent, and whatever dark slide it is put on shows.
+    twin = Path(app.srcdir, dark_twin(app, figure.made[".svg"])).read_text(encoding="utf-8")
+    # A browser that shows this file alone needs a dark ground behind its light lines, and takes it from CSS. Programs
+    # for slides ignore that CSS, so there the figure stays transparent and shows the ground of the slide.
     if 'style="background: #ffffff' not in twin:
         twin = twin.replace("<svg ", f'<svg style="background: {DARK_GROUND}" ', 1)
     made["-dark.svg"] = twin.encode()
@@ -91,7 +85,7 @@ def files_of(app: Sphinx, figure: Figure) -> dict[str, bytes]:
 
 
 def lay_out(folder: Path, files: dict[str, bytes]) -> None:
-    """Make a folder hold these files and no others; what is there already is left as it is."""
+    """Make a folder hold these files and no others. A file that has the right content already is not written again."""
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.iterdir():
         if old.name not in files:

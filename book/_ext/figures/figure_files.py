@@ -1,7 +1,7 @@
-"""What becomes of a figure that a cell draws: its alt text, its dark twin, and the files that it is made of.
+"""The figures that cells draw: their alt texts, their twins for dark pages, and their files.
 
-All of it comes with the output of the cell: the SVG carries its description and its name, and beside it travel its
-numbers and what drew it (`optim_code.figures`). So it is the same whether the cell ran just now or came from the cache.
+Reads the outputs of the cells, just run or from the cache: the SVG holds the description and the name of the figure,
+the metadata of the output its numbers and the versions that drew it (`optim_code.figures`). Runs when a page is read.
 """
 
 from __future__ import annotations
@@ -16,15 +16,17 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
+from sphinx.util.template import FileRenderer
 
-from book._ext.execute.execution import as_run
+from book._ext.execute.execution import executed_cells
 from book._ext.execute.light_imports import imported
-from book._ext.figures.programs import Program, program, read
+from book._ext.figures.needed_code import Program, program
 from book._ext.state import kept_state
 
 logger = logging.getLogger(__name__)
 
 DUBLIN_CORE = "{http://purl.org/dc/elements/1.1/}"
+KINDS = {".pdf": "PDF", ".svg": "SVG", "-dark.svg": "SVG for dark", ".csv": "CSV"}
 
 
 class Figure(NamedTuple):
@@ -34,10 +36,10 @@ class Figure(NamedTuple):
         label: its name in the text.
         name: the name of its files, without their endings.
         alt: what it shows.
-        runs: the settings of the runs that it shows, by label, where it knows them.
-        made: its PDF, SVG and, if it has numbers, CSV, by their endings, as the cell's output left them.
-        versions: of what it was drawn with.
-        program: what draws it.
+        runs: the settings of the runs that it shows, by label; empty if they are not known.
+        made: the paths of its PDF, SVG and, if it has numbers, CSV, by their endings.
+        versions: of the packages that drew it.
+        program: the code that draws it.
     """
 
     label: str
@@ -49,8 +51,8 @@ class Figure(NamedTuple):
     program: Program
 
 
-def drawn(document: nodes.document, suffix: str) -> list[nodes.image]:
-    """The images of that format that cells made."""
+def cell_images(document: nodes.document, suffix: str) -> list[nodes.image]:
+    """The images of a page that cells drew, in the format of this suffix."""
     return [i for i in document.findall(nodes.image) if "jupyter_execute" in i["uri"] and i["uri"].endswith(suffix)]
 
 
@@ -63,10 +65,10 @@ def read_label(svg: Path) -> tuple[str, str, str]:
 
 
 def describe_figures(app: Sphinx, document: nodes.document) -> None:
-    """Give each figure its alt text, given or computed by its run; remember its files; ask for what it lacks."""
+    """Give each figure its alt text, written or computed from its run; note its files; warn of what it lacks."""
     figures: list[Figure] = []
     playable: dict[str, dict[str, Any]] = {}
-    beside = drawings(as_run(app, app.env.docname))
+    beside = drawings_of(executed_cells(app, app.env.docname))
     for bundle in document.findall(lambda n: isinstance(n, nodes.container) and n.get("nb_element") == "mime_bundle"):
         images = {Path(i["uri"]).suffix: i for i in bundle.findall(nodes.image) if "jupyter_execute" in i["uri"]}
         if not images:
@@ -79,7 +81,7 @@ def describe_figures(app: Sphinx, document: nodes.document) -> None:
         figure = bundle.parent
         labelled = isinstance(figure, nodes.figure) and figure["names"] and figure.next_node(nodes.caption)
         if not labelled or not alt:
-            logger.warning(lacking(bool(labelled), bool(alt)), location=bundle)
+            logger.warning(missing_options(bool(labelled), bool(alt)), location=bundle)
             continue
         settings = json.loads(runs or "{}")
         if settings:
@@ -97,8 +99,8 @@ def describe_figures(app: Sphinx, document: nodes.document) -> None:
         app.env.metadata[app.env.docname]["playable"] = playable
 
 
-def lacking(labelled: bool, described: bool) -> str:
-    """What a figure lacks, and what to write."""
+def missing_options(labelled: bool, described: bool) -> str:
+    """The warning for a figure without a name, a caption or a description."""
     if labelled:
         return "a figure without a description; write one in its cell's options: mystnb: {image: {alt: …}}"
     figure = "figure: {name: …, caption: …}"
@@ -108,22 +110,29 @@ def lacking(labelled: bool, described: bool) -> str:
     return f"{what}; write them in its cell's options: mystnb: {{image: {{alt: …}}, {figure}}}"
 
 
-def drawings(cells: list[dict[str, Any]]) -> dict[str, tuple[dict[str, Any], Program]]:
-    """What travels beside the named figures of a section, and what draws them."""
+def drawings_of(cells: list[dict[str, Any]]) -> dict[str, tuple[dict[str, Any], Program]]:
+    """The metadata and the program of each named figure of a section, by name."""
     found = {}
-    sources = ["".join(cell["source"]) for cell in cells]  # on disk, line by line
+    sources = ["".join(cell["source"]) for cell in cells]  # stored as a list of lines
     for number, cell in enumerate(cells):
         for output in cell["outputs"]:
             drawing = output.get("metadata", {}).get("drawing", {})
             if drawing.get("name"):
                 found[drawing["name"]] = (drawing, number)
-    if not found:
-        return {}
-    try:
-        statements = read(sources)
-    except SyntaxError:
-        return {name: (drawing, Program("", sources[at])) for name, (drawing, at) in found.items()}
-    return {name: (drawing, program(statements, at)) for name, (drawing, at) in found.items()}
+    numbers = [number for _, number in found.values()]
+    return {name: (drawing, program(sources, numbers, number)) for name, (drawing, number) in found.items()}
+
+
+def kinds_of(figure: Figure) -> dict[str, str]:
+    """The endings of a figure's files, each with its format; a figure without numbers has no CSV."""
+    return {ending: kind for ending, kind in KINDS.items() if ending == "-dark.svg" or ending in figure.made}
+
+
+def render(template: str, **values: Any) -> str:
+    """A page of its own beside the book, from a template of this folder."""
+    renderer = FileRenderer([str(Path(__file__).parent)])
+    renderer.env.autoescape = renderer.env.trim_blocks = renderer.env.lstrip_blocks = True
+    return renderer.render(template, values) + "\n"
 
 
 def figures_of(env: BuildEnvironment, docname: str) -> list[Figure]:
@@ -137,15 +146,15 @@ def figure_number(env: BuildEnvironment, docname: str, label: str) -> str:
 
 
 class LightAndDark(SphinxPostTransform):
-    """In HTML each figure is there twice, drawn for a light and for a dark page; the style sheet shows one."""
+    """In HTML each figure is there twice, for light and for dark pages; the style sheet shows one."""
 
     default_priority = 20
     formats = ("html",)
 
     def run(self, **kwargs: Any) -> None:
-        for image in drawn(self.document, ".svg"):
+        for image in cell_images(self.document, ".svg"):
             twin = image.deepcopy()
-            twin["uri"] = night(self.app, image["uri"].lstrip("/"))
+            twin["uri"] = dark_twin(self.app, image["uri"].lstrip("/"))
             twin["candidates"] = {"*": twin["uri"]}
             self.env.images.add_file(self.env.docname, twin["uri"])
             image["classes"].append("for-light")
@@ -153,33 +162,33 @@ class LightAndDark(SphinxPostTransform):
             image.parent.insert(image.parent.index(image) + 1, twin)
 
 
-def night(app: Sphinx, uri: str) -> str:
-    """The figure for a dark page, made once for each state of its maker, for importing that takes seconds."""
+def dark_twin(app: Sphinx, uri: str) -> str:
+    """The path of a figure for dark pages. It is made once for each state of the code, slow to import."""
     light = Path(app.srcdir, uri)
-    twin = light.parent / maker(app.env) / f"{light.stem}-dark.svg"
+    twin = light.parent / dark_code_digest(app.env) / f"{light.stem}-dark.svg"
     if not twin.exists():
         twin.parent.mkdir(parents=True, exist_ok=True)
         figures, svg = imported("optim_code.figures"), light.read_text(encoding="utf-8")
         try:
-            # Only a drawing describes itself; of others nobody knows which colours it takes for granted.
-            dark = figures.dark(svg) if read_label(light)[0] else figures.on_light_ground(svg)
+            # A figure of ours has a description. Of others it is not known which colours they rely on.
+            dark = figures.dark(svg) if read_label(light)[0] else figures.on_white(svg)
         except ValueError:  # it has colours that are not of the book
-            dark = figures.on_light_ground(svg)
+            dark = figures.on_white(svg)
         twin.write_text(dark, encoding="utf-8")
     return twin.relative_to(app.srcdir).as_posix()
 
 
-def maker(env: BuildEnvironment) -> str:
-    """A hash of the code that makes a figure dark."""
+def dark_code_digest(env: BuildEnvironment) -> str:
+    """A digest of the code that makes figures dark."""
     code = kept_state(env).code
     assert code is not None
     return code.reachable_digest(["optim_code.figures.dark"])[:16]
 
 
 def find_pages_to_darken(app: Sphinx, env: BuildEnvironment) -> list[str]:
-    """The pages with figures, if those would be made dark otherwise now: no cell depends on that."""
+    """The pages with figures, if the code that makes figures dark has changed; no cell depends on it."""
     kept = kept_state(env)
-    before, now = kept.dark, maker(env)
+    before, now = kept.dark, dark_code_digest(env)
     kept.dark = now
     return [docname for docname in sorted(env.found_docs) if figures_of(env, docname)] if before != now else []
 

@@ -1,4 +1,4 @@
-"""The list of references: each work is formatted once, and listed as assistive technology understands it."""
+"""The list of references: format each work only once, and mark the entries so that screen readers understand them."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ cache_entry_points()
 
 
 class Unsrt(unsrt.Style):  # type: ignore[misc]  # pybtex has no types
-    """Pybtex's style, which remembers: at every build all works are formatted, and take a tenth of its time.
+    """Pybtex's style with a cache: without it, formatting all works takes a tenth of the time of each build.
 
     Attributes:
-        works: the formatted works by their label and what is known of them.
+        works: the formatted works; the keys are the label and the fields of a work.
     """
 
     works: ClassVar[dict[str, Any]] = {}
@@ -33,14 +33,14 @@ class Unsrt(unsrt.Style):  # type: ignore[misc]  # pybtex has no types
 
 
 def restore_works(app: Sphinx) -> None:
-    """Keep them with what is kept of the pages."""
+    """Use the formatted works of the last build, and keep those of this one with the environment."""
     Unsrt.works = kept_state(app.env).works
 
 
 def make_entries_list_items(
     app: Sphinx, pagename: str, template: str, context: dict[str, Any], document: nodes.document | None
 ) -> None:
-    """Docutils makes them `doc-biblioentry`, a role that is deprecated and that no list may hold any more."""
+    """Give the entries the role `listitem` in place of docutils' `doc-biblioentry`, which is deprecated in lists."""
     if "body" in context:
         context["body"] = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
 

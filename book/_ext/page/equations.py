@@ -1,15 +1,14 @@
-"""Every displayed equation of the book is found, and checked, while the cells run.
+"""Find every displayed equation of the book, and check it while the cells run.
 
-An equation's label says what it claims: `update-…` is held against its class and torch, `identity-…` is evaluated at
-random points, `claim-…` must have a hidden cell that asserts it, `def-…` claims nothing. What was checked once is not
-checked again until the equation or the code that it was held against changes.
+The label of an equation says what it claims: the build compares `update-…` with its class and with torch, and evaluates
+`identity-…` at random points; `claim-…` must have a hidden cell that asserts it; `def-…` claims nothing. A verdict is
+kept in `_build/.equations.json` until the equation or the code changes. `make equations` does the same without a build.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
-import hashlib
 import json
 import re
 import subprocess
@@ -30,25 +29,34 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.docutils import SphinxDirective
 
 from book._ext.execute import warm_kernels
-from book._ext.execute.freshness import LISTING, PACKAGE, code_of, digest, pins, source_files
+from book._ext.execute.freshness import LISTING, PACKAGE, code_of, pins
 from book._ext.execute.light_imports import imported
 from book._ext.faults import ROOT, Fault
-from book._ext.page.verdicts import Finding
-from book._ext.page.verdicts import verdicts as hold_here
+from book._ext.files import files_digest, python_files, read_json, text_digest, write_json
+from book._ext.page.verdicts import Finding, verdicts
 from book._ext.sources.checking import SourceFaults, ask_sphinx, refuse_sources, remembered_names
 from book._ext.sources.settings import check_contents
 from book._ext.state import build_state, kept_state
-from optim_code.equations.sections import Block, Page, SectionError, contents, label_of, read_options, read_page
+from optim_code.equations import class_named_after
+from optim_code.equations.sections import (
+    Block,
+    Page,
+    SectionError,
+    contents,
+    label_of,
+    read_options,
+    read_page,
+)
 
 KEPT = 500
-"""How many verdicts are remembered."""
+"""How many verdicts are kept for the next builds."""
 
 KINDS = ("update", "identity", "claim", "def")
 
 
 @dataclass(frozen=True)
 class Equation:
-    """A displayed equation as it stands in a section."""
+    """A displayed equation of a section."""
 
     label: str
     latex: str
@@ -57,12 +65,19 @@ class Equation:
 
     @property
     def kind(self) -> str:
+        """The first part of its label, which should be one of `KINDS`."""
         return self.label.partition("-")[0]
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the check of one equation found; ``fault`` is empty if it holds, and ``program`` if it isn't an update."""
+    """What the check of one equation found.
+
+    Attributes:
+        against: what it was checked against.
+        fault: what is wrong with it; empty if it holds.
+        program: what a playground runs; empty if it is not an update.
+    """
 
     label: str
     kind: str
@@ -74,16 +89,18 @@ class Verdict:
 
     @property
     def row(self) -> str:
+        """The verdict as a line of `make equations`."""
         result = f"FAILS: {self.fault}" if self.fault else self.against
         return f"{self.kind:<8}  {self.label:<34}  {self.where:<24}  {result}"
 
     @property
     def complaint(self) -> str:
+        """The fault as a message to the editor."""
         return f"{self.where}: {self.label or 'equation'}: {self.fault}"
 
 
 class EquationsFail(SphinxError):
-    """One line for each equation that does not hold."""
+    """Some equations do not hold; the message has one line for each."""
 
     category = "An equation fails"
 
@@ -92,7 +109,7 @@ class EquationsFail(SphinxError):
 
 
 def read_section(page: Page) -> tuple[list[Equation], dict[str, str]]:
-    """The displayed equations of a page, and where the asserting cell of each claim is."""
+    """The displayed equations of a page, and the places of its cells that assert claims, by the label of the claim."""
     equations: list[Equation] = []
     cells: dict[str, str] = {}
     for block in page.blocks:
@@ -116,23 +133,29 @@ def tags_of(cell: Block, where: str) -> list[str]:
 
 
 class Checker:
-    """Checks the equations of a tree, remembering what it has checked before.
+    """Checks the equations of a book, and keeps verdicts for the next check.
+
+    Args:
+        root: the top of the book.
+        docnames: its pages, in their order.
 
     Attributes:
-        verdicts: on every displayed equation found, in their order; those of `pending` not yet reached.
-        pending: the equations that have to be run, by their place among the verdicts, each with its key.
+        verdicts: the verdict on each displayed equation, in their order; preliminary ones on the pending equations.
+        pending: the equations that have to be run, by their index in `verdicts`, each with its key in `known`.
+        known: the findings of earlier checks. A key is a digest of the equation and of the code that decides about it.
+        used: those findings of `known` that this check has used, and its new ones.
+
+    Raises:
+        EquationsFail: if the module is broken, or has no optimizers.
     """
 
     def __init__(self, root: Path, docnames: Iterable[str]) -> None:
         self.root = root
         self.memory = root / "_build" / ".equations.json"
-        try:
-            self.known: dict[str, list[Any]] = json.loads(self.memory.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            self.known = {}
+        self.known: dict[str, list[Any]] = read_json(self.memory)
         self.used: dict[str, list[Any]] = {}
         code = code_of(root)
-        self.base = "\0".join([code.whole, pins(root), digest(Path(__file__).with_name("verdicts.py"))])
+        self.base = "\0".join([code.whole, pins(root), files_digest(Path(__file__).with_name("verdicts.py"))])
         if code.fault:
             raise EquationsFail(code.fault)
         self.classes = optimizer_classes(root)
@@ -152,37 +175,41 @@ class Checker:
 
     @property
     def state(self) -> str:
-        """A hash of what the verdicts will follow from."""
+        """A digest of all that decides about the verdicts."""
         rows = [*map(repr, self.verdicts), *(key for key, _ in self.pending.values()), *sorted(self.used)]
-        return hashlib.sha256("\n".join(rows).encode()).hexdigest()
+        return text_digest(*rows)
 
-    def run(self, hold: Callable[[list[tuple[str, str]]], list[Finding]]) -> list[Verdict]:
-        """Reach the verdicts that are pending, by a function as `book._ext.page.verdicts.verdicts`, and give all."""
+    def run(self, find: Callable[[list[tuple[str, str]]], list[Finding]]) -> list[Verdict]:
+        """Check the pending equations, and keep what was found.
+
+        Args:
+            find: `book._ext.page.verdicts.verdicts`, or a function that runs it in another process.
+
+        Returns:
+            The verdicts on all equations.
+        """
         if self.pending:
-            results = hold([(equation.label, equation.latex) for _, equation in self.pending.values()])
-            for (place, (key, equation)), (against, fault, program) in zip(self.pending.items(), results, strict=True):
-                told = self.with_remedy(equation, fault)
-                self.verdicts[place] = replace(self.verdicts[place], against=against, fault=told, program=program)
+            findings = find([(equation.label, equation.latex) for _, equation in self.pending.values()])
+            for (index, (key, equation)), (against, fault, program) in zip(self.pending.items(), findings, strict=True):
+                fault = self.with_remedy(equation, fault)
+                self.verdicts[index] = replace(self.verdicts[index], against=against, fault=fault, program=program)
                 if not fault:
                     self.used[key] = [against, fault, program]
-        # The oldest first; what is not used any more may come back, if an editor does.
+        # Findings that this check has not used stay, because an editor may undo an edit; the oldest are dropped.
         kept = {**{key: found for key, found in self.known.items() if key not in self.used}, **self.used}
         if kept != self.known:
-            self.memory.parent.mkdir(parents=True, exist_ok=True)
-            new = self.memory.with_suffix(".new")
-            new.write_text(json.dumps(dict(list(kept.items())[-KEPT:]), indent=1), encoding="utf-8")
-            new.replace(self.memory)
+            write_json(self.memory, dict(list(kept.items())[-KEPT:]))
         return self.verdicts
 
     def with_remedy(self, equation: Equation, fault: str) -> str:
-        """What is wrong with a class rather than with its equation, and where that class is."""
-        name = name_for(equation.label.partition("-")[2], self.classes)
+        """A fault with what to do about it, if the fault is in the class or in the label."""
+        name = class_named_after(equation.label.partition("-")[2], self.classes)
         if " raises " in fault and name:
             return f"{fault}; fix the class, {self.classes[name]}"
         return f"{fault}; write it, or fix the label" if "has no class of that name" in fault else fault
 
     def judge(self, equation: Equation, cells: dict[str, str], first: dict[str, Equation]) -> Sequence[Any]:
-        """What is found of an equation, as far as reading and remembering tells: see `Finding`."""
+        """The finding on an equation, as far as it is known without running it."""
         if not equation.label:
             return "", "a displayed equation needs a label: $$ … $$ (update-…, identity-…, claim-… or def-…)"
         if equation.kind not in KINDS:
@@ -197,7 +224,7 @@ class Checker:
                 return "", f"a claim needs a hidden cell with an assert: :tags: [remove-cell, {equation.label}]"
             file, _, line = where.rpartition(":")
             return (f"asserted by the cell at line {line}" + f" of {file}" * (file != f"{equation.docname}.md"),)
-        key = hashlib.sha256("\0".join([equation.label, equation.latex, self.base]).encode()).hexdigest()
+        key = text_digest(equation.label, equation.latex, self.base)
         if key in self.known:
             self.used[key] = self.known[key]
             return self.known[key]
@@ -205,7 +232,10 @@ class Checker:
         return ("",)
 
     def classes_without_equation(self, first: dict[str, Equation]) -> Iterator[Verdict]:
-        covered = {name_for(label.partition("-")[2], self.classes) for label in first if label.startswith("update-")}
+        """A verdict with a fault for each optimizer without an update equation."""
+        covered = {
+            class_named_after(label.partition("-")[2], self.classes) for label in first if label.startswith("update-")
+        }
         for name, where in self.classes.items():
             if name not in covered:
                 short = name.removesuffix("Optimizer").lower()
@@ -214,21 +244,13 @@ class Checker:
 
 
 def optimizer_classes(root: Path) -> dict[str, str]:
-    """File and line of each class of `optim_code` whose name says that it is an optimizer, wherever it lies."""
-    found: dict[str, str] = {}
-    for path in (path for path in source_files(root / PACKAGE) if path.suffix == ".py"):
+    """File and line of each class in `optim_code` whose name ends with ``Optimizer``."""
+    places: dict[str, str] = {}
+    for path in python_files(root / PACKAGE):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.ClassDef) and node.name.endswith("Optimizer") and not node.name.startswith("_"):
-                found[node.name] = f"{path.relative_to(root).as_posix()}:{node.lineno}"
-    return found
-
-
-def name_for(update: str, classes: Iterable[str]) -> str:
-    """The class that an update is named after, as `optim_code.equations.class_for` finds it; empty if there is none."""
-    short = update.replace("-", "")
-    keys = {name.removesuffix("Optimizer").lower(): name for name in classes}
-    found = [key for key in keys if key == short] or [key for key in keys if key.endswith(short)]
-    return keys[found[0]] if len(found) == 1 and short else ""
+                places[node.name] = f"{path.relative_to(root).as_posix()}:{node.lineno}"
+    return places
 
 
 # --- in the build --------------------------------------------------------------------------------------------------
@@ -237,18 +259,22 @@ def name_for(update: str, classes: Iterable[str]) -> str:
 def collect_equations(
     app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]
 ) -> list[str]:
-    """Find all equations before anything is read, and refuse what reading them tells."""
+    """Find all equations before Sphinx reads a page.
+
+    Raises:
+        EquationsFail: if some have a fault that shows without running them.
+    """
     checker = Checker(Path(app.srcdir), toc_order(env))
-    refuse(checker.verdicts)
+    refuse_faults(checker.verdicts)
     build_state(app).checker = checker
     kept_state(env).equations = checker.state
     return []
 
 
 def start_check(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
-    """Begin to check what has to be run, in another process: a warm one, where there is one."""
+    """Start to check the pending equations in another process, a fork of the kernel server if it runs."""
 
-    def hold(equations: list[tuple[str, str]]) -> list[Finding]:
+    def find(equations: list[tuple[str, str]]) -> list[Finding]:
         command = [*warm_kernels.python(), "-m", "book._ext.page.verdicts", json.dumps(equations)]
         done = subprocess.run(command, cwd=app.srcdir, capture_output=True, text=True, check=False)
         try:
@@ -259,50 +285,52 @@ def start_check(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None
     state = build_state(app)
     assert state.checker is not None
     pool = ThreadPoolExecutor(max_workers=1)
-    state.verdicts = pool.submit(state.checker.run, hold)
+    state.verdicts = pool.submit(state.checker.run, find)
     pool.shutdown(wait=False)
 
 
-def cannot_check(said: str, root: Path) -> str:
-    """What ended the check itself, from the traceback that it left: file and line of the book's, and why."""
-    within = re.findall(rf'File "{re.escape(str(root))}/([^"]+)", line (\d+)', said)
+def cannot_check(trace: str, root: Path) -> str:
+    """A message about a check that failed: the last line of the book's own code in a traceback, and the error."""
+    within = re.findall(rf'File "{re.escape(str(root))}/([^"]+)", line (\d+)', trace)
     place = ":".join(within[-1]) + ": " if within else ""
-    reason = (said.strip().splitlines() or ["it said nothing"])[-1]
+    reason = (trace.strip().splitlines() or ["it said nothing"])[-1]
     return f"{place}{reason}, so the equations cannot be checked; fix that line, or what it imports"
 
 
 def await_verdicts(app: Sphinx) -> list[Verdict]:
-    """The verdicts, as soon as they are reached.
+    """Wait for the verdicts on all equations.
 
     Raises:
         EquationsFail: if an equation does not hold.
     """
-    reached = build_state(app).verdicts
-    assert reached is not None
-    verdicts = reached.result()
-    refuse(verdicts)
+    pending = build_state(app).verdicts
+    assert pending is not None
+    verdicts = pending.result()
+    refuse_faults(verdicts)
     return verdicts
 
 
-def refuse(verdicts: list[Verdict]) -> None:
+def refuse_faults(verdicts: list[Verdict]) -> None:
+    """Raise `EquationsFail` if there are faults."""
     faults = [verdict.complaint for verdict in verdicts if verdict.fault]
     if faults:
         raise EquationsFail("\n".join(faults))
 
 
 def fill_listing(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Give the page that lists all equations their verdicts before Sphinx reads it."""
     if LISTING in source[0]:
         kept_state(app.env).listed = [asdict(v) for v in await_verdicts(app)]
 
 
 def require_verdicts(app: Sphinx, env: BuildEnvironment) -> list[str]:
-    """No page is written before all equations are known to hold; a page whose mark says something new is written."""
+    """Wait for the verdicts before Sphinx writes a page. Returns the pages on which the text of a mark has changed."""
     kept = kept_state(env)
     before = kept.marks
     updates = [verdict for verdict in await_verdicts(app) if verdict.kind == "update"]
     kept.marks = {verdict.label: verdict.against for verdict in updates}
-    moved = [v.docname for v in updates if before.get(v.label) != v.against]
-    return [name for name in moved if name in env.found_docs]
+    changed = [verdict.docname for verdict in updates if before.get(verdict.label) != verdict.against]
+    return [docname for docname in changed if docname in env.found_docs]
 
 
 def toc_order(env: BuildEnvironment) -> list[str]:
@@ -311,22 +339,24 @@ def toc_order(env: BuildEnvironment) -> list[str]:
 
 
 class checked(nodes.General, nodes.Element):  # type: ignore[misc]  # docutils has no types
-    """The mark beside an update equation: against what, over how many runs, with what largest difference."""
+    """The mark beside an update equation: what it was checked against, in how many runs, the largest difference."""
 
 
 def mark_updates(app: Sphinx, document: nodes.document) -> None:
+    """Put a mark behind each update equation."""
     for block in list(document.findall(nodes.math_block)):
         label = block.get("label") or ""
         if label.startswith("update-"):
             block.parent.insert(block.parent.index(block) + 1, checked("", label=label))
 
 
-def note(env: Any, mark: checked) -> str:
+def mark_text(env: Any, mark: checked) -> str:
+    """The text of a mark."""
     return f"Held against {kept_state(env).marks[mark['label']]}, on the same gradients, at this build."
 
 
 def visit_html(self: Any, node: checked) -> None:
-    text = self.encode(note(self.builder.env, node))
+    text = self.encode(mark_text(self.builder.env, node))
     self.body.append(f'<details class="checked"><summary>checked</summary><p>{text}</p></details>\n')
     raise nodes.SkipNode
 
@@ -336,7 +366,7 @@ def skip(self: Any, node: checked) -> None:
 
 
 class PrintMarks(SphinxPostTransform):
-    """In print the mark is a footnote sign in the equation, and one note."""
+    """In print, turn each mark into the sign of a footnote in the equation, and the footnote."""
 
     default_priority = 30
     formats = ("latex",)
@@ -348,9 +378,9 @@ class PrintMarks(SphinxPostTransform):
             signed = block.astext().rstrip() + r" \;\text{\footnotemark}"
             block.rawsource, block.children = signed, []
             block += nodes.Text(signed)
-            escaped = re.sub(r"([_&%#$])", r"\\\1", note(self.env, mark))
+            escaped = re.sub(r"([_&%#$])", r"\\\1", mark_text(self.env, mark))
             footnote = nodes.raw("", rf"\footnotetext{{{escaped}}}", format="latex")
-            # At the start of the paragraph below, for one of its own would be an empty line on the page.
+            # At the start of the paragraph below, because in a paragraph of its own it would be an empty line.
             below = mark.next_node(descend=False, siblings=True)
             if isinstance(below, nodes.paragraph):
                 mark.parent.remove(mark)
@@ -360,7 +390,7 @@ class PrintMarks(SphinxPostTransform):
 
 
 class Coverage(SphinxDirective):
-    """`{equation-coverage}`: how many equations of each kind there are, and all of them with their verdicts."""
+    """`{equation-coverage}`: the number of equations of each kind, and a table of all verdicts."""
 
     has_content = False
 
@@ -376,12 +406,11 @@ class Coverage(SphinxDirective):
 
 
 class Notation(SphinxDirective):
-    """`{notation}`: the table of symbols, from the table that the check of the equations uses."""
+    """`{notation}`: the table of symbols, made from the table with which equations are compiled."""
 
     has_content = False
 
     def run(self) -> list[nodes.Node]:
-        self.env.note_dependency(str(Path(self.env.srcdir, "optim_code", "equations.py")))
         lines = ["| symbol | in code | meaning |", "| --- | --- | --- |"]
         for symbol in imported("optim_code.equations.compiler").NOTATION:
             code = f"`{symbol.name}`" if symbol.code is None else symbol.code
@@ -390,6 +419,7 @@ class Notation(SphinxDirective):
 
 
 def parse_myst(directive: SphinxDirective, lines: list[str]) -> list[nodes.Node]:
+    """The nodes of some lines of MyST."""
     parent = nodes.container()
     source, _ = directive.get_source_info()
     directive.state.nested_parse(StringList(lines, source=source), directive.content_offset, parent)
@@ -407,22 +437,21 @@ def setup(app: Sphinx) -> None:
 
 
 def main() -> int:
-    """`make equations`: one row an equation, without a build."""
+    """`make equations`: check all equations without a build, and print a line for each."""
     argparse.ArgumentParser(prog="make equations", description=main.__doc__).parse_args()
-    root = ROOT
 
-    def hold(equations: list[tuple[str, str]]) -> list[Finding]:
+    def find(equations: list[tuple[str, str]]) -> list[Finding]:
         try:
-            return hold_here(equations)
+            return verdicts(equations)
         except Exception:
-            raise EquationsFail(cannot_check(traceback.format_exc(), root)) from None
+            raise EquationsFail(cannot_check(traceback.format_exc(), ROOT)) from None
 
     try:
-        check_contents(root / "_toc.yml")
-        warned = refuse_sources(root, contents(root), remembered_names(root) or ask_sphinx(root))
-        if warned:
-            raise SourceFaults("\n".join(map(str, warned)))
-        found = Checker(root, contents(root)).run(hold)
+        check_contents(ROOT / "_toc.yml")
+        warnings = refuse_sources(ROOT, contents(ROOT), remembered_names(ROOT) or ask_sphinx(ROOT))
+        if warnings:
+            raise SourceFaults("\n".join(map(str, warnings)))
+        found = Checker(ROOT, contents(ROOT)).run(find)
     except (Fault, SourceFaults, EquationsFail, SectionError) as error:
         print("\n".join(f"descent: {line}" for line in str(error).splitlines()), file=sys.stderr)
         return 1

@@ -1,4 +1,4 @@
-r"""A formula as plain text, for the search: `\frac{2}{L}` reads 2/L, and `\hat{v}_{t+1}` reads v̂_(t+1)."""
+r"""Turn formulas into plain text for the search: `\frac{2}{L}` becomes 2/L, and `\hat{v}_{t+1}` becomes v̂_(t+1)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WORDS = {"text", "textrm", "textbf", "textit", "mathrm", "mathbf", "mathit", "ma
 WORDS |= {"operatorname", "boldsymbol", "mbox"}
 COLUMNED = ("array", "alignat", "alignedat")
 LAYOUT = ("label", "begin", "end", "tag")
-"""Commands whose argument says how a formula is laid out or called, not what it says."""
+"""Commands whose argument is about the layout or the label of a formula, not part of it."""
 SIZES = {"left", "right", "middle"}
 SIZES |= {f"{size}{side}" for size in ("big", "Big", "bigg", "Bigg") for side in ("", "l", "r", "m")}
 FUNCTIONS = {"max", "min", "exp", "log", "ln", "sin", "cos", "tan", "det", "lim", "sup", "inf", "arg", "Pr"}
@@ -45,16 +45,16 @@ def plain_text(tex: str) -> str:
 
 
 def sequence(tokens: Iterator[re.Match[str]]) -> str:
-    """The text of what comes up to the end of the group, or of the formula."""
+    """The text of the tokens up to the end of the group, or of the formula."""
     text = ""
     for token in tokens:
         if token[3] == "}":
             break
-        text += one(token, tokens)
+        text += token_text(token, tokens)
     return text
 
 
-def one(token: re.Match[str], tokens: Iterator[re.Match[str]]) -> str:
+def token_text(token: re.Match[str], tokens: Iterator[re.Match[str]]) -> str:
     """The text of one token, together with the arguments that it takes."""
     command, escaped, special, char = token.groups()
     if command in FRACTIONS:
@@ -91,7 +91,7 @@ def argument(tokens: Iterator[re.Match[str]]) -> str:
     """The text of the next argument: a group, or one token."""
     for token in tokens:
         if not token[0].isspace():
-            return one(token, tokens).strip()
+            return token_text(token, tokens).strip()
     return ""
 
 

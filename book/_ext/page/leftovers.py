@@ -1,4 +1,4 @@
-"""A rebuild writes what is new; here goes what the book does not have any more, pages and pictures."""
+"""Remove pages and pictures of an earlier build that the book no longer has."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from sphinx.application import Sphinx
 
 
 def remove_stale_files(app: Sphinx, error: Exception | None) -> None:
+    """Remove the pages that Sphinx has not made, and the pictures that no page names."""
     if error is not None or app.builder.name != "html":
         return
     out = Path(app.outdir)

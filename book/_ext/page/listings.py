@@ -1,6 +1,6 @@
-"""A class of `optim_code` as the page prints it: the source itself, by `literalinclude`, without its docstring.
+"""Remove the docstring from a listing of a class, which the page takes from `optim_code` by `literalinclude`.
 
-What the docstring says stands in the text around the listing, and whole in the chapter *The module*.
+The text around the listing says what the docstring says, and the chapter *The module* shows the docstring.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from sphinx.application import Sphinx
 
 
 def without_docstring(source: str) -> str:
-    """The source of one class or function, its own docstring taken out."""
+    """The source of one class or function without its own docstring."""
     lines = source.splitlines()
     definition = ast.parse(source).body[0]
     assert isinstance(definition, (ast.ClassDef, ast.FunctionDef))
@@ -26,6 +26,7 @@ def without_docstring(source: str) -> str:
 
 
 def remove_docstrings(app: Sphinx, document: nodes.document) -> None:
+    """Remove the docstrings from all listings of a page, which have the class ``listing``."""
     for block in document.findall(nodes.literal_block):
         if "listing" in block["classes"]:
             source = without_docstring(block.astext())

@@ -1,6 +1,6 @@
-"""No page asks another host for anything: MathJax comes from disk, the part of it that pages use; no live kernels.
+"""Pages load nothing from another host: MathJax comes with the book, and there are no live kernels.
 
-What a page or the output of a cell would load from elsewhere is refused. A link that a reader follows is not.
+The build refuses a page or an output of a cell that would load something from another host. Links are allowed.
 """
 
 from __future__ import annotations
@@ -25,28 +25,37 @@ from optim_code.equations.sections import Page, read_page
 logger = logging.getLogger(__name__)
 
 MATHJAX = "mathjax/tex-chtml.js"
-# tex-chtml.js holds the TeX reader, the HTML writer and the menu in one file; the rest of MathJax's 24 MB stays behind.
+# tex-chtml.js is the TeX reader, the HTML writer and the menu in one file. The rest of MathJax's 24 MB is not copied.
 USED = ("tex-chtml.js", "output/chtml/fonts/woff-v2", "a11y/assistive-mml.js")
 FORMULA_SCRIPTS = ("formula_menu.js", "copy_formulas.js")
-"""Every page that loads MathJax loads these before it."""
+"""The scripts that each page with formulas loads before MathJax."""
 
 
 def mathjax_tags(static: str) -> str:
-    """The tags that load MathJax on a page that Sphinx does not write, from the `_static` folder at ``static``."""
+    """The tags that load MathJax on a page that Sphinx does not write.
+
+    Args:
+        static: the path from that page to the folder `_static`.
+    """
     return "\n".join(f'<script defer src="{static}/{file}"></script>' for file in (*FORMULA_SCRIPTS, MATHJAX))
 
 
-# Attributes whose address a browser loads by itself; that of a link it does not.
+# Attributes with an address that a browser loads by itself, unless the tag is a link.
 LOADED = {"src", "srcset", "imagesrcset", "href", "xlink:href", "data", "poster", "background", "code", "archive"}
 LINKS = {"a", "area"}
 ELSEWHERE = re.compile(r"\s*(?:https?:|ftp:|wss?:)?//([\w.-]+)", re.I)
 IN_STYLE = re.compile(r"""(?:url\(|@import)\s*(?:url\()?\s*["']?\s*(?:https?:|ftp:)?//([\w.-]+)""", re.I)
-# A name of a kind of XML looks like an address, and is loaded by nobody.
+# The name of an XML namespace looks like an address, but nothing loads it.
 IN_SCRIPT = re.compile(r"""(?:https?:|wss?:|["'`])//(?!www\.w3\.org/)([\w-]+(?:\.[\w-]+)+)""", re.I)
 
 
 class Loads(HTMLParser):
-    """A reader of HTML that notes the other hosts from which a browser would load something."""
+    """A parser of HTML that collects the other hosts from which a browser would load something.
+
+    Attributes:
+        hosts: the names of these hosts.
+        inside: the tag of the element around the current text.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -77,7 +86,11 @@ class Loads(HTMLParser):
 
 
 def other_host(html: str) -> str:
-    """The first other host from which a browser would load something for this HTML; empty if there is none."""
+    """The first other host from which a browser would load something for this HTML; empty if there is none.
+
+    Args:
+        html: a piece of HTML.
+    """
     if "//" not in html:
         return ""
     reader = Loads()
@@ -93,19 +106,19 @@ def refuse_other_hosts(app: Sphinx, doctree: nodes.document) -> None:
         logger.warning(
             "loads from another host, %s; put what it needs into the book, or make it a link",
             host,
-            location=(app.env.docname, line_of(page, node, f"//{host}")),
+            location=(app.env.docname, address_line(page, node, f"//{host}")),
         )
 
 
 def loads_of(doctree: nodes.document) -> Iterator[tuple[nodes.Node, str]]:
-    """The nodes of a page that would load something from another host, and that host."""
+    """The nodes of a page that would load something from another host, each with that host."""
     for image in doctree.findall(nodes.image):
         found = ELSEWHERE.match(image["uri"])
         if found:
             yield image, found[1]
     read = None
     for raw in doctree.findall(nodes.raw):
-        # A tag in a line of text is a node of its own; a style or a script is whole only with its neighbours.
+        # Each tag in a line of text is a node, so a style or a script consists of several nodes.
         whole = raw.parent if isinstance(raw.parent, nodes.TextElement) else raw
         parts = whole.children if whole is raw.parent else [raw]
         html = "".join(part.astext() for part in parts if isinstance(part, (nodes.raw, nodes.Text)))
@@ -114,8 +127,8 @@ def loads_of(doctree: nodes.document) -> Iterator[tuple[nodes.Node, str]]:
         read = whole
 
 
-def line_of(page: Page, node: nodes.Node, address: str) -> int:
-    """The line of a page at which an address stands; where a cell put it out, that of the cell."""
+def address_line(page: Page, node: nodes.Node, address: str) -> int:
+    """The line of a page that holds an address; if the address is in an output, the line of the cell."""
     around: nodes.Node | None = node
     while around is not None and around.line is None:
         around = around.parent
@@ -124,19 +137,25 @@ def line_of(page: Page, node: nodes.Node, address: str) -> int:
 
 
 def use_local_mathjax(app: Sphinx, config: Config) -> None:
+    """Let pages load MathJax from the book's own folder."""
     config["mathjax_path"] = MATHJAX
 
 
 def load_formula_scripts(
     app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: nodes.document | None
 ) -> None:
-    """Load the scripts for the menu and for copying on pages with formulas, before MathJax, whose priority is 500."""
+    """Let pages with formulas load the scripts for the menu and for copying before MathJax, whose priority is 500."""
     if doctree is not None and app.env.get_domain("math").has_equations(pagename):  # type: ignore[attr-defined]
         for script in FORMULA_SCRIPTS:
             app.add_js_file(script, priority=400, loading_method="defer")
 
 
 def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
+    """Copy the used part of MathJax into the book.
+
+    Raises:
+        ExtensionError: if sphinx-mathjax-offline is not installed.
+    """
     if error is not None or app.builder.name != "html":
         return
     spec = find_spec("sphinx-mathjax-offline")
@@ -152,5 +171,5 @@ def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
 
 
 def setup(app: Sphinx) -> None:
-    # Jupyter Book always brings it; it writes the address of a kernel somewhere else into each page.
+    # Jupyter Book always loads it, and it writes the address of a public kernel into each page.
     remove_extension(app, "sphinx_thebe", "thebe")

@@ -1,8 +1,8 @@
-"""`{playground}`: a figure of paths, to play with, by the book's own equations.
+"""The directive `{playground}`: an interactive version of a figure of paths, which runs the book's own equations.
 
-The page carries the figure's setting, read from the figure itself, and every `update-…` of the book as JavaScript; what
-a reader touches is in `_static/playground.js`, which knows of no method by name. Without JavaScript and in print the
-figure is what there is, and where the live one is to be found.
+The page carries the settings of the figure, read from the figure itself, and each `update-…` of the book as JavaScript.
+The controls are in `_static/playground.js`, which knows no method by name. Without JavaScript a line names the figure;
+in print a line says where the interactive version is.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import ast
 import itertools
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,30 +23,32 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-from book._ext.execute.freshness import PACKAGE, source_files
+from book._ext.execute.freshness import PACKAGE
 from book._ext.figures.figure_files import figure_number
+from book._ext.files import python_files
 from book._ext.page.equations import await_verdicts, toc_order
 from book._ext.state import kept_state
 
 logger = logging.getLogger(__name__)
 
 VIEWS = ("loss", "map")
-LOOK = ("LIGHT", "DARK", "LEVELS", "YLIM")
+STYLE = ("LIGHT", "DARK", "LEVELS", "YLIM")
+"""The constants of `optim_code` that playgrounds draw with."""
 RUN = ("nsteps", "noise", "seed", "w1", "w2", "condition_number", "rotation")
-"""What all methods of a race share; the rest of a setting is a method's own."""
+"""The settings that all methods of a race share; the other ones are hyper-parameters of a method."""
 
 
 class playground(nodes.General, nodes.Element):  # type: ignore[misc]  # docutils has no types
-    """The place of a playground: the figure that it begins as, and its options."""
+    """The place of a playground, with the name of its figure and its options."""
 
 
 class Playground(SphinxDirective):
-    """`{playground} fig-name`: the figure of that name, to play with; it must show paths over a bowl.
+    """`{playground} fig-name`: an interactive version of that figure, which must show paths over a bowl.
 
     Options:
-        methods: the methods that a reader may race, by the names of their updates; all if not given.
+        methods: the methods that a reader may compare, by the names of their updates; all if not given.
         view: what is shown beside the bowl at first, ``loss`` or ``map``.
-        set: what begins otherwise than in the figure, such as ``nsteps=60 adam.lr=0.05``.
+        set: settings that differ from the figure at first, such as ``nsteps=60 adam.lr=0.05``.
     """
 
     required_arguments = 1
@@ -57,8 +60,8 @@ class Playground(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         figure = self.arguments[0]
-        there = self.env.metadata[self.env.docname].setdefault("playgrounds", [])
-        taken = {name for other in there for name in other["node"]["ids"]}
+        playgrounds = self.env.metadata[self.env.docname].setdefault("playgrounds", [])
+        used = {name for other in playgrounds for name in other["node"]["ids"]}
         names = (f"play-{figure}" + (f"-{number}" if number > 1 else "") for number in itertools.count(1))
         node = playground(
             "",
@@ -67,10 +70,10 @@ class Playground(SphinxDirective):
             methods=self.options.get("methods", []),
             view=self.options.get("view", VIEWS[0]),
             changes=self.options.get("set", []),
-            ids=[next(name for name in names if name not in taken)],
+            ids=[next(name for name in names if name not in used)],
         )
         self.set_source_info(node)
-        there.append({"node": dict(node.attributes), "line": self.lineno})
+        playgrounds.append({"node": dict(node.attributes), "line": self.lineno})
         return [node]
 
 
@@ -78,46 +81,45 @@ class Playground(SphinxDirective):
 
 
 def collect_playgrounds(app: Sphinx, env: BuildEnvironment) -> list[str]:
-    """Put together what the playgrounds run and offer; the pages whose playgrounds begin otherwise now."""
-    where = [docname for docname in sorted(env.found_docs) if env.metadata[docname].get("playgrounds")]
-    if not where:
+    """Collect what all playgrounds share. Returns the pages with playgrounds if that has changed."""
+    docnames = [docname for docname in sorted(env.found_docs) if env.metadata[docname].get("playgrounds")]
+    if not docnames:
         return []
-    methods = [
-        {"title": env.titles[docname].astext(), **verdict.program}
-        for verdict in await_verdicts(app)
-        if verdict.program and (docname := verdict.docname) in env.titles
-    ]
+    # A verdict lasts longer than a page that has been taken out.
+    programs = [v.program for v in await_verdicts(app) if v.program and v.docname in env.titles]
+    names = method_names(Path(app.srcdir))
+    methods = [{"title": names[program["class"]], **program} for program in programs]
     figures = {
         name: {**figure, "number": figure_number(env, docname, name)}
         for docname in toc_order(env)
         for name, figure in env.metadata[docname].get("playable", {}).items()
     }
-    presets = {name: figure for name, figure in figures.items() if len(figure["runs"]) == 1}
     known = {method["class"] for method in methods}
     for figure in figures.values():
         if not {run["optimizer"] for run in figure["runs"].values()} <= known:
-            figure["runs"] = {}  # a class of the page's own, which no equation stands for
-    shared = {"methods": methods, "presets": begin_with(presets), "look": look(Path(app.srcdir))}
+            figure["runs"] = {}  # the page has defined a class of its own, which has no equation
+    shared = {"methods": methods, "presets": presets_of(figures), "look": figure_style(Path(app.srcdir))}
     kept = kept_state(env)
     before, kept.playground = kept.playground, (shared, figures)
-    for docname in where:
+    for docname in docnames:
         for found in env.metadata[docname]["playgrounds"]:
             fault = fault_of(found["node"], figures, methods)
             if fault:
                 logger.warning("%s", fault, location=(docname, found["line"]))
-    return where if before != kept.playground else []
+    return docnames if before != kept.playground else []
 
 
-def begin_with(figures: dict[str, Any]) -> list[dict[str, Any]]:
+def presets_of(figures: dict[str, Any]) -> list[dict[str, Any]]:
+    """The settings that a reader can choose from a list: those of the figures with one run."""
     return [
         {"figure": figure["number"], "fname": figure["fname"], "runs": list(figure["runs"].values())}
         for figure in figures.values()
-        if figure["runs"]
+        if len(figure["runs"]) == 1
     ]
 
 
 def fault_of(node: dict[str, Any], figures: dict[str, Any], methods: list[dict[str, Any]]) -> str:
-    """What is wrong with a playground, if anything is."""
+    """What is wrong with a playground; empty if it is right."""
     name, names = node["figure"], [method["name"] for method in methods]
     if name not in figures:
         return f"playground: there is no figure {name} that shows paths over a bowl; name one that draw_paths drew"
@@ -136,24 +138,39 @@ def fault_of(node: dict[str, Any], figures: dict[str, Any], methods: list[dict[s
 
 
 def is_number(text: str) -> bool:
+    """Whether a text is a finite number."""
     try:
         return abs(float(text)) < float("inf")
     except ValueError:
         return False
 
 
-def look(root: Path) -> dict[str, Any]:
-    """The colours, contours and window of the book's figures, read as they stand, for importing takes seconds."""
+def statements(root: Path) -> Iterator[ast.stmt]:
+    """The statements at the top of all modules of `optim_code`."""
+    for path in python_files(root / PACKAGE):
+        yield from ast.parse(path.read_text(encoding="utf-8")).body
+
+
+def method_names(root: Path) -> dict[str, str]:
+    """What readers call each class of `optim_code`: its docstring up to the first colon, or the class's own name."""
+    classes = (node for node in statements(root) if isinstance(node, ast.ClassDef))
+    names = {}
+    for node in classes:
+        name, colon, _ = (ast.get_docstring(node) or "").split("\n")[0].partition(":")
+        names[node.name] = name if colon else node.name.removesuffix("Optimizer")
+    return names
+
+
+def figure_style(root: Path) -> dict[str, Any]:
+    """The colours, contours and axes of the book's figures, read from the source, because an import takes seconds."""
     found: dict[str, ast.expr] = {}
-    # They stand in one module, whatever that is called.
-    paths = (path for path in source_files(root / PACKAGE) if path.suffix == ".py")
-    for statement in (node for path in paths for node in ast.parse(path.read_text(encoding="utf-8")).body):
+    for statement in statements(root):
         if isinstance(statement, ast.Assign):
             targets, values = statement.targets[0], statement.value
             pairs = zip(targets.elts, values.elts, strict=True) if isinstance(targets, ast.Tuple) and isinstance(
                 values, ast.Tuple) else [(targets, values)]  # fmt: skip
             found |= {ast.unparse(target): value for target, value in pairs}
-    return {name.lower(): ast.literal_eval(found[name]) for name in LOOK}
+    return {name.lower(): ast.literal_eval(found[name]) for name in STYLE}
 
 
 # --- on the page ---------------------------------------------------------------------------------------------------
@@ -178,7 +195,7 @@ def visit_html(self: Any, node: playground) -> None:
 
 
 def script(shared: dict[str, Any]) -> str:
-    """What playgrounds share, as JavaScript: JSON, but for the steps of the methods, which are functions."""
+    """What all playgrounds share, as JavaScript: JSON with functions for the steps of the methods."""
     methods = [
         json.dumps({key: value for key, value in method.items() if key not in ("step", "uncorrected")})[:-1]
         + f', "step": {method["step"]}, "uncorrected": {method["uncorrected"] or "null"}}}'
@@ -191,14 +208,14 @@ def script(shared: dict[str, Any]) -> str:
 def load_scripts(
     app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: nodes.document | None
 ) -> None:
-    """The script and its style, on pages that have a playground."""
+    """Let pages with a playground load its script and its style sheet."""
     if doctree is not None and next(doctree.findall(playground), None) is not None:
         app.add_css_file("playground.css")
         app.add_js_file("playground.js", loading_method="defer")
 
 
 class PrintPlace(SphinxPostTransform):
-    """In print a playground is a line that says where it is: on the web, if the book is, or beside the PDF."""
+    """In print, put a line with the address of the playground in its place: on the web, or beside the PDF."""
 
     default_priority = 30
     formats = ("latex",)
@@ -206,13 +223,13 @@ class PrintPlace(SphinxPostTransform):
     def run(self, **kwargs: Any) -> None:
         for node in list(self.document.findall(playground)):
             _, figures = kept_state(self.env).playground
-            docname = node["docname"]  # of several in one document
+            docname = node["docname"]  # a document in print has several pages
             base = self.config.html_baseurl.rstrip("/") or "../html"
             address = f"{base}/{docname}.html#{node['ids'][0]}"
             shown = address.removeprefix("../html/")
             number = figures.get(node["figure"], {"number": ""})["number"]
             target = address.replace("%", r"\playpercent ").replace("#", r"\playhash ")
-            # It may be broken after a slash; after a hyphen a reader would not know that it belongs there.
+            # TeX may break the address after a slash, but not after a hyphen, which would look like hyphenation.
             written = re.sub(r"([_%#])", r"\\\1", shown).replace("/", r"/\allowbreak ").replace("-", r"\mbox{-}")
             text = rf"\playplace{{{number}}}{{{target}}}{{{written}}}"
             node.replace_self(nodes.raw("", text, format="latex"))

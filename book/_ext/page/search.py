@@ -1,9 +1,9 @@
-"""The data of the search: what each section says, in a script that the search page loads.
+"""Write the index of the search, a script that the search page loads.
 
-When a page is written, its words are read from its HTML and kept beside the doctrees, so that a page that is not
-written again keeps them. At the end of the build all of them are put into `searchindex.js`, in which
-`_static/search.js` looks. It takes the place of Sphinx's own index, which has no decimal numbers, and whose results
-show the text of whole pages with the theme's menus, fetched in a way that a browser refuses on a page opened from disk.
+When Sphinx writes a page, this module reads the text from its HTML and keeps it beside the doctrees, because Sphinx
+does not write all pages in each build. At the end of a build it puts the text of all pages into `searchindex.js`, for
+`_static/search.js`. Sphinx's own index is not used: it has no decimal numbers, its results show the theme's menus, and
+it fetches pages in a way that browsers refuse for a book opened from disk.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "met
 HEADINGS = {f"h{level}" for level in range(1, 7)}
 SILENT_TAGS = {"script", "style", "noscript", "button", "nav"}
 SILENT_CLASSES = {"headerlink", "section-number", "downloads", "playground", "toctree-wrapper"}
-"""What is on the page and is none of the section's words: controls, links to files, the list of other sections."""
+"""The classes of elements that are not the section's text: controls, links to files, the list of other sections."""
 
 # `words` of _static/search.js splits a text the same way.
 WORD = re.compile(r"[0-9]+(?:\.[0-9]+)*(?:e[+-]?[0-9]+)?|[²³¹⁰⁴-⁹₀-₉]+|[α-ωϑϕϖϱϵ]|[^\W\d_²³¹⁰⁴-⁹₀-₉α-ωϑϕϖϱϵ]+")
@@ -37,33 +37,38 @@ GREEK["λ"] = "lambda"  # Unicode spells its name without a b
 
 def words(text: str) -> set[str]:
     """The words of a text as the search compares them: in lower case, without accents, Greek letters by name."""
-    found = set()
+    plain_words = set()
     for word in WORD.findall(unicodedata.normalize("NFC", text).lower()):
         plain = re.sub(r"[\u0300-\u036f]", "", unicodedata.normalize("NFKD", word))
-        found.add(GREEK.get(plain, plain))
-    return found
+        plain_words.add(GREEK.get(plain, plain))
+    return plain_words
 
 
 class Reader(HTMLParser):
-    """Reads the words of a page's own HTML, apart for each heading, formulas as plain text.
+    """Reads the text of a page from its HTML, separately for each heading, with formulas as plain text.
 
     Attributes:
-        parts: for each heading its anchor, its text, and the text below it, up to the next.
+        parts: for each heading its anchor, its text, and the text below it, up to the next heading.
+        open: the elements around the current text, each with its kind: ``silent``, ``number``, ``formula``,
+            ``heading``, or empty.
+        section: the anchor of the current section.
+        tex: the formula that is being read.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.parts = [["", "", ""]]
-        self.open: list[tuple[str, str]] = []  # the elements around, each with what it is to us
+        self.open: list[tuple[str, str]] = []
         self.section = ""
         self.tex = ""
 
     def within(self, kind: str) -> bool:
-        return any(is_a == kind for _, is_a in self.open)
+        """Whether an element of this kind is open."""
+        return any(other == kind for _, other in self.open)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag not in INLINE:
-            self.say(" ")
+            self.add_text(" ")
         if tag in VOID:
             return
         given = dict(attrs)
@@ -81,7 +86,7 @@ class Reader(HTMLParser):
         elif tag == "section" and given.get("id"):
             self.section = given["id"] or ""
         elif tag == "dt" and given.get("id"):
-            # A documented name, to which a result leads.
+            # A documented name is a place to which a result of the search can lead.
             self.parts.append([given["id"] or "", self.parts[-1][1], ""])
         self.open.append((tag, kind))
 
@@ -92,37 +97,38 @@ class Reader(HTMLParser):
             name, kind = self.open.pop()
             if kind == "formula":
                 text = plain_text(re.sub(r"^\s*\\[(\[]|\\[)\]]\s*$", "", self.tex))
-                self.say(text if name in INLINE else f" {text} ")
+                self.add_text(text if name in INLINE else f" {text} ")
             if name == tag:
                 break
         if tag not in INLINE:
-            self.say(" ")
+            self.add_text(" ")
 
     def handle_data(self, data: str) -> None:
         if self.within("formula") and not self.within("number"):
             self.tex += data
         else:
-            self.say(data)
+            self.add_text(data)
 
-    def say(self, text: str) -> None:
+    def add_text(self, text: str) -> None:
+        """Add a text to the heading or to the part below it, unless it is silent or a formula in TeX."""
         if not self.within("silent") and not (self.within("formula") and not self.within("number")):
             self.parts[-1][1 if self.within("heading") else 2] += text
 
     def read(self, html: str) -> list[list[str]]:
-        """Return the parts of a page that say something."""
+        """The parts of a page that have a text."""
         self.feed(html)
         self.close()
-        parts = [[anchor, *(" ".join(text.split()) for text in said)] for anchor, *said in self.parts]
+        parts = [[anchor, *(" ".join(text.split()) for text in texts)] for anchor, *texts in self.parts]
         return [part for part in parts if part[1] or part[2]]
 
 
 def folder(app: Sphinx) -> Path:
-    """Where the words of each page are kept between builds."""
+    """The folder that keeps the text of each page between builds."""
     return Path(app.doctreedir, "search")
 
 
 def use_own_index(app: Sphinx) -> None:
-    """Let Sphinx write its search page, and no index."""
+    """Let Sphinx write its search page, but no index."""
     builder: Any = app.builder
     if builder.name == "html":
         write_no_index(builder)
@@ -131,7 +137,7 @@ def use_own_index(app: Sphinx) -> None:
 def collect_words(
     app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: nodes.document | None
 ) -> None:
-    """Keep what a page says; it may be written in a process of its own, so in a file."""
+    """Keep the text of a page, in a file, because Sphinx may write pages in several processes."""
     if doctree is None or app.builder.name != "html":
         return
     file = folder(app) / f"{pagename}.json"
@@ -140,7 +146,7 @@ def collect_words(
 
 
 def write_index(app: Sphinx, error: Exception | None) -> None:
-    """Put what all pages say into the script that the search page loads."""
+    """Put the text of all pages into the script that the search page loads."""
     if error is not None or app.builder.name != "html":
         return
     docnames = sorted(app.env.found_docs)

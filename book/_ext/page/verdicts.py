@@ -1,7 +1,7 @@
-"""Hold updates and identities against the code: what takes torch and SymPy, in a process that may have them already.
+"""Check updates and identities, in a process that may have imported torch and SymPy already.
 
-Run as ``python -m book._ext.page.verdicts JSON``, a list of pairs of label and LaTeX; prints for each against what it
-was held, what is wrong with it, and, of an update, the program that the playground runs.
+The build runs ``python -m book._ext.page.verdicts JSON`` with a list of pairs of label and LaTeX. The program prints a
+`Finding` for each pair, as JSON.
 """
 
 from __future__ import annotations
@@ -14,15 +14,17 @@ from collections.abc import Iterable
 from typing import Any
 
 Finding = tuple[str, str, dict[str, Any]]
+"""What an equation was checked against, its fault (empty if it holds), and the program of an update for playgrounds."""
 
 
 def verdicts(equations: Iterable[tuple[str, str]]) -> list[Finding]:
-    """For each label and LaTeX: against what it was held, the fault, which is empty if it holds, and the program."""
+    """The findings on equations, each given by its label and its LaTeX."""
     return [verdict(label, latex) for label, latex in equations]
 
 
 def verdict(label: str, latex: str) -> Finding:
-    # Only here, for a build with nothing to check needs neither torch nor SymPy.
+    """The finding on one equation."""
+    # Imported here, because a build with nothing to check needs neither torch nor SymPy.
     from optim_code.equations import compiler as equations
 
     kind, _, name = label.partition("-")
@@ -33,16 +35,22 @@ def verdict(label: str, latex: str) -> Finding:
             return f"equal at {equations.POINTS} random points, {close}", "", {}
         cls = equations.class_for(name)
         rule = equations.UpdateRule.from_latex(latex)
-        found = equations.check_update(rule, cls)
+        agreement = equations.check_update(rule, cls)
     except equations.EquationError as error:
         return "", str(error), {}
-    oracles = " and ".join(found.oracles)
-    against = f"{oracles}, {found.runs} runs of {found.steps} steps each, largest difference {found.largest:.1e}"
+    runs = f"{agreement.runs} runs of {agreement.steps} steps each, largest difference {agreement.largest:.1e}"
+    against = f"{' and '.join(agreement.oracles)}, {runs}"
     return against, "", program(name, rule, cls)
 
 
 def program(name: str, rule: Any, cls: type) -> dict[str, Any]:
-    """An update as the playground runs it: its steps in JavaScript, what they take, and how its class is called."""
+    """An update as a playground runs it: its steps in JavaScript, its hyper-parameters, and the arguments of its class.
+
+    Args:
+        name: the label of the update without ``update-``.
+        rule: the compiled update.
+        cls: its class.
+    """
     from optim_code.equations.compiler import NOTATION
     from optim_code.optim import RANGES
 
@@ -50,7 +58,7 @@ def program(name: str, rule: Any, cls: type) -> dict[str, Any]:
         {
             "name": symbol.name,
             "symbol": unicodedata.lookup(f"GREEK SMALL LETTER {symbol.latex.strip(chr(92)).removeprefix('var')}"),
-            # A decay lies below one; what doesn't have to is shown on a logarithmic scale.
+            # A decay is below one. The slider of any other hyper-parameter has a logarithmic scale.
             "decay": symbol.name in RANGES and not RANGES[symbol.name][1](1.0),
             "low": symbol.low,
             "high": symbol.high,

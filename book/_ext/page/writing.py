@@ -1,14 +1,13 @@
-"""A page is written again if it was read again, or if anything that pages show of one another has changed.
+"""Decide which pages Sphinx writes again: those that it has read again, and all pages after a change of shared data.
 
-Sphinx alone writes a page again if it was read again, and leaves a number, a title or a link on another page as it was.
-What it writes beside the pages, the marks of the style sheets, depends on what was there before; here it does not.
+Shared data is what a page can show about other pages: titles, numbers, labels, citations. Sphinx alone would leave an
+old title or number on other pages. This module also makes the static files, whose checksums pages name, independent of
+the files of earlier builds.
 """
 
 from __future__ import annotations
 
 import functools
-import hashlib
-import json
 import os
 import re
 import shutil
@@ -21,60 +20,61 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util.parallel import parallel_available
 
 from book._ext import compat
+from book._ext.files import read_json, text_digest, write_json
 from book._ext.state import build_state, kept_state
 
+# The shared data in Sphinx's environment.
 SHARED = ("titles", "longtitles", "tocs", "toctree_includes", "toc_secnumbers", "toc_fignumbers", "toc_num_entries")
 OWN = ("index",)
-"""The domains that pages do not show of one another."""
+"""The domains whose data is not shared."""
 FEW = 4
-"""Up to so many pages are written faster one after the other than side by side."""
+"""Up to this number of pages, one process writes them faster than several."""
 
 
 def find_pages_to_write(app: Sphinx, env: BuildEnvironment) -> list[str]:
-    """All pages, if one has changed something that others may show: a title, a number, a label, a citation."""
+    """All pages if shared data has changed; none otherwise."""
     shared = [canonical(getattr(env, name)) for name in SHARED]
     shared += [f"{name}: {canonical(data)}" for name, data in sorted(env.domaindata.items()) if name not in OWN]
-    seen = hashlib.sha256("\n".join(shared).encode()).hexdigest()
+    digest = text_digest(*shared)
     kept, state = kept_state(env), build_state(app)
-    before, kept.shared = kept.shared, seen
+    before, kept.shared = kept.shared, digest
     builder: Any = app.builder
-    shown = "\n".join([seen, app.config.descent_look_digest, canonical(env.domaindata["index"])])
-    state.written_for = hashlib.sha256(shown.encode()).hexdigest()
+    state.written_for = text_digest(digest, app.config.descent_look_digest, canonical(env.domaindata["index"]))
     around = (Path(app.outdir, "genindex.html"), Path(app.outdir, "_static"))
-    current = laid_out(app)["state"] == state.written_for and all(path.exists() for path in around)
+    current = read_json(assets_note(app)).get("state") == state.written_for and all(path.exists() for path in around)
     state.pages_around_are_current = current
     if builder.name == "html":
-        compat.replace_steps(builder, functools.partial(lay_out_assets, app), functools.partial(write, app))
+        compat.replace_steps(builder, functools.partial(copy_assets, app), functools.partial(write, app))
     if current:
-        # Nor would the pages around these change.
+        # The general index and the search page would not change, either.
         compat.write_no_pages_around(builder)
-    return sorted(env.found_docs) if before != seen else []
+    return sorted(env.found_docs) if before != digest else []
 
 
 def write(app: Sphinx, outdated: list[str], updated: list[str], method: str = "update") -> None:
-    """Write these pages and no other, for Sphinx would always write the first; many of them side by side."""
+    """Write exactly these pages, because Sphinx would also write the first page; use several processes for many."""
     builder: Any = app.builder
     wanted = app.env.found_docs if outdated in (None, ["__all__"]) else {*outdated, *updated}
     compat.prepare_only(builder, wanted)
     if len(wanted) > FEW and parallel_available:
-        # It counts its own process, which hands out the pages.
+        # The first process only hands out the pages.
         app.parallel = 1 + (os.cpu_count() or 1)
         builder.parallel_ok = app.is_parallel_allowed("write")
     type(builder).write(builder, outdated, updated, method)
 
 
 def keep_contents_pages(app: Sphinx, env: BuildEnvironment) -> None:
-    """Sphinx would write a page again whenever one that its table of contents names was read; titles are shared."""
+    """Do not write a page again because Sphinx has read a page in its table of contents: titles are shared data."""
     compat.ignore_contents_pages(env)
 
 
 def cache_templates(app: Sphinx) -> None:
-    """Compile the templates once, not at every build."""
+    """Keep the compiled templates for the next build."""
     compat.cache_templates_in(app.builder, Path(app.doctreedir).parent / "templates")
 
 
 def canonical(value: Any) -> str:
-    """A value as text, the same for equal values: without the order of a set, the address of an object, a line."""
+    """A value as text, the same for equal values: without the order of sets, addresses of objects, and line numbers."""
     if isinstance(value, nodes.Node):
         return re.sub(r' line="\d+"', "", value.pformat())
     if isinstance(value, dict):
@@ -89,39 +89,31 @@ def canonical(value: Any) -> str:
     return f"{type(value).__name__}({canonical(dict(inside))})"
 
 
-def listing(app: Sphinx) -> Path:
-    """Where it is noted which files were laid out before the first page, and for which state of the book."""
+def assets_note(app: Sphinx) -> Path:
+    """The file that notes which scripts and style sheets the last build copied, and for which state of the book."""
     return Path(app.doctreedir, "static.json")
 
 
-def laid_out(app: Sphinx) -> dict[str, Any]:
-    try:
-        noted: dict[str, Any] = json.loads(listing(app).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {"state": "", "files": []}
-    return noted
-
-
 def scripts(static: Path) -> list[str]:
+    """The scripts and style sheets below a folder."""
     return [file.relative_to(static).as_posix() for file in static.rglob("*") if file.suffix in (".css", ".js")]
 
 
-def lay_out_assets(app: Sphinx) -> None:
-    """Before the first page: lay out the style sheets, whose sums pages name."""
+def copy_assets(app: Sphinx) -> None:
+    """Copy the static files before the first page is written, because pages name checksums of the style sheets."""
     builder: Any = app.builder
     static = Path(app.outdir, "_static")
     if build_state(app).pages_around_are_current:
-        # Some extensions lay theirs out only after the pages, which then did not name their sums.
-        for late in set(scripts(static)) - set(laid_out(app)["files"]):
+        # Some extensions copy their files after the pages, so the pages of the first build name no checksums of them.
+        for late in set(scripts(static)) - set(read_json(assets_note(app))["files"]):
             (static / late).unlink()
-        # The theme writes its own over it, also after the pages.
+        # The theme overwrites this file after the pages were written.
         builder.create_pygments_style_file()
     else:
         shutil.rmtree(static, ignore_errors=True)
         type(builder).copy_assets(builder)
-        # Hundred folders of words in other languages, which no page asks for: half of the time of publishing.
+        # No page uses these hundred folders of translations, and publishing them takes half of its time.
         shutil.rmtree(static / "locales", ignore_errors=True)
         for unused in ("searchtools.js", "language_data.js"):
             (static / unused).unlink(missing_ok=True)
-        note = {"state": build_state(app).written_for, "files": scripts(static)}
-        listing(app).write_text(json.dumps(note), encoding="utf-8")
+        write_json(assets_note(app), {"state": build_state(app).written_for, "files": scripts(static)})

@@ -1,8 +1,8 @@
 """The LaTeX builder of the book: one document for the whole, and one for each numbered section, a hand-out.
 
-Which documents there are follows from `_toc.yml`. In a hand-out, what points into another section becomes text that
-names it. At its end stand the works it cites, its exercises with room to write, and the answers (`worksheets`). What a
-node looks like in print is in `typeset`.
+The documents follow from `_toc.yml`. In a hand-out, a reference into another section becomes words that name it. At its
+end are the works it cites, its exercises with room to write, and the answers (`worksheets`). `typeset` says what each
+node looks like in print.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ from book._ext.printing.typeset import equation_number as equation_number
 from book._ext.printing.worksheets import worksheets
 
 PAPER, POINTS = "a4paper", "11pt"
-"""What the book is printed on, and the size of its letters, unless `latex_elements` says otherwise."""
+"""The paper and the size of letters, unless `latex_elements` says otherwise."""
 HIDDEN = {"tag_hide-cell": ("cell_input", "cell_output"), "tag_hide-input": ("cell_input",)}
 BOXED = {*admonitionlabels, "exercise_node", "exercise_enumerable_node", "solution_node"}
 
 
 def names_of(app: Sphinx) -> dict[str, str]:
-    """The name of the PDF of each page that has one, the whole book being made from the first page."""
+    """The name of the PDF of each page that has one. The first page stands for the whole book."""
     env: Any = app.env
     return pdf_names(app.config.html_title, app.config.root_doc, numbered_sections(env.external_site_map))
 
 
 class HandoutBuilder(LaTeXBuilder):
-    """Sphinx's LaTeX builder, with the documents that the table of contents asks for."""
+    """Sphinx's LaTeX builder, with one document for the book and one for each numbered section."""
 
     default_translator_class: type[LaTeXTranslator] = PrintTranslator
 
@@ -57,14 +57,14 @@ class HandoutBuilder(LaTeXBuilder):
         self.titles = []
 
     def chapters(self) -> list[str]:
-        """The pages that stand in the table of contents themselves, in its order."""
+        """The pages of the first level of the table of contents, in its order."""
         return list(self.env.toctree_includes.get(self.config.root_doc, []))
 
     def title(self, docname: str) -> str:
         return clean_astext(self.env.titles[docname])
 
     def title_in_latex(self, docname: str) -> str:
-        """The title of a page as its hand-out shows it in its head: with formulas and citations, without links."""
+        """The title of a page for the head of its hand-out: with formulas and citations, without links."""
         document = self.env.get_doctree(docname)
         title = next(document.findall(nodes.title)).deepcopy()
         for note in list(title.findall(nodes.footnote_reference)):
@@ -87,7 +87,7 @@ class HandoutBuilder(LaTeXBuilder):
         return ".".join(map(str, self.env.toc_secnumbers.get(docname, {}).get(anchor) or ()))
 
     def get_target_uri(self, docname: str, typ: str | None = None) -> str:
-        # Every page has one here; what points out of a hand-out is turned into words afterwards.
+        # Every page gets an address; references out of a hand-out are turned into words afterwards.
         return f"%{docname}"
 
     def update_doc_context(self, title: str, author: str, theme: Theme) -> None:
@@ -111,7 +111,7 @@ class HandoutBuilder(LaTeXBuilder):
         return "Contents"
 
     def assemble_doctree(self, indexfile: str, toctree_only: bool, appendices: list[str]) -> nodes.document:
-        """The pages of one PDF, side by side as its chapters, with everything in them resolved."""
+        """The pages of one PDF as its chapters, with all references resolved."""
         whole = indexfile == self.config.root_doc
         self.document = indexfile
         self.docnames = {indexfile}
@@ -133,41 +133,41 @@ class HandoutBuilder(LaTeXBuilder):
         box(document)
         self.number_references(document)
         if not whole:
-            self.say_where(document)
+            self.name_outside_targets(document)
             text.insert(len(text) - len(ending), self.cited_works(document))
         return document
 
     def number_references(self, document: nodes.document) -> None:
-        """Sphinx leaves the numbers of sections to LaTeX; a hand-out has not got those of the others."""
+        """Write the numbers of sections. Sphinx leaves them to LaTeX, but a hand-out lacks the other sections."""
         for reference in document.findall(addnodes.number_reference):
-            docname, target = self.aim(reference)
+            docname, target = self.target_of(reference)
             section = self.env.get_doctree(docname).ids.get(target)
             if isinstance(section, nodes.section):
                 number = self.number(docname, f"#{section['ids'][0]}") or self.number(docname)
                 reference.children = [nodes.Text(reference["title"] % number)]
 
-    def aim(self, reference: nodes.reference) -> tuple[str, str]:
-        """The page and the target on it that a reference points at."""
+    def target_of(self, reference: nodes.reference) -> tuple[str, str]:
+        """The page that a reference points to, and the target on it."""
         if "refid" in reference:
             return enclosing_page(reference), reference["refid"]
         docname, _, target = reference["refuri"].removeprefix("%").partition("#")
         return docname, target
 
-    def say_where(self, document: nodes.document) -> None:
-        """Turn what points out of this hand-out into words."""
+    def name_outside_targets(self, document: nodes.document) -> None:
+        """Turn references to pages outside this document into words."""
         for reference in list(document.findall(nodes.reference)):
             if not reference.get("refuri", "").startswith("%"):
                 continue
-            docname, target = self.aim(reference)
+            docname, target = self.target_of(reference)
             if docname not in self.docnames:
-                reference.replace_self(self.in_words(reference, docname, target))
+                reference.replace_self(self.outside_words(reference, docname, target))
         for equation in list(document.findall(math_reference)):
             if equation["docname"] not in self.docnames:
                 number = equation_number(self.env, equation["docname"], equation["target"])
                 text = nodes.Text(self.config.math_eqref_format.format(number=number))
                 equation.replace_self([text, *self.of(equation["docname"], " in ")])
 
-    def in_words(self, reference: nodes.reference, docname: str, target: str) -> list[nodes.Node]:
+    def outside_words(self, reference: nodes.reference, docname: str, target: str) -> list[nodes.Node]:
         text = reference.astext()
         if text == self.title(docname):
             return self.of(docname, "")
@@ -181,18 +181,18 @@ class HandoutBuilder(LaTeXBuilder):
         return [nodes.Text(before), nodes.emphasis(title, title), nodes.Text(after)]
 
     def cited_works(self, document: nodes.document) -> list[nodes.Node]:
-        """The works that a hand-out cites; their chapter is elsewhere."""
+        """The list of works that a hand-out cites; the book has it in a chapter of its own."""
         cited = "".join(node.rawsource for node in document.findall(raw_latex))
         keys = set(re.findall(r"\\hyperlink\{cite\.([^}]*)\}", cited))
         domain: Any = self.env.get_domain("cite")
         every = {f"{work.bibliography_key.docname}:{work.citation_id}": work for work in domain.citations}
-        works = [cited_work("", "", *write_out(every[key]), key=key) for key in every if key in keys]
+        works = [cited_work("", "", *format_work(every[key]), key=key) for key in every if key in keys]
         begin, end = (nodes.raw("", rf"\{which}{{handoutreferences}}", format="latex") for which in ("begin", "end"))
         return [begin, *works, end] if works else []
 
 
-def write_out(citation: Any) -> list[nodes.Node]:
-    """A cited work as it stands in a list of references."""
+def format_work(citation: Any) -> list[nodes.Node]:
+    """A cited work as a list of references shows it."""
     from sphinxcontrib.bibtex.transforms import BibliographyTransform, node_text_transform
 
     paragraph = BibliographyTransform.backend.paragraph(citation.formatted_entry)
@@ -201,14 +201,14 @@ def write_out(citation: Any) -> list[nodes.Node]:
 
 
 def enclosing_page(node: nodes.Node) -> str:
-    """The name of the page that a node of an assembled document came from."""
+    """The page that a node of an assembled document came from."""
     while not isinstance(node, addnodes.start_of_file):
         node = node.parent
     return str(node["docname"])
 
 
 def leave_out_hidden_cells(document: nodes.document) -> None:
-    """What a reader of the HTML has to unfold is left out in print: the code that draws a figure, not the figure."""
+    """Leave out what a reader of the HTML has to unfold, such as the code that draws a figure."""
     for cell in document.findall(nodes.container):
         hidden = {part for tag, parts in HIDDEN.items() if tag in cell["classes"] for part in parts}
         for part in list(cell.children):
@@ -217,7 +217,7 @@ def leave_out_hidden_cells(document: nodes.document) -> None:
 
 
 def box(document: nodes.document) -> None:
-    """Exercises, solutions, hints, notes and warnings all become one thing: a box with a title."""
+    """Turn exercises, solutions, hints, notes and warnings into one kind of box with a title."""
     for node in list(document.findall(lambda n: isinstance(n, nodes.Admonition) and n.tagname in BOXED)):
         if not isinstance(node[0], nodes.title):
             node.insert(0, nodes.title("", admonitionlabels[node.tagname]))
@@ -235,7 +235,7 @@ def box(document: nodes.document) -> None:
 
 
 class KeepBibliographyInPlace(SphinxPostTransform):
-    """Sphinx gathers the cited works at the end of a LaTeX document; here they stay in their chapter."""
+    """Keep the list of works in its chapter; Sphinx would move it to the end of the document."""
 
     default_priority = 740
     formats = ("latex",)
@@ -249,6 +249,7 @@ class KeepBibliographyInPlace(SphinxPostTransform):
 
 def setup(app: Sphinx) -> None:
     app.add_config_value("subtitle", "", "", str)
+    app.add_config_value("slides", [], "", list)
     app.add_builder(HandoutBuilder, override=True)
     app.add_node(cited_work)
     app.add_post_transform(KeepBibliographyInPlace)

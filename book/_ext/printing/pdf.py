@@ -1,4 +1,4 @@
-"""`make pdf` and `make handout`: from the LaTeX that the hand-out builder writes to PDFs without a fault."""
+"""`make pdf` and `make handout`: run LaTeX on what the hand-out builder writes, and check what TeX says about it."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ STUDENT = EDITIONS[1]
 PROGRAMS = ("lualatex", "latexmk")
 LEFTOVERS = (".aux", ".fdb_latexmk", ".fls", ".log", ".out", ".pdf", ".toc")
 WIDEST = 2.0
-"""Points by which a line may stick out; nobody sees less."""
+"""Points by which a line may be too wide; less cannot be seen."""
 
 ROOM = 100_000
-"""Bytes; TeX's notes on a document need more."""
+"""Bytes of free disk space; with less, TeX cannot write its log."""
 
 FAULTS = {
     r"(?:Reference|Hyper reference|Citation) `(?P<what>[^']*)'.* undefined": "nothing has the label {what}",
@@ -39,21 +39,21 @@ OVERFULL = re.compile(r"Overfull \\[hv]box \((?P<points>[\d.]+)pt too (?:wide|hi
 
 
 class Latex(NamedTuple):
-    """An edition in LaTeX: the files of the book and of each hand-out, these by the names of their pages."""
+    """An edition in LaTeX: the file of the book, and the files of the hand-outs by the names of their pages."""
 
     book: Path
     handouts: dict[str, Path]
 
 
 def make_pdf(build: Callable[[str, str], Any]) -> str:
-    """The book and its hand-outs in `_build/pdf`; those of before stay until all the new ones are right."""
+    """Make the book and its hand-outs in `_build/pdf`. The old ones stay until all new ones are made."""
     teacher, student = (write_latex(build, edition) for edition in EDITIONS)
     documents = [teacher.book, *teacher.handouts.values(), *student.handouts.values()]
     return publish_pdfs(typeset_all(documents), replace=True)
 
 
 def make_handout(build: Callable[[str, str], Any], section: str) -> str:
-    """A section's hand-outs for teachers and for students, in the place of its last ones; the others stay.
+    """Make a section's hand-outs for teachers and for students. Other hand-outs stay as they are.
 
     Args:
         build: builds an edition with a builder.
@@ -68,7 +68,7 @@ def make_handout(build: Callable[[str, str], Any], section: str) -> str:
 
 
 def pdf_names(title: str, root: str, sections: Iterable[str]) -> dict[str, str]:
-    """The name of the PDF that is made of each page: the book is called after its title, a hand-out after its file.
+    """The name of the PDF of each page: the book has its name from its title, a hand-out from its file.
 
     Args:
         title: the title of the book.
@@ -76,7 +76,7 @@ def pdf_names(title: str, root: str, sections: Iterable[str]) -> dict[str, str]:
         sections: the pages that have a hand-out.
 
     Returns:
-        The names, without a suffix, by page. The book's is never that of a hand-out.
+        The names, without a suffix, by page. The book never has the name of a hand-out.
     """
     handouts = {section: PurePosixPath(section).name for section in sections}
     plain = unicodedata.normalize("NFKD", title.casefold())
@@ -87,13 +87,13 @@ def pdf_names(title: str, root: str, sections: Iterable[str]) -> dict[str, str]:
 
 
 def numbered_sections(site: Any) -> list[str]:
-    """The pages of a table of contents, as sphinx-external-toc reads it, that have a number and so a hand-out."""
+    """The numbered pages of a table of contents, read by sphinx-external-toc; each has a hand-out."""
     parts = [part for part in site.root.subtrees if part.numbered]
     return [page.removesuffix(".md") for part in parts for page in part.files()]
 
 
 def check_names() -> list[str]:
-    """Refuse two hand-outs of one name before anything is computed. Returns the pages that have one."""
+    """Fail early if two hand-outs would have one name. Returns the pages that have a hand-out."""
     sections = numbered_sections(read_contents())
     first: dict[str, str] = {}
     for section in sections:
@@ -106,14 +106,17 @@ def check_names() -> list[str]:
 
 
 def check_section(section: str) -> str:
-    """Refuse a section that there is no hand-out of, before anything is computed. Returns the name of its page.
+    """Fail early if a section has no hand-out. Returns the name of its page.
 
     Args:
-        section: as somebody types it: ``adam``, ``book/adam`` or ``book/adam.md``.
+        section: as it was typed: ``adam``, ``book/adam`` or ``book/adam.md``.
     """
     sections = check_names()
     if found := find_page(section, sections):
         return found
+    if page := find_page(section, (page.docname.removesuffix(".md") for page in read_contents().values())):
+        said = f"{page} has no number, and only a section with one has a hand-out"
+        raise Fault(f"{line_in(ROOT / '_toc.yml', page)}: {said}; put it into a part with numbered: true")
     what = f"there is no section {section}" if section else "make handout needs a section"
     known = "|".join(PurePosixPath(page).name for page in sections)
     raise Fault(f"{what}; name one that _toc.yml numbers: make handout SECTION={known}")
@@ -127,7 +130,7 @@ def write_latex(build: Callable[[str, str], Any], edition: str) -> Latex:
 
 
 def typeset_all(documents: Iterable[Path]) -> dict[str, Path]:
-    """Make the PDF of each LaTeX file, beside it; the first fault ends it. Returns them by what they are called."""
+    """Make the PDF of each LaTeX file, beside it. The first fault ends it. Returns the PDFs by `name_of`."""
     named = {name_of(tex): tex for tex in documents}
     with ThreadPoolExecutor(max_workers=2) as pool:
         try:
@@ -140,13 +143,13 @@ def typeset_all(documents: Iterable[Path]) -> dict[str, Path]:
 
 
 def name_of(tex: Path) -> str:
-    """What a document is called, and where it lies below `_build/pdf`: the student's are in a folder of their own."""
+    """The name of a document below `_build/pdf`; those of the student's edition are in a folder of their own."""
     ours = tex.is_relative_to(WORK / work_of("latex", STUDENT))
     return f"{STUDENT}/{tex.stem}" if ours else tex.stem
 
 
 def publish_pdfs(documents: Mapping[str, Path], replace: bool) -> str:
-    """Lay typeset documents into `_build/pdf` in one step, in the place of all that is there, or beside the rest."""
+    """Publish PDFs in `_build/pdf` in one step: in the place of all that is there, or beside the others."""
     finished = WORK / "latex" / "pdf"
     shutil.rmtree(finished, ignore_errors=True)
     if not replace and (BUILD / "pdf").exists():
@@ -161,13 +164,13 @@ def publish_pdfs(documents: Mapping[str, Path], replace: bool) -> str:
 
 
 def check_tex(target: str) -> None:
-    """Ask for TeX before anything is computed."""
+    """Fail early if TeX is not installed."""
     missing = [program for program in PROGRAMS if shutil.which(program) is None]
     if missing:
-        raise Fault(f"make {target} needs {' and '.join(PROGRAMS)}; {install()}")
+        raise Fault(f"make {target} needs {' and '.join(PROGRAMS)}; {install_command()}")
 
 
-def install() -> str:
+def install_command() -> str:
     """The command that installs what `make pdf` needs, as apt.txt lists it."""
     listed = re.search(r"^# make pdf\n((?:[^#\n].*\n)+)", (ROOT / "apt.txt").read_text(encoding="utf-8"), re.MULTILINE)
     assert listed is not None, "apt.txt has a part that begins with '# make pdf'"
@@ -175,17 +178,17 @@ def install() -> str:
 
 
 def typeset(name: str, tex: Path) -> None:
-    """Make one PDF and look at what TeX says about it."""
+    """Make one PDF, and fail if the log of TeX names a problem."""
     began = time.perf_counter()
     log = tex.with_suffix(".log")
     done = run_latexmk(tex)
     if done.returncode != 0:
-        # What the run before left may be at fault, after a change of style: once more, from nothing.
+        # After a change of style the files of the last run may be wrong: try again without them.
         for suffix in LEFTOVERS:
             tex.with_suffix(suffix).unlink(missing_ok=True)
         done = run_latexmk(tex)
     if done.returncode != 0 and shutil.disk_usage(tex.parent).free < ROOM:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # TeX says many things then, but not that.
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # TeX does not say so itself.
     said = log.read_text(encoding="utf-8", errors="replace") if log.exists() else done.stdout + done.stderr
     problems = read_log(said, tex.read_text(encoding="utf-8").splitlines())
     if done.returncode != 0 and not problems:
@@ -198,7 +201,7 @@ def typeset(name: str, tex: Path) -> None:
 
 
 def run_latexmk(tex: Path) -> subprocess.CompletedProcess[str]:
-    """Run LuaLaTeX over one document until its references are settled."""
+    """Run LuaLaTeX on one document until its references no longer change."""
     return subprocess.run(
         ["latexmk", "-norc", "-lualatex", "-interaction=nonstopmode", "-halt-on-error", tex.name],
         cwd=tex.parent,
@@ -212,54 +215,56 @@ def run_latexmk(tex: Path) -> subprocess.CompletedProcess[str]:
 
 
 def read_log(log: str, source: list[str]) -> list[str]:
-    """What is wrong with a document, by the log of TeX: errors, dead references, missing characters, lines too wide.
+    """The problems that a log of TeX names: errors, missing or double labels, missing characters, lines too wide.
 
     Args:
         log: the text of the log, its lines not wrapped.
-        source: the lines of the document, to say where a line number is.
+        source: the lines of the document, from which places in the book are found.
 
     Returns:
         One line for each problem, each once.
     """
     lines = log.splitlines()
-    # A run that stopped has settled no reference; what stopped it is all there is to say.
-    problems = [stop(lines[number:], source) for number, line in enumerate(lines) if re.match("! (?! ==>)", line)]
+    # After an error TeX stops, and all references are still unknown: only the error counts.
+    problems = [
+        fatal_error(lines[number:], source) for number, line in enumerate(lines) if re.match("! (?! ==>)", line)
+    ]
     if problems:
         return list(dict.fromkeys(problems))
     for number, line in enumerate(lines):
         for pattern, meaning in FAULTS.items():
             if found := re.search(pattern, line):
-                problems.append(spot(source, found["what"]) + meaning.format(what=found["what"]))
+                problems.append(place_of_text(source, found["what"]) + meaning.format(what=found["what"]))
         if (found := OVERFULL.match(line)) and float(found["points"]) > WIDEST:
             place, text = overfull(found["where"], lines[number + 1 :], source)
             problems.append(f"{place}{found['points']} pt too much for the page{text}")
     return list(dict.fromkeys(problems))
 
 
-def stop(lines: list[str], source: list[str]) -> str:
-    """What stopped TeX, and where: its message, and further down the line it was at."""
+def fatal_error(lines: list[str], source: list[str]) -> str:
+    """The error that stopped TeX, with its place and the text there."""
     place = next((found for line in lines if (found := re.match(r"l\.(\d+) ?(.*)", line))), None)
-    where, at = (locate(source, int(place[1])), f" at {place[2].strip()!r}") if place else ("", "")
-    advice = f"; is all of TeX there? {install()}" if "not found" in lines[0] else ""
+    where, at = (source_place(source, int(place[1])), f" at {place[2].strip()!r}") if place else ("", "")
+    advice = f"; is all of TeX there? {install_command()}" if "not found" in lines[0] else ""
     return f"{where}TeX stops{at}: {lines[0][2:].rstrip('.')}{advice}"
 
 
 def overfull(where: str, after: list[str], source: list[str]) -> tuple[str, str]:
-    """Where a line or a page is too full, and its end: TeX gives a line number, or none if it is the page."""
+    """The place of an overfull line and the text at its end; or of an overfull page, for which TeX gives no line."""
     if place := re.search(r"\d+", where):
-        return locate(source, int(place[0])), f", at {after[0][-60:]!r}" if "paragraph" in where else ""
+        return source_place(source, int(place[0])), f", at {after[0][-60:]!r}" if "paragraph" in where else ""
     page = next((found[1] for line in after if (found := re.match(r"\s*\[(\d+)", line))), "?")
     return "", f", on page {page} as a whole"
 
 
-def spot(source: list[str], text: str) -> str:
-    """Where a text is first used, for TeX doesn't always say."""
+def place_of_text(source: list[str], text: str) -> str:
+    """The place where a text is first used; TeX doesn't always give a line."""
     line = next((number for number, line in enumerate(source, 1) if text in line), None)
-    return "" if line is None else locate(source, line)
+    return "" if line is None else source_place(source, line)
 
 
-def locate(source: list[str], line: int) -> str:
-    """The page, and the line of it, that a line of LaTeX was made from, as a message begins."""
+def source_place(source: list[str], line: int) -> str:
+    """The page and line that a line of LaTeX was made from, as the beginning of a message."""
     page = next((text[7:] for text in reversed(source[:line]) if text.startswith("% from ")), None)
     if page is None:
         return f"on line {line} of the LaTeX: "

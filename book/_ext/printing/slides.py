@@ -1,7 +1,7 @@
-"""`make slides`: the figures that teachers know by name and the update equations as a deck, one a page.
+"""`make slides`: the figures that `_config.yml` lists under `slides`, and all update equations, as a deck, one a page.
 
-The deck is one more document of the hand-out builder, made from the doctrees that it has read, so a slide shows the
-figure, the equation, the caption and the numbers of the book. What a slide looks like is in `descentslides.sty`.
+The deck is one more document of the hand-out builder, made from the doctrees that it has read, so its figures,
+equations, captions and numbers are those of the book. `descentslides.sty` says what a slide looks like.
 """
 
 from __future__ import annotations
@@ -23,27 +23,16 @@ from sphinx.util.texescape import escape
 from sphinx.writers.latex import LaTeXTranslator
 
 from book._ext.cli.publishing import WORK, publish
-from book._ext.faults import Fault, one_line
+from book._ext.faults import ROOT, Fault, one_line
 from book._ext.figures.figure_files import figure_number, figures_of
 from book._ext.page.equations import await_verdicts, toc_order
 from book._ext.printing.handouts import HandoutBuilder
 from book._ext.printing.pdf import typeset_all
 from book._ext.printing.typeset import PrintTranslator, equation_number
 from book._ext.sources.editions import EDITIONS
+from book._ext.sources.findings import near
+from book._ext.sources.settings import line_in
 from book._ext.sources.strict import fail_on_warnings
-
-FIGURES = (
-    "sgd_lr_opt_example",
-    "sgd_lr_good_example",
-    "sgd_25mom_example",
-    "sgd_50mom_example",
-    "sgd_75mom_example",
-    "sgd_noise_example",
-    "sgd_mom_noise_example",
-    "rmsprop_noise_example",
-    "adam_noise_example",
-)
-"""The nine figures of the lecture, by the names that cells save them under; the deck has them in the book's order."""
 
 
 class slide(nodes.General, nodes.Element):  # type: ignore[misc]
@@ -51,7 +40,7 @@ class slide(nodes.General, nodes.Element):  # type: ignore[misc]
 
 
 class SlideTranslator(PrintTranslator):
-    """What a figure, its caption and an equation are on a slide."""
+    """The LaTeX of a figure, its caption and an equation on a slide."""
 
     builder: SlideBuilder
 
@@ -84,7 +73,7 @@ class SlideTranslator(PrintTranslator):
 
 
 class SlideBuilder(HandoutBuilder):
-    """Writes the deck into the folder of the hand-outs, beside them and from what they are written from."""
+    """Writes the deck beside the hand-outs, from the same doctrees."""
 
     default_translator_class: type[LaTeXTranslator] = SlideTranslator
 
@@ -106,20 +95,22 @@ class SlideBuilder(HandoutBuilder):
             if slides := list(self.slides(docname)):
                 document += addnodes.start_of_file("", *slides, docname=docname)
         shown = {node["name"] for node in document.findall(slide)}
-        for name in FIGURES:
+        for name in self.config.slides:
             if name not in shown:
-                where = "draw it with that fname, or take it out of FIGURES in book/_ext/printing/slides.py"
-                raise Fault(f"slides: no figure of the book is saved as {name}.pdf; {where}")
+                saved = [figure.name for page in toc_order(self.env) for figure in figures_of(self.env, page)]
+                hint = near(name, saved) or "draw it with that fname, or take it out of the list"
+                place = line_in(ROOT / "_config.yml", name)
+                raise Fault(f"{place}: slides: no figure of the book is saved as {name}.pdf; {hint}")
         self.env.resolve_references(document, indexfile, self)
         self.number_references(document)
         for page in document.children:
             self.docnames = {page["docname"]}
-            self.say_where(page)
+            self.name_outside_targets(page)
         take_links_out(document, self.env, self.config.math_eqref_format)
         return document
 
     def slides(self, docname: str) -> Iterator[slide]:
-        """What a page of the book has for the deck, in the order in which it stands there."""
+        """The slides of a page of the book, in its order."""
         named = {figure.label: figure.name for figure in figures_of(self.env, docname)}
         for node in self.env.get_doctree(docname).findall():
             if isinstance(node, nodes.math_block) and (node.get("label") or "").startswith("update-"):
@@ -130,13 +121,13 @@ class SlideBuilder(HandoutBuilder):
             elif isinstance(node, nodes.figure):
                 label = next(iter(node["names"]), "")
                 name = named.get(label)
-                if name in FIGURES:
+                if name in self.config.slides:
                     place = self.config.numfig_format["figure"] % figure_number(self.env, docname, label)
                     yield slide("", node.deepcopy(), kind="figure", name=name, place=place)
 
 
 def in_code(label: str, app: Sphinx) -> nodes.paragraph:
-    """The class that an update equation is in the code, and what the code calls the equation's letters."""
+    """The class of an update equation, and the names of its letters in the code."""
     program = next(verdict.program for verdict in await_verdicts(app) if verdict.label == label)
     small = nodes.raw("", r"\slidecode{}", format="latex")
     found = nodes.paragraph("", "", small, nodes.literal("", program["class"]), nodes.Text(": "))
@@ -147,7 +138,7 @@ def in_code(label: str, app: Sphinx) -> nodes.paragraph:
 
 
 def take_links_out(document: nodes.document, env: BuildEnvironment, equation: str) -> None:
-    """A link within a section is its text, for most of the section is not in the deck."""
+    """Replace links by their text, because most of a section is not in the deck."""
     for reference in list(document.findall(nodes.reference)):
         if reference.get("refuri", "%").startswith("%"):
             reference.replace_self(reference.children)
@@ -157,7 +148,7 @@ def take_links_out(document: nodes.document, env: BuildEnvironment, equation: st
 
 
 def make_slides(build: Callable[[str, str], Any]) -> str:
-    """The deck as `_build/slides/slides.pdf`; that of before stays until the new one is right."""
+    """Make the deck, `_build/slides/slides.pdf`. The old one stays until the new one is made."""
     app = build("latex", EDITIONS[0])
     deck = SlideBuilder(app, app.env)
     try:

@@ -1,4 +1,4 @@
-"""What the parts of the book look like in LaTeX, and the numbers they bear: those of the HTML, by construction."""
+"""The LaTeX of each part of the book. All numbers are those of the HTML."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ LINKS = (
     nodes.footnote, nodes.footnote_reference, footnotemark, footnotetext, nodes.target,
 )  # fmt: skip
 PLACED = (nodes.paragraph, nodes.section, nodes.math_block, nodes.literal_block, nodes.figure, nodes.table)
-"""What a fault in the print of a page is traced to."""
-# A figure is drawn for the screen; at this part of its natural size two fit on a page, and its labels stay legible.
+"""The nodes whose lines are written into the LaTeX, so that a message of TeX leads to the page."""
+# Percent. Figures are drawn for the screen; at this size two fit on a page, and their labels can be read.
 FIGURE_SCALE = 72
 UNBROKEN = 24
 """Lines of code that are kept together on a page."""
 BOX = 14
-"""Lines for a heading and the beginning of a box below it."""
+"""Lines that a heading and the beginning of the box below it need."""
 LONG = 30
-"""Rows of a table that may be broken over pages, the limit of Sphinx; the lines in its cells are not, by itself."""
+"""Rows from which on Sphinx breaks a table over pages; then it does not break the lines in cells by itself."""
 CHARACTERS = 93
-"""What fits into a line of a table."""
+"""Letters that fit into a line of a table."""
 
 
 class cited_work(nodes.General, nodes.TextElement):  # type: ignore[misc]
@@ -38,7 +38,7 @@ class cited_work(nodes.General, nodes.TextElement):  # type: ignore[misc]
 
 
 class PrintTranslator(LaTeXTranslator):
-    """Sphinx's LaTeX writer, which takes every number from Sphinx instead of letting LaTeX count anew."""
+    """Sphinx's LaTeX writer, with every number from Sphinx, so that LaTeX does not count by itself."""
 
     builder: Any
     """A `HandoutBuilder`, whose module imports this one."""
@@ -58,7 +58,7 @@ class PrintTranslator(LaTeXTranslator):
             self.body.append(f"\\numbered{{{number[0]}}}\n")
 
     def dispatch_visit(self, node: nodes.Node) -> None:
-        # Where TeX stops is said in lines of LaTeX; these lead from there to the line of the page.
+        # TeX names lines of LaTeX. These comments lead from there to the line of the page.
         if isinstance(node, PLACED) and node.line and self.curfilestack:
             page = self.curfilestack[-1]
             own = node.source is None or node.source.endswith(f"{page}.md")
@@ -66,32 +66,32 @@ class PrintTranslator(LaTeXTranslator):
             self.body.append(f"{lead}% from {page}:{node.line}\n" if own else f"{lead}% from {page}\n")
         super().dispatch_visit(node)
 
-    def say_number(self, counter: str, figtype: str, ids: list[str]) -> None:
+    def set_counter(self, counter: str, figtype: str, ids: list[str]) -> None:
         numbers = self.builder.env.toc_fignumbers.get(self.curfilestack[-1], {}).get(figtype, {})
         number = next((numbers[i] for i in ids if i in numbers), None)
         if number:
-            # No empty line before it: that would end the paragraph that an equation is part of.
+            # Without an empty line before it, which would end the paragraph that an equation is part of.
             self.body.append(f"\\saynumber{{{counter}}}{{{'.'.join(map(str, number))}}}\n")
 
     def visit_figure(self, node: Element) -> None:
-        self.say_number("figure", "figure", node["ids"])
+        self.set_counter("figure", "figure", node["ids"])
         super().visit_figure(node)
 
     def visit_table(self, node: Element) -> None:
-        self.say_number("table", "table", node["ids"])
-        rows = [[width(entry) for entry in row] for row in node.findall(nodes.row)]
+        self.set_counter("table", "table", node["ids"])
+        rows = [[cell_width(entry) for entry in row] for row in node.findall(nodes.row)]
         if len(rows) > LONG and "colwidths-given" not in node["classes"]:
-            self.next_table_colspec = columns(rows)
+            self.next_table_colspec = column_spec(rows)
         super().visit_table(node)
 
     def visit_captioned_literal_block(self, node: Element) -> None:
-        self.say_number("literalblock", "code-block", node["ids"])
+        self.set_counter("literalblock", "code-block", node["ids"])
 
     def check_braces(self, formula: Element) -> None:
-        """Warn of braces that do not match: TeX would read on to the end, and not know where they began."""
+        """Warn of braces that do not match. TeX would name the end of the document, not the formula."""
         braces = re.findall(r"(?<!\\)(?:\\\\)*([{}])", formula.astext())
         depth = list(itertools.accumulate({"{": 1, "}": -1}[brace] for brace in braces))
-        # Each formula is in the whole book, and some in a hand-out, too.
+        # Only in the whole book, which has every formula, so that each is named once.
         if depth and (depth[-1] or min(depth) < 0) and self.builder.document == self.config.root_doc:
             logger.warning("a formula has braces that do not match; close each", location=formula)
 
@@ -102,7 +102,7 @@ class PrintTranslator(LaTeXTranslator):
     def visit_math_block(self, node: Element) -> None:
         self.check_braces(node)
         if node.get("label"):
-            self.say_number("equation", "displaymath", [nodes.make_id(f"equation-{node['label']}")])
+            self.set_counter("equation", "displaymath", [nodes.make_id(f"equation-{node['label']}")])
         super().visit_math_block(node)
 
     def visit_number_reference(self, node: Element) -> None:
@@ -130,7 +130,7 @@ class PrintTranslator(LaTeXTranslator):
             self.body[-1] = f"{self.body[-1].removesuffix('{')}[{{{short}}}]{{"
 
     def visit_section(self, node: Element) -> None:
-        # Code or a box that follows a heading at once would leave it behind on the page before.
+        # A heading must not stay behind on the page before when code or a box follows it at once.
         kinds = nodes.paragraph | nodes.literal_block | nodes.admonition
         first = next(node.findall(lambda n: isinstance(n, kinds)), None)
         if isinstance(first, nodes.literal_block):
@@ -145,7 +145,7 @@ class PrintTranslator(LaTeXTranslator):
         super().visit_literal_block(node)
 
     def keep_together(self, code: nodes.literal_block, beside: int = 0) -> None:
-        """Go on to the next page if a listing would be broken here, and is not too long to be kept whole."""
+        """Begin a new page if a listing of at most `UNBROKEN` lines would be broken here."""
         lines = code.astext().count("\n") + 2
         if lines <= UNBROKEN:
             self.body.append(f"\n\\keepwhole{{{lines + beside}}}")
@@ -164,7 +164,7 @@ class PrintTranslator(LaTeXTranslator):
 
 
 def without_links(title: Element, env: Any, config: Any) -> list[nodes.Node]:
-    """What a title says, without its links and footnotes; nothing if it has none."""
+    """The content of a title without its links and footnotes; empty if it has none of them."""
     copy = title.deepcopy()
     for mark in list(copy.findall(lambda node: isinstance(node, LINKS))):
         copy.attributes["plain"] = True
@@ -191,13 +191,13 @@ def equation_number(env: Any, docname: str, label: str) -> str:
     return ".".join(map(str, numbers[nodes.make_id(f"equation-{label}")]))
 
 
-def width(entry: nodes.entry) -> float:
-    """The width of a table's cell in letters; those of code are wider."""
+def cell_width(entry: nodes.entry) -> float:
+    """The width of a table's cell, in letters; letters of code are wider."""
     return 2 + len(entry.astext()) * (1.2 if next(entry.findall(nodes.literal), None) else 1)
 
 
-def columns(rows: list[list[float]]) -> str | None:
-    """LaTeX's columns for a long table: where its lines are too long for the page, those of the widest are broken."""
+def column_spec(rows: list[list[float]]) -> str | None:
+    """The columns of a long table in LaTeX. If its lines are too long, those in the widest column are broken."""
     widths = [max(column) for column in zip(*rows, strict=True)]
     widest = widths.index(max(widths))
     rest = CHARACTERS - sum(widths) + widths[widest]

@@ -1,7 +1,7 @@
-"""What follows the text of a hand-out: its exercises again, with room to write, and the answers, on pages of their own.
+"""The last pages of a hand-out: its exercises again with room to write, then the answers.
 
-The solutions are taken out of the text, so a teacher hands out all but the last pages. A student's hand-out ends with
-the exercises, for its text has no solutions.
+The solutions are moved there from the text, so a teacher can hand out all pages but the last. A student's hand-out has
+no answers, because the student's edition has no solutions.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from sphinx_exercise.nodes import is_exercise_node, solution_node
 from book._ext.page.equations import await_verdicts
 
 CHECKED = re.compile(r'check\("(?P<method>[\w-]+)", (?P<cls>\w+)\)')
-"""How an exercise asks for a class: it is one that `check` marks."""
+"""The words of an exercise that asks for a class, which `check` marks."""
 
 
 class worksheet(nodes.General, nodes.Element):  # type: ignore[misc]
@@ -25,7 +25,7 @@ class worksheet(nodes.General, nodes.Element):  # type: ignore[misc]
 
 
 class task(nodes.General, nodes.Element):  # type: ignore[misc]
-    """An exercise on a worksheet; `room` is what is written into it, ``text`` or ``code``."""
+    """An exercise on a worksheet; `room` says what the reader writes, ``text`` or ``code``."""
 
 
 class answers(nodes.General, nodes.Element):  # type: ignore[misc]
@@ -33,7 +33,7 @@ class answers(nodes.General, nodes.Element):  # type: ignore[misc]
 
 
 def worksheets(document: nodes.document, app: Sphinx) -> list[nodes.Element]:
-    """Take the solutions out of a resolved section; return its worksheet and its answers, if it has any."""
+    """Take the solutions out of a resolved section. Returns its worksheet and its answers, if there are any."""
     solutions = list(document.findall(solution_node))
     for solution in solutions:
         solution.parent.remove(solution)
@@ -42,7 +42,7 @@ def worksheets(document: nodes.document, app: Sphinx) -> list[nodes.Element]:
 
 
 def task_of(exercise: nodes.Element, app: Sphinx) -> task:
-    """A copy of an exercise that nothing points at, and below it, if a class is to be written, how the class begins."""
+    """A copy of an exercise without labels; if it asks for a class, with the beginning of the class below it."""
     title, *content = (child.deepcopy() for child in exercise.children)
     found = task("", nodes.paragraph("", "", nodes.strong("", "", *title.children)), *content, room="text")
     for body in list(found.findall(nodes.section)):
@@ -58,7 +58,7 @@ def task_of(exercise: nodes.Element, app: Sphinx) -> task:
 
 
 def beginning_of(cls: str, method: str, app: Sphinx) -> str:
-    """A class up to the place where its update is to be written."""
+    """The code of a class up to the place where its update is to be written."""
     programs = [verdict.program for verdict in await_verdicts(app)]
     arguments: dict[str, Any] = next((dict(p["arguments"]) for p in programs if p.get("name") == method), {})
     hyper = [n if default is None else f"{n}={re.sub('e-0', 'e-', repr(default))}" for n, default in arguments.items()]

@@ -1,4 +1,4 @@
-"""What is wrong with a directive, a cell, a fence, a table or an equation; part of `source_check`."""
+"""Check a directive, a cell, a fence, a table or an equation; `checking` calls this for each block of a page."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from book._ext.sources.findings import ESCAPED, Book, Finding, Names, line_of, near
+from book._ext.sources.findings import ESCAPED, Book, Names, SourceFault, key_line, near
 from book._ext.sources.yaml_faults import read_plain, read_yaml
 from optim_code.equations.sections import Block, Page
 
@@ -15,15 +15,15 @@ EXERCISES = ("exercise", "exercise-start")
 SOLUTIONS = ("solution", "solution-start")
 CELLS = ("code-cell", "raw-cell")
 ONLY_HERE = ("only",)
-"""Directives whose content takes the place of their fence, so that a code cell in it is run."""
+"""Directives that are replaced by their content, so code cells in them run."""
 TAGS = {
     "remove-cell", "remove-input", "remove-output", "remove-stdout", "remove-stderr", "hide-cell", "hide-input",
     "hide-output", "scroll-output", "output_scroll", "raises-exception", "skip-execution", "full-width", "margin",
     "popout", "parameters", "injected-parameters", "thebe-init", "thebe-interactive",
 }  # fmt: skip
 """The tags that MyST-NB, the theme and Jupyter know."""
-CLAIMS = ("update-", "identity-", "claim-", "def-")
-"""What a tag that names an equation begins with."""
+EQUATION_TAGS = ("update-", "identity-", "claim-", "def-")
+"""The beginnings of tags that name an equation."""
 CELL_OPTIONS = {
     "tags", "mystnb", "load", "editable", "deletable", "slideshow", "jupyter", "collapsed", "scrolled", "vscode",
     "nbgrader", "id",
@@ -38,7 +38,15 @@ IMAGE_OPTIONS = {"alt", "classes", "height", "width", "scale", "align"}
 LABEL = re.compile(r"\w[\w.:+-]*")
 
 
-def check_block(book: Book, page: Page, block: Block, notebook: bool) -> Iterator[Finding]:
+def check_block(book: Book, page: Page, block: Block, notebook: bool) -> Iterator[SourceFault]:
+    """The faults of a block.
+
+    Args:
+        book: the book.
+        page: the page.
+        block: the block.
+        notebook: whether the cells of the page run.
+    """
     if block.kind == "directive":
         yield from check_directive(book, page, block, notebook)
     elif block.kind == "code":
@@ -50,6 +58,7 @@ def check_block(book: Book, page: Page, block: Block, notebook: bool) -> Iterato
 
 
 def not_closed(page: Page, block: Block) -> str:
+    """What is wrong with a fence that is not closed, and what to do."""
     mark, opened = block.markup, f"{{{block.name}}}" if block.name else block.argument
     if not opened and block.level == 0:
         return (
@@ -72,61 +81,64 @@ def not_closed(page: Page, block: Block) -> str:
     return f"{mark}{opened} is not closed; put {mark} in a line of its own below it"
 
 
-def check_directive(book: Book, page: Page, block: Block, notebook: bool) -> Iterator[Finding]:
+def check_directive(book: Book, page: Page, block: Block, notebook: bool) -> Iterator[SourceFault]:
+    """The faults of a directive: its name, its options, its label."""
     name, line = block.name, block.first
     if book.names and name.lower() not in book.names.directives:
-        yield Finding(page, line, unknown_directive(name, book.names), warns=True)
+        yield SourceFault(page, line, unknown_directive(name, book.names), warns=True)
         return
     head = page.lines[line]
     if f"{block.markup}{{{name}}}" not in head:
         if name in CELLS:
-            yield Finding(page, line, f"a space before {{{name}}}, so it is not run; take it out")
+            yield SourceFault(page, line, f"a space before {{{name}}}, so it is not run; take it out")
     elif re.search(re.escape(f"{{{name}}}") + r"[^\s]", head):
-        yield Finding(page, line, f"no space after {{{name}}}; write one")
+        yield SourceFault(page, line, f"no space after {{{name}}}; write one")
     options: Any = None
     if block.options:
-        start = block.start - block.options.count("\n") - (1 if is_long(page, block) else 0)
+        start = block.start - block.options.count("\n") - has_dashes(page, block)
         read = read_yaml if name in CELLS else read_plain
         options, faults = read(page, block.options, start, f"{{{name}}}: its options")
         yield from faults
         if not faults and not isinstance(options, dict):
-            yield Finding(page, start, f"{{{name}}}: its options are not of the form name: value; write them so")
+            yield SourceFault(page, start, f"{{{name}}}: its options are not of the form name: value; write them so")
     yield from check_above_body(page, block)
     if name == "toctree":
-        yield Finding(page, line, "{toctree}: the contents of the book are in _toc.yml; list the pages there, and take"
-                                  " it out")  # fmt: skip
+        text = "{toctree}: the contents of the book are in _toc.yml; list the pages there, and take it out"
+        yield SourceFault(page, line, text)
     known = book.names.directives.get(name.lower()) if book.names else None
     if isinstance(options, dict) and known and name not in CELLS:
         for key in options:
             if key not in known:
-                where = line_of(page, line, str(key))
+                where = key_line(page, line, str(key))
                 hint = near(str(key), known) or f"it takes {', '.join(known)}"
-                yield Finding(page, where, f"{{{name}}}: there is no option {key}; {hint}")
+                yield SourceFault(page, where, f"{{{name}}}: there is no option {key}; {hint}")
     if name in CELLS:
         yield from check_cell(page, block, options, notebook)
-    yield from check_labels(book, page, block, options)
+    yield from check_labels(book, page, block)
 
 
-def is_long(page: Page, block: Block) -> bool:
-    """Whether the options of a directive stand between lines of dashes."""
+def has_dashes(page: Page, block: Block) -> bool:
+    """Whether the options of a directive are between lines of dashes."""
     return block.start > 0 and page.lines[block.start - 1].strip(" >").startswith("---")
 
 
 def unknown_directive(name: str, names: Names) -> str:
-    said = f"there is no directive {{{name}}}"
+    """A message about a directive that does not exist."""
+    fault = f"there is no directive {{{name}}}"
     if name.lower() in ("python", "ipython", "ipython3", "py", "code_cell", "codecell", "cell", "r", "julia"):
-        return f"{said}; write ```{{code-cell}} to run code, or ```python to show it"
+        return f"{fault}; write ```{{code-cell}} to run code, or ```python to show it"
     if name.startswith("."):
-        return f"{said}; write the name without a dot, and what else it is as options below it"
-    return f"{said}; {near(name, names.directives) or 'fix its name, or write it as text'}"
+        return f"{fault}; write the name without a dot, and what else it is as options below it"
+    return f"{fault}; {near(name, names.directives) or 'fix its name, or write it as text'}"
 
 
+# Lines at the head of a directive's content that look like options.
 ABOVE_BODY = re.compile(r"\s*:(?P<short>[\w-]+)(?::(?:\s|$)|\s|$)|\s*(?P<long>---)\s*$|\s*(?P<quarto>#\|)")
 BARE = re.compile(r"\s*(?P<bare>tags|mystnb|name|caption|label|figure)\s*:")
 
 
-def check_above_body(page: Page, block: Block) -> Iterator[Finding]:
-    """Options that aren't taken for options, but for content."""
+def check_above_body(page: Page, block: Block) -> Iterator[SourceFault]:
+    """The faults of options that MyST reads as content."""
     if block.name in ("eval-rst", "code", "code-block", "sourcecode", "literalinclude", "parsed-literal", "raw"):
         return
     lines = block.body.split("\n")
@@ -136,32 +148,35 @@ def check_above_body(page: Page, block: Block) -> Iterator[Finding]:
     of, line, text = f"{{{block.name}}}", block.start + first, lines[first]
     if found := ABOVE_BODY.match(text):
         if found["long"]:
-            yield Finding(page, line, f"{of}: the options are not closed; put a line --- below them")
+            yield SourceFault(page, line, f"{of}: the options are not closed; put a line --- below them")
         elif found["quarto"]:
-            yield Finding(page, line, f"{of} takes no options as comments; write :tags: [remove-cell] and the like")
+            yield SourceFault(page, line, f"{of} takes no options as comments; write :tags: [remove-cell] and the like")
         elif first:
-            yield Finding(page, line, f"{of}: the options must follow at once; take out the empty line above them")
+            yield SourceFault(page, line, f"{of}: the options must follow at once; take out the empty line above them")
         elif found["short"]:
-            yield Finding(page, line, f"{of}: the option has one colon only; write :{found['short']}: and its value")
+            yield SourceFault(
+                page, line, f"{of}: the option has one colon only; write :{found['short']}: and its value"
+            )
     elif block.name in CELLS and (found := BARE.match(text)):
-        yield Finding(page, line, f"{of}: an option needs a colon before it, too; write :{found['bare']}: …")
+        yield SourceFault(page, line, f"{of}: an option needs a colon before it, too; write :{found['bare']}: …")
 
 
-def check_cell(page: Page, block: Block, options: Any, notebook: bool) -> Iterator[Finding]:
+def check_cell(page: Page, block: Block, options: Any, notebook: bool) -> Iterator[SourceFault]:
+    """The faults of a code cell: its place, its options, its tags."""
     of, line = f"{{{block.name}}}", block.first
     around = [parent for parent in block.parents if parent not in ONLY_HERE]
     if around or block.level > 0 or block.markup.startswith(":"):
         inside = f"{{{around[-1]}}}" if around else "a fence of colons" if block.level == 0 else "a list or a quotation"
         how = "write it with backticks" if inside.startswith("a fence") else "put it below that, at the left margin"
-        yield Finding(page, line, f"{of} is not run inside {inside}; {how}")
+        yield SourceFault(page, line, f"{of} is not run inside {inside}; {how}")
         return
     if not notebook:
         front = "file_format: mystnb, kernelspec: and, indented, name: python3"
         text = f"{of} is not run, as the page has no front matter; begin the page with {front} between lines ---"
-        yield Finding(page, line, text, warns=True)
+        yield SourceFault(page, line, text, warns=True)
     if not isinstance(options, dict):
         return
-    for place, known, given in (
+    for parents, known, given in (
         ("", CELL_OPTIONS, options),
         ("mystnb: ", MYSTNB_OPTIONS, options.get("mystnb")),
         ("mystnb: figure: ", FIGURE_OPTIONS, in_mystnb(options, "figure")),
@@ -170,32 +185,34 @@ def check_cell(page: Page, block: Block, options: Any, notebook: bool) -> Iterat
         if given is None:
             continue
         if not isinstance(given, dict):
-            name = place.rstrip(": ").split(": ")[-1]
-            where = line_of(page, line, name)
-            yield Finding(page, where, f"{of}: {name} takes options of its own; write them below it, indented")
+            name = parents.rstrip(": ").split(": ")[-1]
+            where = key_line(page, line, name)
+            yield SourceFault(page, where, f"{of}: {name} takes options of its own; write them below it, indented")
             continue
         for key in given:
             if key not in known:
-                where = line_of(page, line, str(key))
-                hint = near(str(key), known) or belongs(str(key)) or f"it takes {', '.join(sorted(known))}"
-                yield Finding(page, where, f"{of}: there is no option {place}{key}; {hint}")
+                where = key_line(page, line, str(key))
+                hint = near(str(key), known) or right_place(str(key)) or f"it takes {', '.join(sorted(known))}"
+                yield SourceFault(page, where, f"{of}: there is no option {parents}{key}; {hint}")
     tags = options.get("tags")
-    where = line_of(page, line, "tags")
+    where = key_line(page, line, "tags")
     if tags is not None and not isinstance(tags, list):
-        yield Finding(page, where, f"{of}: tags is no list; write :tags: [{tags}]")
+        yield SourceFault(page, where, f"{of}: tags is no list; write :tags: [{tags}]")
         return
     for tag in tags or ():
-        if str(tag) not in TAGS and not str(tag).startswith(CLAIMS):
+        if str(tag) not in TAGS and not str(tag).startswith(EQUATION_TAGS):
             hint = near(str(tag).replace("_", "-"), TAGS) or "take it out, or fix its name"
-            yield Finding(page, where, f"{of}: there is no tag {tag}; {hint}")
+            yield SourceFault(page, where, f"{of}: there is no tag {tag}; {hint}")
 
 
 def in_mystnb(options: dict[str, Any], name: str) -> Any:
+    """The value of an option below ``mystnb:``; None if it is not given."""
     mystnb = options.get("mystnb")
     return mystnb.get(name) if isinstance(mystnb, dict) else None
 
 
-def belongs(key: str) -> str:
+def right_place(key: str) -> str:
+    """Where an option belongs that stands in the wrong place; empty if it belongs nowhere."""
     if key in FIGURE_OPTIONS:
         return f"write mystnb: and, indented, figure: and, indented, {key}: …"
     if key in ("figure", "image", *IMAGE_OPTIONS):
@@ -204,7 +221,7 @@ def belongs(key: str) -> str:
 
 
 def labels_in(block: Block) -> Iterator[str]:
-    """The label of a directive, as its options give it; all that is not YAML is said elsewhere."""
+    """The label in the options of a directive, if it has one."""
     for name in ("label", "name"):
         if found := re.search(rf"^[ \t]*{name}[ \t]*:[ \t]*(\S[^\n]*)$", block.options, re.M):
             if block.name not in CELLS or re.search(r"^\s*figure\s*:", block.options, re.M):
@@ -212,30 +229,32 @@ def labels_in(block: Block) -> Iterator[str]:
             return
 
 
-def check_labels(book: Book, page: Page, block: Block, options: Any) -> Iterator[Finding]:
+def check_labels(book: Book, page: Page, block: Block) -> Iterator[SourceFault]:
+    """The faults of a directive's label, and of the label in a solution that names its exercise."""
     of, line = f"{{{block.name}}}", block.first
     labels = [] if block.name == "math" else list(labels_in(block))
     if block.name in EXERCISES and not labels:
-        yield Finding(page, line, f"{of} has no label; write :label: ex-… below it, to refer to it")
+        yield SourceFault(page, line, f"{of} has no label; write :label: ex-… below it, to refer to it")
     if block.name in SOLUTIONS:
-        asked = block.argument
-        if not asked:
-            yield Finding(page, line, f"{of} does not say of what; write the label of its exercise after it")
-        elif asked not in book.exercises:
-            hint = near(asked, book.exercises) or "fix it, or write the exercise"
-            yield Finding(page, line, f"{of}: there is no exercise {asked}; {hint}")
+        exercise = block.argument
+        if not exercise:
+            yield SourceFault(page, line, f"{of} does not say of what; write the label of its exercise after it")
+        elif exercise not in book.exercises:
+            hint = near(exercise, book.exercises) or "fix it, or write the exercise"
+            yield SourceFault(page, line, f"{of}: there is no exercise {exercise}; {hint}")
     for label in labels:
-        yield from check_label(book, page, line_of(page, line, "label" if "label" in block.options else "name"), label)
+        yield from check_label(book, page, key_line(page, line, "label" if "label" in block.options else "name"), label)
 
 
-def check_label(book: Book, page: Page, line: int, label: str) -> Iterator[Finding]:
+def check_label(book: Book, page: Page, line: int, label: str) -> Iterator[SourceFault]:
+    """The faults of a label. A right one is added to the labels of the book."""
     if not LABEL.fullmatch(label):
-        yield Finding(page, line, f"the label {label} has a character that breaks it; use letters, digits and -")
+        yield SourceFault(page, line, f"the label {label} has a character that breaks it; use letters, digits and -")
         return
     key = label.lower()
     if key in book.labels:
         text = f"the label {label} is used at {book.labels[key]} already; give one of the two another"
-        yield Finding(page, line, text)
+        yield SourceFault(page, line, text)
     else:
         book.labels[key] = page.where(line)
 
@@ -243,26 +262,29 @@ def check_label(book: Book, page: Page, line: int, label: str) -> Iterator[Findi
 # --- fences that are no directives ---------------------------------------------------------------------------------
 
 
-def check_code(book: Book, page: Page, block: Block) -> Iterator[Finding]:
+def check_code(book: Book, page: Page, block: Block) -> Iterator[SourceFault]:
+    """The faults of a fence that is no directive, but may have been meant as one."""
     info, mark = block.argument, block.markup
     word = info.split()[0] if info else ""
     known: Iterable[str] = book.names.directives if book.names else CELLS
     if "{" in info or "}" in info:
         name = next((name for name in re.findall(r"[\w:-]+", info) if name in known), "")
-        say = f"write {mark}{{{name}}}" if name else "write the name of a directive in braces, or of a language without"
-        yield Finding(page, block.first, f"{mark}{info} is no directive; {say}")
+        how = f"write {mark}{{{name}}}" if name else "write the name of a directive in braces, or of a language without"
+        yield SourceFault(page, block.first, f"{mark}{info} is no directive; {how}")
     elif word in known and (mark.startswith(":") or not is_language(word)):
-        yield Finding(page, block.first, f"{mark}{word} shows its content as it is; write {mark}{{{word}}}")
+        yield SourceFault(page, block.first, f"{mark}{word} shows its content as it is; write {mark}{{{word}}}")
     elif not mark.startswith(":") and word and not is_language(word) and (hint := near(word, known)):
-        yield Finding(page, block.first, f"{mark}{word}: there is no language {word}; {braced(hint)}")
+        yield SourceFault(page, block.first, f"{mark}{word}: there is no language {word}; {braced(hint)}")
 
 
 def braced(question: str) -> str:
+    """The question of `near` with braces around the proposed name."""
     return re.sub(r"mean (\S+)\?", r"mean {\1}?", question)
 
 
 @functools.cache
 def is_language(name: str) -> bool:
+    """Whether Pygments or this book has a language of this name."""
     from pygments.lexers import find_lexer_class_by_name
     from pygments.util import ClassNotFound
 
@@ -279,15 +301,16 @@ CODE_OR_MATH = re.compile(
 )
 
 
-def check_table(page: Page, block: Block) -> Iterator[Finding]:
+def check_table(page: Page, block: Block) -> Iterator[SourceFault]:
+    """The faults of the rows of a table."""
     columns = cells_of(page.lines[block.first])
     for number in range(block.first, min(block.last, len(page.lines))):
         row = page.lines[number]
         if cut := cut_by_a_bar(row):
-            yield Finding(page, number, cut)
+            yield SourceFault(page, number, cut)
         elif cells_of(row) > columns:
             text = f"a row of {cells_of(row)} cells in a table of {columns}: the last are lost; take them out"
-            yield Finding(page, number, text)
+            yield SourceFault(page, number, text)
 
 
 def cells_of(row: str) -> int:
@@ -297,7 +320,7 @@ def cells_of(row: str) -> int:
 
 
 def cut_by_a_bar(row: str) -> str:
-    """What to say of a row in which a formula or code holds the mark between two cells; empty if none does."""
+    """A message about a row in which a bar inside a formula or code ends a cell; empty if there is none."""
     for found in CODE_OR_MATH.finditer(row):
         if found["math"] is not None and "|" in found["math"] and is_formula(found["math"]):
             if re.search(ESCAPED + r"\|", found["math"]) and not re.search(r"[\\^_=]|^\|[^|]+\|$", found["math"]):
@@ -309,7 +332,7 @@ def cut_by_a_bar(row: str) -> str:
 
 
 def is_formula(text: str) -> bool:
-    """Whether what stands between two dollars is a formula, and not text between two prices."""
+    """Whether the text between two dollars is a formula, not a text between two prices."""
     words = re.sub(r"\\[A-Za-z]+(\{[^{}]*\})?", "", text)
     if re.search(r"[A-Za-z]{2,}\s+[A-Za-z]{2,}", words):
         return False
@@ -319,22 +342,23 @@ def is_formula(text: str) -> bool:
 # --- equations -----------------------------------------------------------------------------------------------------
 
 
-def check_equation(page: Page, block: Block) -> Iterator[Finding]:
+def check_equation(page: Page, block: Block) -> Iterator[SourceFault]:
+    """The faults of the way in which a displayed equation is written."""
     if block.name == "amsmath":
         what = re.match(r"\\begin\{(\w+\*?)\}", block.body)
         name = f"\\begin{{{what[1]}}}" if what else "an equation"
         text = f"{name} outside dollars stands raw on the page; write $$ before it and $$ (label) after it"
-        yield Finding(page, block.first, f"{text}, with aligned in the place of align")
+        yield SourceFault(page, block.first, f"{text}, with aligned in the place of align")
     elif block.level < 0:
         text = "an equation in the middle of a paragraph; put an empty line above it, and $$ in lines of its own"
-        yield Finding(page, block.first, text)
-    elif "\n\n" in re.sub(r"\n[ \t]+(?=\n)", "\n", block.body) or swallowed(block.body):
+        yield SourceFault(page, block.first, text)
+    elif "\n\n" in re.sub(r"\n[ \t]+(?=\n)", "\n", block.body) or holds_text(block.body):
         text = "an equation with text or an empty line in it: a $$ lacks its partner; close it, or take the line out"
-        yield Finding(page, block.first, text)
+        yield SourceFault(page, block.first, text)
 
 
-def swallowed(latex: str) -> bool:
-    """Whether a formula goes over text: a role, code, or four words side by side."""
+def holds_text(latex: str) -> bool:
+    """Whether there is text in a formula: a role, code, or four words in a row."""
     bare = re.sub(
         r"\\(?:text|math(?:rm|it|sf)|operatorname|mbox|hbox|label|tag)\w*\*?\{[^{}]*\}",
         "",

@@ -1,9 +1,8 @@
-"""Two editions of one source: the teacher's, which is the book, and the student's, in which the solutions are not.
+"""Make two editions of one source: the teacher's, which is the whole book, and the student's, without solutions.
 
-What a student must not see is taken out of a section's text before anything reads it. So it cannot turn up later, in a
-page, in the index of the search, in a PDF or in a notebook. Code cells stay as they are, so both editions show one run;
-only those that stand in a solution go with it. What is taken out is found by `optim_code.equations.sections`, at any
-depth.
+What a student must not see is removed from the text of a section before anything else reads it, so it cannot appear in
+a page, in the index of the search, in a PDF or in a notebook. Both editions show the outputs of the same run: code
+cells stay, except those in a solution. `optim_code.equations.sections` finds what to remove, at any depth.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from book._ext.files import python_files
 from optim_code.equations.sections import (
     Block,
     Page,
@@ -39,102 +39,103 @@ LISTINGS = ("literalinclude", "include")
 """The directives that can show a file."""
 
 WRITE = "% the class {} is left to the student"
-"""What stands in the student's text, a comment in Markdown, where the teacher's prints a class."""
+"""A comment in Markdown; it takes the place of a listing of a class in the student's text."""
 WRITTEN = re.compile(WRITE.format(r"(\w+)"))
+"""Finds that comment."""
 EXERCISE = re.compile(r"^:label:\s*(ex-[\w-]+-my-step)\s*$", re.M)
 FRONT = re.compile(r"\A(?P<mark>-{3,})[^\n]*\n(?P<yaml>.*?)^(?: {0,3}(?P=mark)-*|\.\.\.)[ \t]*(?:\n|\Z)", re.M | re.S)
 HTML_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.S)
 EMPTY = "<!-- -->"
-"""What is left where a list item began with what is gone: without it the item would end there."""
-ALIKE = 0.8
-"""From this likeness on, by difflib, a key of the front matter is taken as a misspelt ``edition``."""
+"""What remains where a list item began with a removed block: without it the item would end there."""
+SIMILARITY = 0.8
+"""A key of the front matter with this similarity to ``edition``, by difflib, or more, is taken as misspelt."""
 
 
 # --- a section's text ----------------------------------------------------------------------------------------------
 
 
-def text_of(text: str, edition: str, where: Callable[[int], str] = lambda line: f"line {line + 1}") -> str:
-    """The text of a section in an edition, with as many lines as its source has.
+def edition_text(text: str, edition: str, where: Callable[[int], str] = lambda line: f"line {line + 1}") -> str:
+    """The text of a section in an edition, with as many lines as its source.
 
-    ``{only} teacher`` and ``{only} student`` hold what only one edition says; their content takes the place of the
-    fence. In the student's edition there is no ``{solution}``, gated or not, and no comment, and where a class of
-    `CLASSES` is shown, a sentence says who writes it.
+    ``{only} teacher`` and ``{only} student`` contain what only one edition shows; there the content replaces the fence.
+    The student's edition has no ``{solution}``, gated or not, and no comments. In place of a listing of a class of
+    `CLASSES` it has a sentence that says who writes the class.
 
     Args:
         text: the text with what it includes, as `read_page` gives it.
         edition: one of `EDITIONS`.
-        where: file and line of a line of the text, counted from 0.
+        where: gives file and line of a line of the text, counted from 0.
 
     Raises:
-        SectionError: if what is to be taken out has no clear end, or ``{only}`` names no edition; with file and line.
+        SectionError: if a block to remove has no clear end, or ``{only}`` names no edition; with file and line.
     """
     if edition == EDITIONS[0] and "{only}" not in text.lower():
         return text
     lines = text.split("\n")
-    found = list(blocks(text))
-    gone = 0  # the lines before this one need no second look
-    taken: list[int] = []
-    for number, block in enumerate(found):
+    all_blocks = list(blocks(text))
+    removed_to = 0  # the blocks before this line are removed
+    removed: list[int] = []
+    for number, block in enumerate(all_blocks):
         name = block.name.lower()
-        if block.first < gone:
+        if block.first < removed_to:
             continue
         if name in ("only", "solution"):
-            check_ends(block, found[number + 1 :], where)
-        if name == "only" and chosen(block, edition, where):
+            check_ends(block, all_blocks[number + 1 :], where)
+        if name == "only" and is_for(block, edition, where):
             take_out(lines, block, block.first, block.first + 1)
             if block.closed:
                 take_out(lines, block, block.last - 1, block.last)
         elif name == "only" or (edition == "student" and name == "solution"):
-            take_out(lines, block, block.first, gone := block.last)
-            taken.append(block.first)
+            take_out(lines, block, block.first, removed_to := block.last)
+            removed.append(block.first)
         elif edition == "student" and name == "solution-start":
-            take_out(lines, block, block.first, gone := end_of(block, found[number + 1 :], where))
-            taken.append(block.first)
+            take_out(lines, block, block.first, removed_to := end_of(block, all_blocks[number + 1 :], where))
+            removed.append(block.first)
         elif edition == "student" and name in LISTINGS and shows_classes(block):
-            put_instead(lines, block, text)
+            replace_listing(lines, block, text)
         elif edition == "student" and block.kind == "comment":
             take_out(lines, block, block.first, block.last)
             if block.parents:  # a directive must not be left with nothing in it
-                lines[block.first] = around(text.split("\n")[block.first], block)[0] + EMPTY
+                lines[block.first] = prefixes(text.split("\n")[block.first], block)[0] + EMPTY
         elif edition == "student" and "<!--" in block.body + block.argument + block.options:
-            # Of a directive, in its title and its options; what is in it comes by itself.
+            # A comment in the title or the options of a directive; one in its content is a block of its own.
             last = block.start if block.kind == "directive" else block.last
             if block.kind in ("directive", "html"):
                 shown = "\n".join(lines[block.first : last])
                 lines[block.first : last] = HTML_COMMENT.sub(without_words, shown).split("\n")
-    for block in reversed(found):
-        # What held nothing else, such as a box, goes with it.
-        if any(block.first < first < block.last for first in taken) and is_empty(block, lines):
+    for block in reversed(all_blocks):
+        # A directive, such as a box, that contained nothing else is removed, too.
+        if any(block.first < first < block.last for first in removed) and is_empty(block, lines):
             take_out(lines, block, block.first, block.last)
     return "\n".join(lines)
 
 
 def is_empty(block: Block, lines: list[str]) -> bool:
-    """Whether nothing is left in a directive; an exercise is one without a text, too."""
+    """Whether nothing is left in a directive; an exercise may be empty, so it never counts."""
     inside = lines[block.start : block.last - block.closed]
     left = any(line.replace(EMPTY, "").strip(" \t>") for line in inside)
     return block.kind == "directive" and not block.name.lower().startswith(("exercise", "only")) and not left
 
 
 def take_out(lines: list[str], block: Block, first: int, last: int) -> None:
-    """Empty some lines of a block, and leave what holds the lists and quotations around it together."""
-    before, rest = around(lines[block.first], block)
+    """Empty some lines of a block, but keep what continues the lists and quotations around it."""
+    before, rest = prefixes(lines[block.first], block)
     begins = before + EMPTY if before.strip(" \t>") else rest.rstrip()
     lines[first:last] = [begins if number == block.first else rest.rstrip() for number in range(first, last)]
 
 
-def around(line: str, block: Block) -> tuple[str, str]:
-    """What stands before a block in its first line, and what keeps the lines after it in the same container."""
+def prefixes(line: str, block: Block) -> tuple[str, str]:
+    """What stands before a block in its first line, and what its other lines need to stay in the same container."""
     before = line[: line.index(block.markup)] if block.markup in line else ""
     return before, re.sub(r"[^\s>]", " ", before)
 
 
 def without_words(comment: re.Match[str]) -> str:
-    """What is left of an HTML comment: its marks, its line ends, and the marks of quotations after them."""
+    """What remains of an HTML comment: an empty comment, its line ends, and the marks of quotations after them."""
     return EMPTY + "".join(re.findall(r"\n[ \t>]*", comment[0]))
 
 
-def chosen(block: Block, edition: str, where: Callable[[int], str]) -> bool:
+def is_for(block: Block, edition: str, where: Callable[[int], str]) -> bool:
     """Whether an ``{only}`` is for an edition."""
     if block.argument not in EDITIONS:
         what = f"{{only}} {block.argument}".rstrip()
@@ -145,7 +146,7 @@ def chosen(block: Block, edition: str, where: Callable[[int], str]) -> bool:
 
 
 def check_ends(block: Block, after: list[Block], where: Callable[[int], str]) -> None:
-    """Refuse a fence that ends where one inside it was to end: what comes next would stay."""
+    """Refuse a fence that ends where a fence inside it should end: the text that follows would stay."""
     for inner in after:
         if inner.first >= block.last:
             return
@@ -157,7 +158,13 @@ def check_ends(block: Block, after: list[Block], where: Callable[[int], str]) ->
 
 
 def end_of(start: Block, after: list[Block], where: Callable[[int], str]) -> int:
-    """The line after the end of a gated solution."""
+    """The line after the end of a gated solution.
+
+    Args:
+        start: its ``{solution-start}``.
+        after: the blocks after that.
+        where: gives file and line of a line.
+    """
     gates = [block for block in after if block.name.lower() in ("solution-start", "solution-end")]
     if not gates or gates[0].name.lower() != "solution-end":
         raise SectionError(f"{where(start.first)}: {{solution-start}} has no {{solution-end}}; write it at its end")
@@ -170,39 +177,35 @@ def end_of(start: Block, after: list[Block], where: Callable[[int], str]) -> int
 
 
 def shows_classes(block: Block) -> bool:
+    """Whether a directive shows the file `CLASSES`."""
     return posixpath.basename(block.argument.strip()) == posixpath.basename(CLASSES)
 
 
-def put_instead(lines: list[str], block: Block, text: str) -> None:
-    """Say in the student's edition, in the place of a class, who writes it."""
+def replace_listing(lines: list[str], block: Block, text: str) -> None:
+    """Replace the listing of a class by a sentence that says who writes the class."""
     shown = re.search(r"^pyobject:[ \t]*(\w+)[ \t]*$", block.options, re.M)
     exercise = EXERCISE.search(text)
     where = f", in {{ref}}`{exercise[1]}`" if exercise else ""
-    said = [f"You write the class `{shown[1]}` yourself{where}." if shown else f"You write this code yourself{where}."]
+    instead = [
+        f"You write the class `{shown[1]}` yourself{where}." if shown else f"You write this code yourself{where}."
+    ]
     if shown and not block.parents and not block.level:
-        # A notebook has a stub there.
-        said = [WRITE.format(shown[1]), *([""] if block.last - block.first > 2 else []), *said]
-    before, rest = around(lines[block.first], block)
-    said += [""] * (block.last - block.first)
+        # A notebook puts a stub of the class in place of this comment.
+        instead = [WRITE.format(shown[1]), *([""] if block.last - block.first > 2 else []), *instead]
+    before, rest = prefixes(lines[block.first], block)
+    instead += [""] * (block.last - block.first)
     for number in range(block.first, block.last):
-        lines[number] = f"{before if number == block.first else rest}{said[number - block.first]}".rstrip()
+        lines[number] = f"{before if number == block.first else rest}{instead[number - block.first]}".rstrip()
 
 
-def fences(lines: list[str]) -> Iterator[tuple[int, int, str, str]]:
-    """The outermost directives of a text: first line, last line, name, argument."""
-    for block in blocks("\n".join(lines)):
-        if block.kind == "directive" and not block.parents and not block.level:
-            yield block.first, block.last - 1, block.name, block.argument
-
-
-# --- whom a page is for --------------------------------------------------------------------------------------------
+# --- the edition of a page --------------------------------------------------------------------------------------------
 
 
 def edition_of(page: Page) -> str:
-    """What the front matter of a page says about its edition: one of `EDITIONS`, or nothing.
+    """The edition in the front matter of a page: one of `EDITIONS`, or empty if the page is for both.
 
     Raises:
-        SectionError: if it names no edition, or only seems to say something about it; with file and line.
+        SectionError: if it names another edition, or if a key looks like a misspelt ``edition``; with file and line.
     """
     import yaml
 
@@ -221,7 +224,7 @@ def edition_of(page: Page) -> str:
         place = page.where(key.start_mark.line + 1)
         if not like_edition(key.value):
             continue
-        if depth:  # another thing may be called so there, such as a substitution
+        if depth:  # it may be something else, such as a substitution
             if isinstance(value.value, str) and difflib.get_close_matches(value.value.casefold(), EDITIONS):
                 raise SectionError(f"{place}: {key.value} stands inside another entry; begin its line with edition:")
             continue
@@ -230,21 +233,21 @@ def edition_of(page: Page) -> str:
         if found:
             raise SectionError(f"{place}: a second edition; take one of the two out")
         if value.value not in EDITIONS:
-            said = value.value if isinstance(value.value, str) else "…"
+            given = value.value if isinstance(value.value, str) else "…"
             raise SectionError(
-                f"{place}: edition: {said}: there are two editions, {' and '.join(EDITIONS)}; name one of them"
+                f"{place}: edition: {given}: there are two editions, {' and '.join(EDITIONS)}; name one of them"
             )
         found = value.value
     return found
 
 
 def place_of_edition(page: Page) -> str:
-    """File and line of what the front matter says about the edition."""
+    """File and line of the entry ``edition`` in the front matter of a page."""
     return page.where(next((number for number, line in enumerate(page.lines) if "edition" in line), 0))
 
 
 def check_front(page: Page) -> None:
-    """Refuse what was meant as front matter, and says something about the edition, but is shown as text."""
+    """Refuse an ``edition`` that was meant as front matter, but that MyST would show as text."""
     inside = False
     for number, line in enumerate(page.lines):
         key = re.match(r"[ \t{\"']*([\w -]+?)[\"']?[ \t]*:[ \t\"']*(\w+)", line)
@@ -259,7 +262,7 @@ def check_front(page: Page) -> None:
 
 
 def keys_of(tree: Any, depth: int = 0) -> Iterator[tuple[Any, Any, int]]:
-    """All keys in a tree of YAML with their values, and how deep they stand."""
+    """All keys in a tree of YAML, each with its value and its depth."""
     for entry in tree.value if tree is not None and tree.id != "scalar" else ():
         key, value = entry if isinstance(entry, tuple) else (None, entry)
         if key is not None and key.id == "scalar":
@@ -268,66 +271,76 @@ def keys_of(tree: Any, depth: int = 0) -> Iterator[tuple[Any, Any, int]]:
 
 
 def like_edition(key: str) -> bool:
-    """Whether a key is ``edition``, or somebody's attempt at it."""
+    """Whether a key is ``edition``, or a misspelt one."""
     key = key.strip().casefold()
-    return "edition" in key or difflib.SequenceMatcher(None, key, "edition").ratio() > ALIKE
+    return "edition" in key or difflib.SequenceMatcher(None, key, "edition").ratio() > SIMILARITY
 
 
 def class_files(root: Path) -> list[Path]:
-    """The files that students do not get: `CLASSES`, and each module that has an optimizer, wherever it lies."""
-    found = [root / CLASSES]
-    for path in sorted((root / "optim_code").rglob("*.py")):
+    """The files that students do not get: `CLASSES`, and all other modules that define an optimizer."""
+    files = [root / CLASSES]
+    for path in python_files(root / "optim_code"):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             methods = {method.name for method in node.body if isinstance(method, ast.FunctionDef)} if isinstance(
                 node, ast.ClassDef) else set()  # fmt: skip
-            if "my_step" in methods and getattr(node, "name", "").endswith("Optimizer") and path not in found:
-                found.append(path)
-    return [path for path in found if path.is_file()]
+            if "my_step" in methods and getattr(node, "name", "").endswith("Optimizer") and path not in files:
+                files.append(path)
+    return [path for path in files if path.is_file()]
 
 
-def contents_of(contents: Any, root: Path) -> Any:
-    """A table of contents for students: without the pages whose front matter says ``edition: teacher``.
+def student_contents(contents: Any, root: Path) -> Any:
+    """The student's table of contents: without the pages whose front matter says ``edition: teacher``.
 
-    The pages that stand below such a page are for teachers, too. A glob becomes the pages that it finds.
+    The pages below such a page are for teachers, too. The pages that a glob finds take its place.
+
+    Args:
+        contents: the table of contents of the book.
+        root: the top of the book.
 
     Raises:
-        SectionError: if the front matter of a page is wrong, or the first page, or one that is for students, would go.
+        SectionError: if the front matter of a page is wrong, or if the first page, or a page for students, would be
+            removed.
     """
     first = read_page(root, contents["root"].removesuffix(".md"))
     if edition_of(first) == EDITIONS[0]:
         what = "the first page of the book is for teachers, so students have none"
         raise SectionError(f"{place_of_edition(first)}: {what}; take edition: out, or name another as root in _toc.yml")
-    return entries_for_students(contents, root, {*named(contents)})
+    return entries_for_students(contents, root, {*named_pages(contents)})
 
 
-def entries_for_students(entry: dict[str, Any], root: Path, once: set[str]) -> dict[str, Any]:
-    """A part of a table of contents without what is for teachers, and without lists that are empty then."""
-    found: dict[str, Any] = {}
+def entries_for_students(entry: dict[str, Any], root: Path, named: set[str]) -> dict[str, Any]:
+    """A part of a table of contents without pages for teachers, and without lists that are empty then.
+
+    Args:
+        entry: the part.
+        root: the top of the book.
+        named: the pages that the table names elsewhere, to which those of globs are added: no page stands there twice.
+    """
+    student_entry: dict[str, Any] = {}
     for key, value in entry.items():
         if not isinstance(value, list):
-            found[key] = value
+            student_entry[key] = value
             continue
-        kept = [new for item in value for new in kept_of(item, root, once)]
+        kept = [new for item in value for new in entry_for_students(item, root, named)]
         if kept or not value:
-            found[key] = kept
-    return found
+            student_entry[key] = kept
+    return student_entry
 
 
-def kept_of(item: Any, root: Path, once: set[str]) -> Iterator[Any]:
-    """What becomes of an entry in the table of contents for students: itself, less of it, nothing, or several."""
+def entry_for_students(item: Any, root: Path, named: set[str]) -> Iterator[Any]:
+    """What replaces an item of a list in the student's table of contents: itself, a part of it, nothing, or several."""
     if not isinstance(item, dict):
         yield item
     elif "glob" in item:
         for docname in sorted(pages_of({"glob": item["glob"]}, root)):  # in Sphinx's order
-            # No page can stand there twice.
-            if docname not in once:
-                once.add(docname)
+            if docname not in named:
+                named.add(docname)
                 if edition_of(read_page(root, docname)) != EDITIONS[0]:
                     yield {"file": docname}
     elif "file" in item and edition_of(read_page(root, item["file"].removesuffix(".md"))) == EDITIONS[0]:
         check_below(item, root)
     else:
-        kept = entries_for_students(item, root, once)
+        kept = entries_for_students(item, root, named)
         if "file" in item or "url" in item or any(isinstance(value, list) for value in kept.values()):
             yield kept
 
@@ -344,14 +357,14 @@ def check_below(item: dict[str, Any], root: Path) -> None:
             )
 
 
-def named(contents: Any) -> Iterator[str]:
-    """The pages that a table of contents names one by one."""
+def named_pages(contents: Any) -> Iterator[str]:
+    """The pages that a table of contents names one by one, without those of globs."""
     if isinstance(contents, list):
         for entry in contents:
-            yield from named(entry)
+            yield from named_pages(entry)
     elif isinstance(contents, dict):
         for key, value in contents.items():
-            yield from [value.removesuffix(".md")] if key in ("root", "file") else named(value)
+            yield from [value.removesuffix(".md")] if key in ("root", "file") else named_pages(value)
 
 
 def check_included(page: Page, root: Path) -> None:
@@ -371,11 +384,13 @@ def check_included(page: Page, root: Path) -> None:
 
 
 def set_edition(app: Sphinx, config: Config) -> None:
+    """Check the setting ``edition``."""
     if config["edition"] not in EDITIONS:
         raise ValueError(f"edition: {config['edition']}: there are two, {' and '.join(EDITIONS)}")
 
 
 def cut_edition(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Give Sphinx the text of a page in this edition."""
     from sphinx.errors import SphinxError
 
     root = Path(app.srcdir)
@@ -384,7 +399,7 @@ def cut_edition(app: Sphinx, docname: str, source: list[str]) -> None:
         edition_of(page)
         if app.config.edition == EDITIONS[1]:
             check_included(page, root)
-        source[0] = text_of(source[0], app.config.edition, page.where)
+        source[0] = edition_text(source[0], app.config.edition, page.where)
     except SectionError as error:
         raise SphinxError(str(error)) from error
 

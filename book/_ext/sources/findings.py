@@ -1,4 +1,4 @@
-"""What the check of the sources finds, and what its parts share."""
+"""The faults that the check of the sources finds, and what the parts of that check share."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from pathlib import Path
 from optim_code.equations.sections import Page
 
 ESCAPED = r"(?<!\\)(?:\\\\)*"
-"""What stands before a sign that no backslash takes away."""
+"""Put before a pattern: the sign is not escaped, so an even number of backslashes stands before it."""
 
 
 @dataclass(frozen=True)
-class Finding:
+class SourceFault:
     """A fault of a page.
 
     Attributes:
         page: the page.
-        line: its line there, counted from 0.
-        text: what is wrong; what to do.
-        warns: whether Sphinx warns of it as well, later.
+        line: the line of the fault, counted from 0.
+        text: what is wrong, and what to do.
+        warns: whether Sphinx will warn of it, too.
     """
 
     page: Page
@@ -32,6 +32,7 @@ class Finding:
 
     @property
     def where(self) -> str:
+        """File and line."""
         return self.page.where(self.line)
 
     def __str__(self) -> str:
@@ -40,7 +41,12 @@ class Finding:
 
 @dataclass(frozen=True)
 class Names:
-    """What directives and roles there are: of each directive the options that it takes, None if any."""
+    """The directives and roles that exist.
+
+    Attributes:
+        directives: for each directive its options; None if it takes any.
+        roles: the names of the roles.
+    """
 
     directives: Mapping[str, list[str] | None]
     roles: Collection[str]
@@ -48,16 +54,16 @@ class Names:
 
 @dataclass
 class Book:
-    """What the pages say to one another.
+    """What the check of one page needs to know about the other pages.
 
     Attributes:
-        root: its top.
+        root: the top of the book.
         names: the directives and roles; None if they are not known.
         pages: the pages by their names.
         labels: the place of each label.
         exercises: the labels of the exercises.
         references: the keys of the bibliography.
-        definitions: the footnotes and the addresses that the page being checked defines, anywhere.
+        definitions: the footnotes and link addresses that the page being checked defines.
     """
 
     root: Path
@@ -70,12 +76,12 @@ class Book:
 
 
 def near(name: str, names: Iterable[str]) -> str:
-    """The question whether another name is meant; empty if none is like it."""
-    found = difflib.get_close_matches(name.lower(), list(names), 1, 0.7)
-    return f"did you mean {found[0]}?" if found else ""
+    """A question that proposes the most similar name; empty if no name is similar."""
+    similar = difflib.get_close_matches(name.lower(), list(names), 1, 0.7)
+    return f"did you mean {similar[0]}?" if similar else ""
 
 
-def line_of(page: Page, first: int, key: str) -> int:
-    """The line, from a first one on, that gives a key its value."""
+def key_line(page: Page, first: int, key: str) -> int:
+    """The line at or after `first` that gives a key of YAML its value; `first` if there is none."""
     pattern = re.compile(rf"[\s>:]*['\"]?{re.escape(key)}['\"]?\s*:")
     return next((n for n in range(first, len(page.lines)) if pattern.match(page.lines[n])), first)

@@ -1,6 +1,6 @@
-"""Sphinx gets the text of a page as everything else does: without a byte-order mark, with all that it includes.
+"""Give Sphinx the text of a page as `read_page` reads it: without a byte-order mark, with all that it includes.
 
-And what it says of a line names the file and the line that an editor knows.
+Sphinx's warnings about an included line then name the included file and the line in it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from optim_code.equations.sections import Page, read_page
 
 
 def give_page_text(app: Sphinx, docname: str, source: list[str]) -> None:
-    """Give Sphinx the text of a page, before anything else looks at it."""
+    """Give Sphinx the text of a page before any other listener uses it."""
     page = read_page(Path(app.srcdir), docname)
     for path in page.included:
         app.env.note_dependency(str(path))
@@ -26,7 +26,7 @@ def give_page_text(app: Sphinx, docname: str, source: list[str]) -> None:
 
 
 class Places(logging.Filter):
-    """Has a warning name the file that a line comes from, and the line there, where a page includes others."""
+    """Changes the place of a warning to the included file and the line in it, if a page includes others."""
 
     def __init__(self, app: Sphinx) -> None:
         super().__init__()
@@ -43,12 +43,12 @@ class Places(logging.Filter):
     def page(self, path: Path) -> Page | None:
         try:
             return read_page(self.root, path.relative_to(self.root).as_posix())
-        except ValueError:  # it lies elsewhere, or has just been changed
+        except ValueError:  # the page is outside the book, or was just changed and cannot be read
             return None
 
 
 def with_true_lines(read_notebook: Callable[..., Any]) -> Callable[..., Any]:
-    """MyST-NB's reader with the right lines: it expects one empty line above each text, and is off by all others."""
+    """MyST-NB's reader with the right lines: it assumes one empty line above each text, but there can be more."""
 
     def read(text: str, *args: Any, **kwargs: Any) -> Any:
         notebook = read_notebook(text, *args, **kwargs)

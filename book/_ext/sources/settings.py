@@ -1,4 +1,4 @@
-"""The Sphinx configuration that `jupyter-book build .` would use, the files it comes from checked first."""
+"""Check `_config.yml` and `_toc.yml`, and make from them the Sphinx configuration that `jupyter-book build .` uses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from book._ext.faults import ROOT, Fault, one_line
-from book._ext.sources.editions import EDITIONS, contents_of
+from book._ext.sources.editions import EDITIONS, student_contents
 from book._ext.sources.findings import near
 from book._ext.sources.yaml_faults import lost_in, why_not_yaml
 from optim_code.equations.sections import SectionError, read_text
@@ -17,21 +17,17 @@ from optim_code.equations.sections import SectionError, read_text
 PAPERS = ("a4paper", "letterpaper", "legalpaper", "executivepaper", "a5paper", "b5paper")
 POINT_SIZES = ("10pt", "11pt", "12pt")
 REPLACED = (
-    "geometry",
-    "fontpkg",
-    "fncychap",
-    "maketitle",
-    "tableofcontents",
-    "contentsname",
-    "tocdepth",
-    "secnumdepth",
-    "title",
-    "author",
-    "date",
-    "release",
-    "releasename",
-)
-"""Keys of `latex_elements` whose effect the style of the book replaces; in ours some are empty, which says the same."""
+    "geometry", "fontpkg", "fncychap", "maketitle", "tableofcontents", "contentsname", "tocdepth", "secnumdepth",
+    "title", "author", "date", "release", "releasename",
+)  # fmt: skip
+"""Keys of `latex_elements` that have no effect, because the style of the book replaces them."""
+
+
+OWN = {
+    "slides": "write a list of names, each as in the fname of a figure, without .pdf",
+    "exercise_points": "write {class: 10, answer: 5}, with whole numbers",
+}
+"""Settings of our own below ``sphinx: config:``, and what to write where one is wrong."""
 
 
 def read_settings(edition: str, folder: Path) -> dict[str, Any]:
@@ -39,10 +35,13 @@ def read_settings(edition: str, folder: Path) -> dict[str, Any]:
 
     Args:
         edition: one of `EDITIONS`.
-        folder: where the edition is made; a table of contents that is not the book's is written there.
+        folder: the working folder of the edition; the student's table of contents is written there.
+
+    Returns:
+        The configuration.
 
     Raises:
-        Fault: naming the file, and where it can the line, that is wrong.
+        Fault: if one of the files is wrong; with the file, and with the line if possible.
     """
     import yaml
     from jupyter_book.config import get_final_config
@@ -55,23 +54,23 @@ def read_settings(edition: str, folder: Path) -> dict[str, Any]:
         toc = folder / toc.name
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            contents = contents_of(contents, ROOT)
+            contents = student_contents(contents, ROOT)
         except SectionError as error:
             raise Fault(str(error)) from error
         toc.write_text(yaml.safe_dump(contents, sort_keys=False), encoding="utf-8")
     overrides = {"external_toc_path": toc.as_posix(), "latex_individualpages": False}
     with contextlib.redirect_stdout(sys.stderr):
         config, _ = get_final_config(user_yaml=ROOT / "_config.yml", cli_config=overrides, sourcedir=ROOT)
-    # A failing cell is reported by ourselves, with its place.
+    # `cell_fault` reports a failing cell, with its place.
     suppressed = [*config.get("suppress_warnings", []), "mystnb.exec"]
     return {**config, "suppress_warnings": suppressed, "edition": edition}
 
 
 def read_yaml(path: Path) -> Any:
-    """What a file of settings says.
+    """The value in a YAML file.
 
     Raises:
-        Fault: if it is not there, not UTF-8 or not YAML; naming the line.
+        Fault: if the file does not exist, is not UTF-8 or not YAML; with the line.
     """
     import yaml
 
@@ -83,17 +82,21 @@ def read_yaml(path: Path) -> Any:
         raise Fault(str(error) if path.is_file() else missing) from error
     except yaml.YAMLError as error:
         line, reason = why_not_yaml(text, error)
-        seen = getattr(error, "problem_mark", None)
-        number = seen.line + 1 if seen else line + 1
+        mark = getattr(error, "problem_mark", None)
+        number = mark.line + 1 if mark else line + 1
         there = f" (opened in line {line + 1})" if number != line + 1 else ""
         raise Fault(f"{path.name}:{number}: not YAML: {reason}{there}") from error
 
 
 def check_config(config: Any, path: Path) -> None:
-    """Refuse what Jupyter Book would pass over in silence: a key that it does not know, a value of the wrong kind.
+    """Refuse settings that Jupyter Book would ignore: a key that it does not know, a value of the wrong type.
+
+    Args:
+        config: the settings.
+        path: their file.
 
     Raises:
-        Fault: naming the line.
+        Fault: with the line.
     """
     import yaml
     from jupyter_book.config import PATH_YAML_DEFAULT, get_validator
@@ -113,11 +116,19 @@ def check_config(config: Any, path: Path) -> None:
         if key != "sphinx" and isinstance(value, dict) and isinstance(known.get(key), dict):
             unknown += [((key, name), known[key]) for name in value if name not in known[key]]
     for keys, names in unknown:
-        said = f"_config.yml: Jupyter Book knows no setting {': '.join(map(str, keys))} (line {lines[keys]})"
-        raise Fault(f"{said}; {near(str(keys[-1]), map(str, names)) or 'fix its name or take it out'}")
+        fault = f"_config.yml: Jupyter Book knows no setting {': '.join(map(str, keys))} (line {lines[keys]})"
+        raise Fault(f"{fault}; {near(str(keys[-1]), map(str, names)) or 'fix its name or take it out'}")
     if not (config.get("title") or "").strip():
         raise Fault("_config.yml: there is no title; write one, such as title: Descent")
     check_print(config)
+    if "repository" in config:
+        said = "repository: has no effect; write repository_url below sphinx and config, and take this out"
+        raise Fault(f"_config.yml:{lines['repository',]}: {said}")
+    own = (config.get("sphinx") or {}).get("config") or {}
+    for key in OWN:
+        if key in own and not fits(key, own[key]):
+            line = lines["sphinx", "config", key]
+            raise Fault(f"_config.yml:{line}: {key}: {one_line(own[key])} is not what it takes; {OWN[key]}")
     mode = config.get("execute", {}).get("execute_notebooks", "cache")
     if mode != "cache":
         line = lines["execute", "execute_notebooks"]
@@ -125,47 +136,58 @@ def check_config(config: Any, path: Path) -> None:
     for name in config.get("bibtex_bibfiles", []):
         if not (path.parent / name).is_file():
             line = lines["bibtex_bibfiles",]
-            said = f"_config.yml: names {name} (line {line}), but there is no such file"
-            raise Fault(f"{said}; write it or fix bibtex_bibfiles")
+            fault = f"_config.yml: names {name} (line {line}), but there is no such file"
+            raise Fault(f"{fault}; write it or fix bibtex_bibfiles")
+
+
+def fits(key: str, value: Any) -> bool:
+    """Whether the value of one of the `OWN` settings is of the kind that it takes."""
+    if key == "slides":
+        return isinstance(value, list) and all(isinstance(name, str) for name in value)
+    numbers = value.values() if isinstance(value, dict) else ()
+    return (
+        isinstance(value, dict) and {*value} == {"class", "answer"} and all(type(n) is int and n >= 0 for n in numbers)
+    )
 
 
 def prefixes(keys: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
-    """A place in a YAML file, and the ones around it, the innermost first."""
+    """The keys that lead to an entry of a YAML file, then those that lead to its parents, the nearest parent first."""
     return (keys[:length] for length in range(len(keys), 0, -1))
 
 
 def lines_of(path: Path) -> dict[tuple[Any, ...], int]:
-    """The line of each entry of a YAML file, by the keys and numbers that lead to it.
+    """The line of each entry of a YAML file, by the keys and indices that lead to it.
 
     Raises:
-        Fault: if YAML would pass over a part of the file: a second value for a name, a text after a #.
+        Fault: if YAML would ignore a part of the file: the first of two values for a key, a text after a #.
     """
     import yaml
 
     text = read_text(path)
-    found: dict[tuple[Any, ...], int] = {}
+    lines: dict[tuple[Any, ...], int] = {}
 
-    def walk(node: Any, keys: tuple[Any, ...]) -> None:
+    def note_lines(node: Any, keys: tuple[Any, ...]) -> None:
         if isinstance(node, yaml.MappingNode):
             for name, value in node.value:
                 key = (*keys, getattr(name, "value", ""))
-                if key in found:
+                if key in lines:
                     what, line = key[-1], name.start_mark.line + 1
                     how = "begin a new entry with -" if what in ("file", "url") else "take one of the two out"
-                    raise Fault(f"{path.name}:{line}: {what} stands at line {found[key]} already; {how}")
-                found[key] = name.start_mark.line + 1
-                walk(value, key)
+                    raise Fault(f"{path.name}:{line}: {what} stands at line {lines[key]} already; {how}")
+                lines[key] = name.start_mark.line + 1
+                note_lines(value, key)
         elif isinstance(node, yaml.SequenceNode):
             for number, item in enumerate(node.value):
-                found[(*keys, number)] = item.start_mark.line + 1
-                walk(item, (*keys, number))
+                lines[(*keys, number)] = item.start_mark.line + 1
+                note_lines(item, (*keys, number))
         elif isinstance(node, yaml.ScalarNode) and (lost := lost_in(node, text.split("\n"))):
             raise Fault(f"{path.name}:{node.start_mark.line + 1}: {lost}")
 
-    walk(yaml.compose(text, yaml.SafeLoader), ())
-    return found
+    note_lines(yaml.compose(text, yaml.SafeLoader), ())
+    return lines
 
 
+# The keys that a table of contents can have: at its top, for lists, in an entry, in a part.
 TOP = ("format", "root", "parts", "chapters", "sections", "defaults", "meta", "options", "title")
 LISTS = ("parts", "chapters", "sections", "entries", "subtrees")
 ENTRY = ("file", "url", "glob", "title", "sections", "options", "parts", "chapters", "subtrees", "entries")
@@ -173,50 +195,60 @@ PART = ("caption", "chapters", "numbered", "maxdepth", "hidden", "reversed", "ti
 
 
 def read_contents() -> Any:
-    """The table of contents, checked: a `SiteMap` of sphinx-external-toc.
+    """Check the table of contents.
+
+    Returns:
+        A `SiteMap` of sphinx-external-toc.
 
     Raises:
-        Fault: if it is not there, not a table of contents, or names a page that is not there.
+        Fault: if it does not exist, is not a table of contents, or names a page that does not exist.
     """
     read_yaml(ROOT / "_toc.yml")
     return check_contents(ROOT / "_toc.yml")
 
 
 def find_page(name: str, pages: Iterable[str]) -> str:
-    """The page that somebody means by ``adam``, ``a/adam`` or ``book/a/adam.md``; nothing if it is none, or not one."""
+    """The page that is meant by ``adam``, ``a/adam`` or ``book/a/adam.md``; empty if there is none, or several."""
     wanted = name.removeprefix("./").removesuffix(".md")
-    found = [page for page in pages if f"/{page}".endswith(f"/{wanted}")] if wanted else []
-    return found[0] if len(found) == 1 else wanted if wanted in found else ""
+    fitting = [page for page in pages if f"/{page}".endswith(f"/{wanted}")] if wanted else []
+    return fitting[0] if len(fitting) == 1 else wanted if wanted in fitting else ""
 
 
 def line_in(path: Path, text: str) -> str:
-    """A file of the top level and the line of it that a text last stands in, as far as it does, for a message."""
+    """File and line of the last place with a text; the name of the file if it does not hold the text."""
     lines = path.read_text(encoding="utf-8").splitlines()
     number = next((n for n in range(len(lines), 0, -1) if text in lines[n - 1]), 0)
     return f"{path.name}:{number}" if number else path.name
 
 
 def check_print(config: dict[str, Any]) -> None:
-    """Refuse what the book's own print (`handouts`, `descentprint.sty`) could not honour, or would silently replace."""
-    asked = ((config.get("sphinx") or {}).get("config") or {}).get("latex_elements") or {}
+    """Refuse settings of LaTeX that the print of the book (`handouts`, `descentprint.sty`) does not use."""
+    elements = ((config.get("sphinx") or {}).get("config") or {}).get("latex_elements") or {}
     path = ROOT / "_config.yml"
-    if not isinstance(asked, dict):
+    if not isinstance(elements, dict):
         raise Fault(f"{line_in(path, 'latex_elements')}: latex_elements: not a list of keys with values; fix it")
     for key, known in {"papersize": PAPERS, "pointsize": POINT_SIZES}.items():
-        if key in asked and asked[key] not in known:
-            said = f"latex_elements: {key}: {asked[key]!r} is none that LaTeX knows"
-            raise Fault(f"{line_in(path, f'{key}:')}: {said}; write one of {', '.join(known)}")
+        if key in elements and elements[key] not in known:
+            fault = f"latex_elements: {key}: {elements[key]!r} is none that LaTeX knows"
+            raise Fault(f"{line_in(path, f'{key}:')}: {fault}; write one of {', '.join(known)}")
     for key in REPLACED:
-        if asked.get(key):
-            said = f"latex_elements: {key}: has no effect, for book/_ext/printing/descentprint.sty says what it would"
-            raise Fault(f"{line_in(path, f'{key}:')}: {said}; change it there, or in latex_elements: preamble")
+        if elements.get(key):
+            style = "book/_ext/printing/descentprint.sty"
+            fault = f"latex_elements: {key}: has no effect, because {style} replaces it"
+            raise Fault(f"{line_in(path, f'{key}:')}: {fault}; change it there, or in latex_elements: preamble")
 
 
 def check_contents(toc: Path) -> Any:
-    """Refuse a table of contents that does not say which pages the book has; the `SiteMap` of one that does.
+    """Check a table of contents.
+
+    Args:
+        toc: its file.
+
+    Returns:
+        A `SiteMap` of sphinx-external-toc.
 
     Raises:
-        Fault: naming the line.
+        Fault: with the line.
     """
     from sphinx_external_toc.parsing import MalformedError, parse_toc_yaml
 
@@ -248,9 +280,9 @@ def check_entry(
     Args:
         toc: its file.
         entry: the part.
-        keys: the keys and numbers that lead to it.
-        lines: see `lines_of`.
-        named: the lines of the pages that are named above.
+        keys: the keys and indices that lead to it.
+        lines: the line of each entry, by the keys and indices that lead to it.
+        named: the lines of the pages that the file has named so far; this part adds its pages.
     """
     where = f"_toc.yml:{lines.get(keys, 1)}"
     if not isinstance(entry, dict):
@@ -281,6 +313,7 @@ def check_entry(
 
 
 def check_file(toc: Path, value: str, line: int, named: dict[str, int]) -> None:
+    """Check the name of a page in a table of contents."""
     name = value.removesuffix(".md")
     if "\\" in name:
         raise Fault(f"_toc.yml:{line}: a backslash in {value}; write /")

@@ -1,6 +1,6 @@
-"""What is wrong with the text between directives: roles, formulas, links, and the signs of other languages.
+"""Check the text between directives: roles, formulas, links, and the syntax of other languages.
 
-Part of `source_check`.
+`checking` calls this for each token of a page.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from book._ext.sources.block_check import cells_of, check_label, cut_by_a_bar, is_formula, swallowed
-from book._ext.sources.findings import ESCAPED, Book, Finding, near
+from book._ext.sources.block_check import cells_of, check_label, cut_by_a_bar, holds_text, is_formula
+from book._ext.sources.findings import ESCAPED, Book, SourceFault, near
 from optim_code.equations.sections import Page
 
 if TYPE_CHECKING:
@@ -20,92 +20,120 @@ if TYPE_CHECKING:
 
 ROLES_OF_OTHERS = {"cite": "cite:p", "citep": "cite:p", "citet": "cite:t", "eqref": "eq", "figref": "numref"}
 MASK = "\0"
-"""Stands for a sign of what is not text: code, a formula, a role, an address."""
+"""Takes the place of each character that is not text: code, a formula, a role, an address."""
 
 
-def check_token(book: Book, page: Page, token: Token, line: int) -> Iterator[Finding]:
+def check_token(book: Book, page: Page, token: Token, line: int) -> Iterator[SourceFault]:
+    """The faults of a token that the parser of Markdown has found.
+
+    Args:
+        book: the book.
+        page: the page.
+        token: the token.
+        line: its first line, counted from 0.
+    """
     if token.type == "inline":
         yield from check_text(book, page, token, line)
     elif token.type == "myst_target":
         yield from check_label(book, page, line, token.content)
         below = next((text for text in page.lines[line + 1 :] if text.strip()), None)
         if below is None:
-            yield Finding(page, line, f"({token.content})= names nothing, for nothing follows it; take it out")
+            yield SourceFault(page, line, f"({token.content})= names nothing, for nothing follows it; take it out")
     elif token.type == "code_block":
         first = next((n for n, text in enumerate(token.content.split("\n")) if text.strip()), 0)
         text = token.content.split("\n")[first].strip()
         if re.match(r"(`{3,}|~{3,}|:{3,})\s*\{", text):
-            yield Finding(page, line + first, f"{text.split()[0]} is indented by four spaces, so it is shown as it is;"
-                                              " take the spaces out")  # fmt: skip
+            what = f"{text.split()[0]} is indented by four spaces, so it is shown as it is"
+            yield SourceFault(page, line + first, f"{what}; take the spaces out")
         elif re.match(r"\$\$", text):
-            yield Finding(page, line + first, "an equation that is indented by four spaces is shown as it is; take the"
-                                              " spaces out")  # fmt: skip
+            what = "an equation that is indented by four spaces is shown as it is"
+            yield SourceFault(page, line + first, f"{what}; take the spaces out")
     elif token.type == "html_block" and (
         found := re.search(r"\\\[|\\\(|\$\$|\\begin\{", without_comments(token.content))
     ):
         number = line + token.content[: found.start()].count("\n")
-        yield Finding(page, number, "an equation inside HTML is not checked; write it outside, $$ … $$ (label)")
+        yield SourceFault(page, number, "an equation inside HTML is not checked; write it outside, $$ … $$ (label)")
+
+
+def line_at(text: str, part: str, first: int) -> int:
+    """The line on which a part of a text begins, if the text begins on line `first`."""
+    return first + text[: max(text.find(part), 0)].count("\n")
 
 
 def without_comments(html: str) -> str:
+    """HTML with spaces in place of its comments."""
     return re.sub(r"<!--.*?(-->|\Z)", lambda found: re.sub(r"[^\n]", " ", found[0]), html, flags=re.S)
 
 
-def check_text(book: Book, page: Page, token: Token, line: int) -> Iterator[Finding]:
+def check_text(book: Book, page: Page, token: Token, line: int) -> Iterator[SourceFault]:
+    """The faults of a paragraph, a heading or a cell of a table."""
     roles = book.names.roles if book.names else frozenset({"ref", "eq", "numref", "cite:p", "cite:t", "doc"})
     for child in token.children or ():
         if child.type == "myst_role" and book.names and child.meta["name"].lower() not in roles:
-            at = line + token.content[: max(token.content.find(f"{{{child.meta['name']}}}"), 0)].count("\n")
-            yield Finding(page, at, unknown_role(child.meta["name"], roles), warns=True)
-        elif child.type == "math_inline" and (swallowed(child.content) or is_price(child.content)):
-            begin = token.content.find(f"${child.content}$")
-            at = line + token.content[: max(begin, 0)].count("\n")
+            at = line_at(token.content, f"{{{child.meta['name']}}}", line)
+            yield SourceFault(page, at, unknown_role(child.meta["name"], roles), warns=True)
+        elif child.type == "math_inline" and (holds_text(child.content) or is_price(child.content)):
+            at = line_at(token.content, f"${child.content}$", line)
             text = f"the formula ${' '.join(child.content.split()[:3])} … goes over text; close it, or write \\$"
-            yield Finding(page, at, f"{text} for a dollar")
+            yield SourceFault(page, at, f"{text} for a dollar")
         elif child.type == "image" and re.match(r"https?:", str(child.attrs.get("src", ""))):
-            at = line + token.content[: max(token.content.find(str(child.attrs["src"])), 0)].count("\n")
-            yield Finding(page, at, "a picture of another host is not there without a network; save it beside the page")
+            at = line_at(token.content, str(child.attrs["src"]), line)
+            yield SourceFault(
+                page, at, "a picture of another host is not there without a network; save it beside the page"
+            )
         elif child.type == "link_open":
             yield from check_link(book, page, str(child.attrs.get("href", "")), line, token.content)
     for found in NO_TABLE.finditer(token.content) if "|" in token.content else ():
-        yield Finding(page, line + token.content[: found.start()].count("\n"), table_of_text(found))
-    for text, patterns in ((masked(token), PATTERNS), (unread(token), PATTERNS_OF_LINKS)):
-        for sign, pattern, say in patterns:
+        yield SourceFault(page, line + token.content[: found.start()].count("\n"), table_of_text(found))
+    for text, patterns in ((masked(token), PATTERNS), (plain_text(token), PATTERNS_OF_LINKS)):
+        for sign, pattern, message in patterns:
             for found in pattern.finditer(text) if sign in text else ():
-                if said := say(found, book, roles):
-                    yield Finding(page, line + text[: found.start()].count("\n"), said)
+                if fault := message(found, book, roles):
+                    yield SourceFault(page, line + text[: found.start()].count("\n"), fault)
 
 
 def is_price(latex: str) -> bool:
-    """Whether a formula is a price, and the text up to the next one."""
+    """Whether a formula is in fact a price and the text up to the next price."""
     bare = re.sub(r"\\[A-Za-z]+(?:\{[^{}]*\})?", "", latex)
     return bool(re.match(r"[\d.,]+\s", latex) and re.search(r"[A-Za-z]{3,}", bare))
 
 
 def unknown_role(name: str, roles: Iterable[str]) -> str:
+    """A message about a role that does not exist."""
     meant = ROLES_OF_OTHERS.get(name.lower())
     hint = f"did you mean {meant}?" if meant else near(name, roles) or "fix its name, or write it as text"
     return f"there is no role {{{name}}}; {hint}"
 
 
-def check_link(book: Book, page: Page, href: str, line: int, content: str) -> Iterator[Finding]:
-    at = line + content[: max(content.find(href), 0)].count("\n")
+def check_link(book: Book, page: Page, href: str, line: int, content: str) -> Iterator[SourceFault]:
+    """The faults of a link to a file.
+
+    Args:
+        book: the book.
+        page: the page.
+        href: the address.
+        line: the first line of the paragraph.
+        content: the paragraph.
+    """
+    at = line_at(content, href, line)
     path = href.partition("#")[0]
     if re.match(r"[A-Za-z]:[\\/]|/(?:home|Users)/", unquote(href)):
         href = unquote(href)
-        yield Finding(page, at, f"{href} is a file of this machine only; put it beside the page and name it from there")
+        yield SourceFault(
+            page, at, f"{href} is a file of this machine only; put it beside the page and name it from there"
+        )
     elif path.endswith((".md", ".ipynb", ".rst")) and not re.match(r"[a-z]+:", path):
         top = path.startswith("/")
         target = book.root / path.lstrip("/") if top else (book.root / page.docname).parent / path
         name = os.path.relpath(target, book.root).replace(os.sep, "/")
         if target.is_file() and name.rpartition(".")[0] not in book.pages:
-            yield Finding(page, at, f"{path} is no page of the book; add it to _toc.yml, or take the link out")
+            yield SourceFault(page, at, f"{path} is no page of the book; add it to _toc.yml, or take the link out")
         elif path.endswith(".ipynb") and target.with_suffix(".md").is_file():
-            yield Finding(page, at, f"{path}: the page is written in Markdown; write {path.rpartition('.')[0]}.md")
+            yield SourceFault(page, at, f"{path}: the page is written in Markdown; write {path.rpartition('.')[0]}.md")
 
 
-def unread(token: Token) -> str:
-    """The text of a paragraph as the parser leaves it: what looks like a link in it is none."""
+def plain_text(token: Token) -> str:
+    """The plain text of a paragraph: something in it that looks like a link is not one for the parser."""
     return "".join(
         child.content if child.type == "text" else "\n" if child.type.endswith("break") else MASK
         for child in token.children or ()
@@ -113,9 +141,9 @@ def unread(token: Token) -> str:
 
 
 def masked(token: Token) -> str:
-    """The text of a paragraph as it was written, without code, formulas, roles, HTML and addresses."""
+    """The source of a paragraph with `MASK` in place of code, formulas, roles, HTML and addresses."""
     content, at = token.content, 0
-    out = content
+    masked = content
     for child in token.children or ():
         if child.type in ("code_inline", "myst_role"):
             name = r"\{[^{}`\s]+\}" if child.type == "myst_role" else ""
@@ -130,19 +158,20 @@ def masked(token: Token) -> str:
             continue
         if found:
             at = found.end()
-            out = out[: found.start()] + re.sub(r"[^\n]", MASK, found[0]) + out[found.end() :]
-    hidden = re.compile(r"(?<=\])\([^()\s]*(?:\([^()\s]*\))?[^()\s]*(?:\s+(?:\"[^\"]*\"|'[^']*'))?\)|<[a-z]+:[^>\s]*>")
+            masked = masked[: found.start()] + re.sub(r"[^\n]", MASK, found[0]) + masked[found.end() :]
+    address = re.compile(r"(?<=\])\([^()\s]*(?:\([^()\s]*\))?[^()\s]*(?:\s+(?:\"[^\"]*\"|'[^']*'))?\)|<[a-z]+:[^>\s]*>")
     if any(child.type in ("image", "link_open") for child in token.children or ()):
-        out = hidden.sub(lambda found: re.sub(r"[^\n]", MASK, found[0]), out)
-    return out
+        masked = address.sub(lambda found: re.sub(r"[^\n]", MASK, found[0]), masked)
+    return masked
 
 
-Say = Callable[[re.Match[str], Book, Iterable[str]], str]
+Message = Callable[[re.Match[str], Book, Iterable[str]], str]
+"""Makes the message about a match of a pattern, which is empty if there is no fault; it gets the book and the roles."""
 
 
 def role_without_backticks(found: re.Match[str], book: Book, roles: Iterable[str]) -> str:
     name, after = found[1], found[2]
-    # Others are words, too, that may stand in braces.
+    # The names of other roles are also words that a text may put in braces.
     certain = ":" in name or name in ("ref", "eq", "numref", "doc", "term", "math")
     if name not in roles or not (certain or after == " " + MASK or after in tuple("'\"´‘“(<")):
         return ""
@@ -184,7 +213,8 @@ def cited(found: re.Match[str], book: Book, roles: Iterable[str]) -> str:
     return f"{found[0]} is no citation here; write {{cite:p}}`{','.join(keys)}`" if set(keys) & book.references else ""
 
 
-def saying(text: str) -> Say:
+def always(text: str) -> Message:
+    """The same message about each match, with the first group of the match in place of ``%1``."""
     return lambda found, book, roles: text.replace("%1", found[1] if found.re.groups else found[0])
 
 
@@ -200,15 +230,17 @@ def no_address(found: re.Match[str], book: Book, roles: Iterable[str]) -> str:
     return "a link to an address that is not given; write [text](address)"
 
 
+IN_MARKDOWN = {
+    "itemize": ": a list, - …", "enumerate": ": a list, 1. …", "figure": ": ```{figure}",
+    "table": ": a table, | … | … |", "center": "", "verbatim": "", "quote": "", "tabular": "", "abstract": "",
+    "document": "", "lstlisting": "",
+}  # fmt: skip
+"""The environments of LaTeX that are no formulas, and what to write in their place."""
+
+
 def latex_environment(found: re.Match[str], book: Book, roles: Iterable[str]) -> str:
-    how = {
-        "itemize": "a list, - …",
-        "enumerate": "a list, 1. …",
-        "figure": "```{figure}",
-        "table": "a table, | … | … |",
-    }
-    if found[1] in how or found[1] in ("center", "verbatim", "quote", "tabular", "abstract", "document", "lstlisting"):
-        return f"\\begin{{{found[1]}}} is LaTeX; write it in Markdown{': ' + how[found[1]] if found[1] in how else ''}"
+    if found[1] in IN_MARKDOWN:
+        return f"\\begin{{{found[1]}}} is LaTeX; write it in Markdown{IN_MARKDOWN[found[1]]}"
     return f"\\begin{{{found[1]}}} stands raw on the page; write $$ … $$ (label) around it"
 
 
@@ -216,47 +248,48 @@ NAMES_OF_SYMBOLS = (
     "alpha|beta|gamma|delta|epsilon|varepsilon|eta|theta|lambda|mu|nu|xi|rho|sigma|tau|phi|psi|omega|nabla|partial|"
     "infty|times|cdot|leq|geq|approx|sqrt|frac|sum|int|hat|bar|mathbb|mathrm|left|right"
 )
-PATTERNS: tuple[tuple[str, re.Pattern[str], Say], ...] = (
+# Each entry is a string that must be in the text (to be fast), a pattern, and the message about a match.
+PATTERNS: tuple[tuple[str, re.Pattern[str], Message], ...] = (
     ("{", re.compile(r"(?<!\{)\{([A-Za-z][\w:-]*)\}(?!\})( \0|.|$)", re.M), role_without_backticks),
     (":\0", re.compile(r"(?<![\w:]):([A-Za-z][\w:-]*?):\0"), rest_role),
     (".. ", re.compile(r"^\s*\.\. ([\w:-]+)::", re.M), rest_directive),
     (".. ", re.compile(r"^\s*\.\. _([\w:-]+):", re.M),
-     saying(".. _%1: is reStructuredText; write (%1)= above a heading")),
+     always(".. _%1: is reStructuredText; write (%1)= above a heading")),
     ("\0_", re.compile(r"\0__?(?=[\s.,;)]|$)", re.M),
-     saying("`text <address>`_ is reStructuredText; write [text](address)")),
+     always("`text <address>`_ is reStructuredText; write [text](address)")),
     ("$$", re.compile(ESCAPED + r"\$\$"),
-     saying("$$ without its partner; write $$ on both sides, each in a line of its own")),
+     always("$$ without its partner; write $$ on both sides, each in a line of its own")),
     ("\\[", re.compile(ESCAPED + r"\\\[(?=[\s\S]*?\\\])(?=[^\]]*[=^_]|[^\]]*\\[A-Za-z])"),
-     saying(r"\[ … \] is no equation here; write $$ … $$ (label)")),
+     always(r"\[ … \] is no equation here; write $$ … $$ (label)")),
     ("\\(", re.compile(ESCAPED + r"\\\((?=[^)\n]*(?:\\\)))(?=\s*\w\s*\\\)|[^)\n]*[\\=^_][^)\n]*\\\))"),
-     saying(r"\( … \) is no formula here; write $ … $")),
+     always(r"\( … \) is no formula here; write $ … $")),
     ("\\begin", re.compile(r"\\begin\{(\w+\*?)\}"), latex_environment),
     ("$", re.compile(ESCAPED + r"\$(?!\$)((?:[^$\n\0]|\n(?!\n))+?)" + ESCAPED + r"\$(?!\$)"), lone_dollars),
     ("\\", re.compile(ESCAPED + r"(\\(?:eqref|ref|cite[tp]?|label|textbf|textit|emph|section|subsection|footnote|item|"
                 r"url|href|includegraphics|caption)\b\*?(?=[\[{]))"),
-     saying("%1 is LaTeX; write it in Markdown: {eq}`label`, {ref}`label`, {cite:p}`key`, **bold**, # Title")),
+     always("%1 is LaTeX; write it in Markdown: {eq}`label`, {ref}`label`, {cite:p}`key`, **bold**, # Title")),
     ("\\", re.compile(ESCAPED + rf"(\\(?:{NAMES_OF_SYMBOLS})\b)"),
-     saying("%1 outside a formula stands raw; write $ … $")),
+     always("%1 outside a formula stands raw; write $ … $")),
     ("=", re.compile(r"^\s*(\([\w:.+-]+\)\s*=)", re.M),
-     saying("%1 is no label; write it in a line of its own, (name)=")),
-    (")=", re.compile(r"(?<=\s)(\([\w:.+-]+\)=)\s*$", re.M), saying("%1 is no label; write it in a line of its own")),
-    ("#", re.compile(r"^(#{1,6})(?=[A-Za-z])[^\n]*\Z"), saying("%1 without a space is no heading; write one after it")),
+     always("%1 is no label; write it in a line of its own, (name)=")),
+    (")=", re.compile(r"(?<=\s)(\([\w:.+-]+\)=)\s*$", re.M), always("%1 is no label; write it in a line of its own")),
+    ("#", re.compile(r"^(#{1,6})(?=[A-Za-z])[^\n]*\Z"), always("%1 without a space is no heading; write one after it")),
     ("[!", re.compile(r"^\s*\[!(\w+)\]", re.M),
-     saying("[!%1] is GitHub's; write ```{note}, the text, and ``` below it")),
+     always("[!%1] is GitHub's; write ```{note}, the text, and ``` below it")),
     ("@", re.compile(r"\[?(?<![\w@])@[\w:-]+(?:; ?@[\w:-]+)*\]?"), cited),
-    ("~~", re.compile(r"~~(?=\S)([^~\n]+)~~"), saying("~~ does not strike out here; take it out")),
-    ("```", re.compile(r"^(`{3,})", re.M), saying("%1 opens no fence, as its line has a backtick more; take that out")),
-    ("`", re.compile(ESCAPED + r"`"), saying("a backtick without its partner; close it, or write \\`")),
+    ("~~", re.compile(r"~~(?=\S)([^~\n]+)~~"), always("~~ does not strike out here; take it out")),
+    ("```", re.compile(r"^(`{3,})", re.M), always("%1 opens no fence, as its line has a backtick more; take that out")),
+    ("`", re.compile(ESCAPED + r"`"), always("a backtick without its partner; close it, or write \\`")),
 )  # fmt: skip
-PATTERNS_OF_LINKS: tuple[tuple[str, re.Pattern[str], Say], ...] = (
+PATTERNS_OF_LINKS: tuple[tuple[str, re.Pattern[str], Message], ...] = (
     ("[^", re.compile(r"\[(\^[^\]\s]+)\](?!:)"), no_footnote),
     ("](", re.compile(r"(?<!\\)\]\((file:[^\s)]*)"),
-     saying("%1 is a file of this machine only; put it beside the page and name it from there")),
+     always("%1 is a file of this machine only; put it beside the page and name it from there")),
     ("](", re.compile(r"(?<!\\)\]\((?=\S)"),
-     saying("a link that is not closed, or has a space in its address; write [text](address)")),
+     always("a link that is not closed, or has a space in its address; write [text](address)")),
     ("] (", re.compile(r"(?<!\\)\] \((?=https?:|[\w/.-]+\.md\b)"),
-     saying("a space inside a link; write [text](address)")),
+     always("a space inside a link; write [text](address)")),
     (")[", re.compile(r"\([^()\n]+\)\[(?:https?:|[\w/.-]+\.md\b)"),
-     saying("a link the wrong way round; write [text](address)")),
+     always("a link the wrong way round; write [text](address)")),
     ("][", re.compile(r"(?<![\w\]\\])\[([^\[\]\n\0]+)\]\[([^\[\]\n]*)\]"), no_address),
 )  # fmt: skip

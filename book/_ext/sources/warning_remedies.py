@@ -1,7 +1,7 @@
-"""Sphinx's warnings say what is wrong; here is what to do about it, and each is one line with its file.
+"""Add to Sphinx's warnings what to do, and make each of them one line with its file and line.
 
-A warning that `source_check` has given already, in its own words and earlier, is left out. The book's own warnings say
-themselves what to do.
+A warning of a fault that the check of the sources has reported already is left out. The book's own warnings say what
+to do themselves.
 """
 
 from __future__ import annotations
@@ -23,9 +23,14 @@ from book._ext.sources.findings import near
 from book._ext.state import build_state
 
 OWN = "sphinx.book._ext."
-SAID = re.compile(r"Unknown directive type|Unknown interpreted text role|Found an unexpected `code-cell`|No role entry")
+"""The beginning of the names of the book's own loggers."""
+# Warnings of faults that the check of the sources reports earlier.
+REPORTED = re.compile(
+    r"Unknown directive type|Unknown interpreted text role|Found an unexpected `code-cell`|No role entry"
+)
 GENERAL = "fix that line, or take it out"
 
+# The first pattern that is in a warning gives its remedy.
 REMEDIES: tuple[tuple[str, str], ...] = (
     (r"undefined label: '?(?P<label>[^']+)'?", "{labels}write ({label})= above what it means"),
     (r"A title or caption not found: '?(?P<label>[^']+?)'?\.?$",
@@ -91,7 +96,11 @@ REMEDIES: tuple[tuple[str, str], ...] = (
 
 
 class Remedies(logging.Filter):
-    """Adds to a warning of Sphinx what to do about it."""
+    """Adds to a warning of Sphinx what to do about it.
+
+    Attributes:
+        given: the places and texts of all warnings so far; each warning is given once.
+    """
 
     def __init__(self, app: Sphinx) -> None:
         super().__init__()
@@ -99,26 +108,27 @@ class Remedies(logging.Filter):
         self.given: set[tuple[str, str]] = set()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        said = build_state(self.app).warned
+        reported = build_state(self.app).warned
         message = " ".join(record.getMessage().split("\n\n")[0].split())
-        # What Python said on the way is of no use to an editor.
+        # An editor has no use for the traceback.
         message = re.sub(r"the following exception was raised:? Traceback .*?(\w+(Error|Exception): )", r"\1", message)
         location = getattr(record, "location", None)
-        if SAID.search(message) and self.docname(location) in said:
+        if REPORTED.search(message) and self.docname(location) in reported:
             return False
         if isinstance(location, str):
             record.location = self.page_of(location) if ":" not in location else location
         if not record.name.startswith(OWN):
             message = re.sub(r" \[[\w.-]+\]$", "", message).rstrip(". ")
             record.msg, record.args = f"{message}; {self.remedy(message)}", ()
-        # MyST and MyST-NB both look at the front matter.
+        # MyST and MyST-NB both warn of the front matter.
         at = get_node_location(location) if isinstance(location, nodes.Node) else location
-        once = (str(at), message)
-        self.given, is_new = self.given | {once}, once not in self.given
+        warning = (str(at), message)
+        is_new = warning not in self.given
+        self.given.add(warning)
         return is_new
 
     def docname(self, location: Any) -> str:
-        """The page that a warning is about, as far as its place tells."""
+        """The page of a warning, if its place names a page."""
         if isinstance(location, tuple):
             return str(location[0])
         source = location if isinstance(location, str) else getattr(location, "source", None) or ""
@@ -127,12 +137,13 @@ class Remedies(logging.Filter):
         return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
 
     def page_of(self, location: str) -> str:
-        """A place that is the path of a page without its ending, as some extensions give it, as Sphinx takes it."""
+        """The name of a page, if a place is the path of a page without its suffix, as some extensions write it."""
         path = Path(re.sub(r"(\.rst)+$", "", location))
         root = Path(self.app.srcdir)
         return path.relative_to(root).as_posix() if path.is_absolute() and path.is_relative_to(root) else location
 
     def remedy(self, message: str) -> str:
+        """What to do about a warning."""
         for pattern, remedy in REMEDIES:
             if found := re.search(pattern, message):
                 words = {name: text.strip() for name, text in found.groupdict().items() if text}
@@ -142,7 +153,7 @@ class Remedies(logging.Filter):
         return GENERAL
 
     def names(self, kind: str) -> Iterable[str]:
-        """All that a reference of a kind could name."""
+        """All names that a reference of a kind can have."""
         if kind in ("directives", "roles"):
             known: Iterable[str] = getattr(names_of(self.app), kind)
             return known
@@ -155,7 +166,7 @@ class Remedies(logging.Filter):
 
 
 class Lines(logging.Filter):
-    """Gives a warning without a line, or without a file, the place at which the word that it quotes stands."""
+    """Gives a warning without a line, or without a file, the place of the words that it quotes."""
 
     def __init__(self, app: Sphinx) -> None:
         super().__init__()
@@ -166,17 +177,18 @@ class Lines(logging.Filter):
         if not re.search(r":\d+$", location):
             root = Path(self.app.srcdir)
             files = [Path(location)] if location else self.files(root)
-            found = [place for file in files for place in self.lines(file, record.getMessage())]
+            places = [place for file in files for place in self.lines(file, record.getMessage())]
             # The line with most of the words.
-            record.location = max(found, key=lambda place: place[0])[1] if found else location or None
+            record.location = max(places, key=lambda place: place[0])[1] if places else location or None
         return True
 
     def files(self, root: Path) -> list[Path]:
+        """The files that a warning without a place can be about."""
         pages = [Path(self.app.env.doc2path(name)) for name in sorted(getattr(self.app.env, "found_docs", ()))]
         return [*pages, root / "_config.yml", *sorted((root / "book").glob("*.bib"))]
 
     def lines(self, file: Path, message: str) -> Iterator[tuple[int, str]]:
-        """The lines of a file that hold words that the message quotes: how many, file and line."""
+        """The lines of a file with words that the message quotes: the number of words, and file and line."""
         with contextlib.suppress(OSError, ValueError):
             words = re.findall(r"['\"]([^'\"]+)['\"]", message)
             for number, line in enumerate(file.read_text(encoding="utf-8-sig").splitlines(), start=1):
@@ -186,15 +198,14 @@ class Lines(logging.Filter):
 
 
 class Words(dict[str, str]):
-    """The words of a warning that its remedy takes up; ``{labels}`` and the like become what may be meant."""
+    """The words of a warning that its remedy uses; ``{labels}`` and the like become a question with a similar name."""
 
     def __init__(self, words: dict[str, str], names: Callable[[str], Iterable[str]]) -> None:
         super().__init__(words)
         self.names = names
 
     def __missing__(self, kind: str) -> str:
-        asked, names = next(iter(self.values()), ""), set(self.names(kind))
-        question = near(asked, names)
+        question = near(next(iter(self.values()), ""), set(self.names(kind)))
         return f"{question} If not, " if question else "fix it, or "
 
 
@@ -202,5 +213,5 @@ def setup(app: Sphinx) -> None:
     for handler in warning_handlers():
         # Before Sphinx counts it.
         handler.filters.insert(0, Remedies(app))
-        # After Sphinx has put its place in words.
+        # After Sphinx has turned its place into a text.
         handler.filters.append(Lines(app))
