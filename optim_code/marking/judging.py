@@ -34,7 +34,7 @@ HINTS = {
     "kept": "What you keep in `state` must still be the same when `p.grad` is overwritten. Whose tensor is it?",
     "group": "A group belongs to whoever made it, and to schedulers. Which of your lines writes to it?",
     "rate": "All is well as long as `lr` stays what it is. When do your lines read it, and where does it stand?",
-    "unmoved": "The parameter never moves. Does your last line change the tensor, or only what a name stands for?",
+    "unmoved": "Follow what is added up and taken away. Which lines change a tensor, and which make a new one?",
     "number": "Each coordinate needs a memory of its own. What shape has what you keep?",
     "mixed": "In the equation each coordinate goes its own way. Which of your lines makes one number of several?",
     "twice": "Two entries of `state` are one tensor. Where do you make them, and how many do you make there?",
