@@ -61,11 +61,16 @@ def renamed(statement: re.Match[str]) -> str:
     indent, module, names = statement[1], statement[2].partition(".")[2], statement[3]
     if module in MODULES:
         return f"{indent}from optim_code.core.deep.{new_name(module)} import {names}"
-    moves = []
+    moves, kept = [], []
     for name in names.split(", "):
         old, _, alias = name.partition(" as ")
-        moves.append(f"{new_name(f'{module}.{old}'.strip('.'))} as {alias or old}")
-    return f"{indent}from optim_code.core.deep import {', '.join(moves)}"
+        here = f"{module}.{old}".strip(".")
+        if here in MODULES:
+            moves.append(f"{new_name(here)} as {alias or old}")
+        else:  # it is the package's own
+            kept.append(name)
+    lines = [f"{indent}from {statement[2]} import {', '.join(kept)}"] if kept else []
+    return "\n".join(lines + ([f"{indent}from optim_code.core.deep import {', '.join(moves)}"] if moves else []))
 
 
 def reached(root: Path) -> dict[str, str]:

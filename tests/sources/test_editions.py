@@ -305,7 +305,9 @@ def test_every_solution_and_every_class_is_a_secret(secrets: Secrets) -> None:
     sources = [(ROOT / f"{page}.md").read_text(encoding="utf-8") for page in PAGES]
     assert len(secrets.solutions) == sum(text.count("\n````{solution}") for text in sources) > 15
     assert all(secrets.solutions.values())
-    assert {*secrets.code} == {"SGDOptimizer", "SGDMomentumOptimizer", "RMSPropOptimizer", "AdamOptimizer"}
+    # A solution can hold code, too.
+    classes = {*secrets.code} - {*secrets.solutions}
+    assert classes == {"SGDOptimizer", "SGDMomentumOptimizer", "RMSPropOptimizer", "AdamOptimizer"}
 
 
 def test_the_words_of_a_solution_are_found_in_a_page_whatever_its_marks(secrets: Secrets, tmp_path: Path) -> None:
