@@ -89,7 +89,7 @@ def watch(name, arguments):
 
 
 sys.addaudithook(watch)
-from book._ext.build import main
+from book._ext.cli.build import main
 
 main(["html"])
 """
