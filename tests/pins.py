@@ -70,8 +70,8 @@ def faults_of_installed(listed: str, locked: str) -> Iterator[str]:
     """What is installed, and what that needs, beside the list and its lock, a line for each difference."""
     direct = for_python(read_list(listed))
     pins = {**direct, **for_python(read_lock(locked)[0])}
-    todo = [(name, "") for name in direct]
-    for name, extra in todo:  # it grows
+    waiting = [(name, "") for name in direct]
+    for name, extra in waiting:  # what these need is added on the way
         try:
             needed = [Requirement(line) for line in requires(name) or ()]
         except PackageNotFoundError:
@@ -82,7 +82,7 @@ def faults_of_installed(listed: str, locked: str) -> Iterator[str]:
         for need in (n for n in needed if n.marker is None or n.marker.evaluate({"extra": extra})):
             found = canonicalize_name(need.name)
             if found in pins:
-                todo += {(found, more) for more in ("", *need.extras)} - set(todo)
+                waiting += {(found, more) for more in ("", *need.extras)} - set(waiting)
             elif not (name in BY_ITSELF and CUDA.match(found)):
                 yield f"{LOCK}: {name} needs {found}, which the lock does not hold; run make lock"
 

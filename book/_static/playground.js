@@ -1022,7 +1022,7 @@
     marks.replaceChildren(make("rect", { x: box.left, y: box.top, width: box.width, height: box.height, class: "play-frame" }), ...texts);
   }
 
-  /* Run all settings of the play.map, some milliseconds at a time, so that whoever drags isn't held up. */
+  /* Run all settings of the map, some milliseconds at a time, so that a reader who drags isn't held up. */
   function compute(play, method, across, up, show) {
     // The map is the same wherever its dot stands, and however many steps are drawn.
     const free = { ...play.setting, nsteps: 0, race: [method.name], [across.key]: 0, [up.key]: 0 };

@@ -32,13 +32,13 @@ HINTS = {
     "stub": "Write `my_step`; the equation says what it has to do.",
     "gradient": "Which line works in place on `p.grad`, or on another name for the same tensor? Others still read it.",
     "kept": "What you keep in `state` must still be the same when `p.grad` is overwritten. Whose tensor is it?",
-    "group": "A group belongs to whoever made it, and to schedulers. Which of your lines writes to it?",
+    "group": "A group belongs to the training loop and to schedulers. Which of your lines writes to it?",
     "rate": "All is well as long as `lr` stays what it is. When do your lines read it, and where does it stand?",
     "unmoved": "Follow what is added up and taken away. Which lines change a tensor, and which make a new one?",
     "number": "Each coordinate needs a memory of its own. What shape has what you keep?",
     "mixed": "In the equation each coordinate goes its own way. Which of your lines makes one number of several?",
     "twice": "Two entries of `state` are one tensor. Where do you make them, and how many do you make there?",
-    "anew": "At your second step, what is in `state`, and does your line find it there?",
+    "restarts": "At your second step, what is in `state`, and does your line find it there?",
     "shape": "Where do your lines assume a number of coordinates: by an index, a size, or a function for one number?",
     "handed on": "What does your constructor hand on to the `__init__` of `Optim`, and under which names?",
     "once": "Which of your lines run at some steps only? Look at your conditions, and at how far lines are indented.",
@@ -85,7 +85,7 @@ UNUSED = "buffer not used"
 FORGOTTEN = "state never stored"
 STILL = "counter never advances"
 NO_COUNTER = "the correction does not depend on t"
-ANEW = "buffer starts again at each step"
+RESTARTS = "buffer starts again at each step"
 KEPT = "p.grad kept, not copied"
 INSIDE = "lr inside the buffer"
 OTHER_RATE = (
@@ -279,7 +279,7 @@ def by_known_mistakes(seen: Evidence, known: Iterable[Version]) -> Named | None:
         kept.shape == b.shape and np.allclose(kept, b, rtol=1e-4) for kept in seen.runs[0].buffers for b in right
     )
     if FORGOTTEN in ways and not (used and UNUSED in ways):
-        return ANEW, HINTS["anew"]
+        return RESTARTS, HINTS["restarts"]
     return first.name, first.hint
 
 

@@ -287,7 +287,7 @@ REBOUND = "p rebound instead of updated in place"
 CHANGED = "p.grad changed in place"
 SHARED = "state shared between parameters"
 FORGOTTEN = "state never stored"
-ANEW = "buffer starts again at each step"
+RESTARTS = "buffer starts again at each step"
 PLACE = "parentheses in the wrong place"
 COPIED = "first gradient copied instead of zeros"
 FLOAT = "python float state"
@@ -486,7 +486,7 @@ WRONG = {
     "rmsprop squaring in place": slip("rmsprop", CHANGED, RMSPROP, ("p.grad.data**2", "p.grad.data.pow_(2)")),
     "rmsprop with the norm": slip("rmsprop", FLOAT, RMSPROP, ("p.grad.data**2", "p.grad.norm().item() ** 2"),
                                   ("torch.zeros_like(p.data)", "0.0"), ('state["v"].sqrt()', 'math.sqrt(state["v"])')),
-    "rmsprop forgetting": slip("rmsprop", ANEW, RMSPROP, ("if not state:", "if True:")),
+    "rmsprop forgetting": slip("rmsprop", RESTARTS, RMSPROP, ("if not state:", "if True:")),
     "rmsprop with a fixed epsilon": slip("rmsprop", "eps has a value of its own", RMSPROP, ('group["eps"]', "1e-8")),
     # adam
     "adam uphill": slip("adam", "step uphill", ADAM, ("p.data -=", "p.data +=")),
@@ -522,7 +522,7 @@ WRONG = {
     "adam without a square": slip("adam", "square forgotten", ADAM, ("g**2", "g")),
     "adam with the gradient on top": slip("adam", "buffer not used", ADAM, ("* m_hat", "* g")),
     "adam forgetting all but the counter": slip(
-        "adam", ANEW, ADAM, ("+= 1\n", '+= 1\n    state["m"] = state["v"] = 0\n')),
+        "adam", RESTARTS, ADAM, ("+= 1\n", '+= 1\n    state["m"] = state["v"] = 0\n')),
     "adam beginning with gradients": slip(
         "adam", COPIED, ADAM, ('state["m"] = torch.zeros_like(p.data)', 'state["m"] = g.clone()'),
         ('state["v"] = torch.zeros_like(p.data)', 'state["v"] = g**2')),
@@ -554,7 +554,7 @@ WRONG = {
         p.data -= group["lr"] * state["v"]
     """),
     "momentum of positions": slip("momentum", "w in the place of g", MOMENTUM, ("p.grad.data", "p.data")),
-    "momentum under another key": slip("momentum", ANEW, MOMENTUM, ("if not state:", 'if "speed" not in state:')),
+    "momentum under another key": slip("momentum", RESTARTS, MOMENTUM, ("if not state:", 'if "speed" not in state:')),
     "momentum moving only once": answer("momentum", "only the first step moves", """
         if not state:
             state["v"] = p.grad.clone()
