@@ -24,18 +24,18 @@ if TYPE_CHECKING:  # both need SymPy, which takes a second; `from optim_code imp
 UPDATES = Path(__file__).parents[__name__.count(".") - 1] / "updates.json"
 """The update equations of a kit, LaTeX by label; the kit's builder writes it: ``json.dumps(updates())``."""
 BOOK = next((folder for folder in Path(__file__).parents if (folder / "_toc.yml").is_file()), UPDATES.parents[1])
-"""The folder of the book that this module belongs to, if it does to one."""
+"""The folder of the book that this module belongs to. A kit has no book."""
 
-# Ink on ground, both the box's own, so that it reads the same on a light and on a dark page.
+# Text, background and edge of the box, so that it looks the same on a light and on a dark page.
 PASSED = ("#0b3d1e", "#dff3e4", "#2e7d4f")
 FAILED = ("#5c1a00", "#fdeade", "#c4561b")
 
 
 class CheckError(ValueError):
-    """``check`` was asked for something that it cannot do: what, and what to do instead, in one line."""
+    """``check`` cannot do what the caller wants. One line says what, and what to do instead."""
 
     def _render_traceback_(self) -> list[str]:
-        """What a notebook shows: the line, and nothing of the way to it."""
+        """What a notebook shows: the line without a traceback."""
         return [f"{type(self).__name__}: {self}"]
 
 
@@ -80,7 +80,7 @@ class Verdict:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        """The same as a coloured box; its colours are its own, for the page around it may be light or dark."""
+        """The same as a coloured box; it has its own colours, because the page can be light or dark."""
         ink, ground, edge = PASSED if self.passed else FAILED
         mark = "✓" if self.passed else "✗"
         hint = f"<b style='color:{ink}'>Hint</b> {_marked(self.hint, ink)}" if self.hint else ""
@@ -94,7 +94,7 @@ class Verdict:
 
 
 def _marked(text: str, ink: str) -> str:
-    """Text as HTML, what stands between backticks as code, in the box's own colours."""
+    """Text as HTML, with code between backticks, in the box's own colours."""
     style = f"color:{ink};background:none;border:0;padding:0;font-size:0.95em"
     return re.sub(r"`([^`]+)`", rf"<code style='{style}'>\1</code>", html.escape(text))
 
@@ -108,7 +108,7 @@ def updates() -> dict[str, str]:
     if UPDATES.is_file():
         found: dict[str, str] = json.loads(UPDATES.read_text(encoding="utf-8"))
     else:
-        # Only here, for a kit has no sections, and not what reads them.
+        # Imported here, because a kit has neither sections nor their reader.
         from optim_code.equations import sections
 
         found = sections.displayed_updates(BOOK)
@@ -151,7 +151,7 @@ def check(name: str, cls: type[Optim]) -> Verdict:
     if Compiled in type.mro(cls):
         raise CheckError(f"{_name(cls)} is made from the compiled equation itself; write a class made from Optim")
 
-    # Only here, for SymPy takes a second.
+    # Imported here, because SymPy takes a second.
     from optim_code.equations.compiler import UpdateRule
     from optim_code.equations.rewriting import Version
     from optim_code.marking import mistakes, trials

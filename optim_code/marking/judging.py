@@ -1,4 +1,4 @@
-"""Naming what is wrong with a class, from the runs that it made: the mistake, what was seen, and a hint."""
+"""Name what is wrong with a class from its recorded runs: the mistake, what was seen, and a hint."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from optim_code.marking.trials import DECAYS, Description, Probed, Run, Told, Tr
 from optim_code.marking.watched import Fault
 
 TOLERANCE = 1e-5
-"""How far a class may be from the equation, as a part of the way gone: so much that a buffer in float32 is as right."""
+"""How far a class may be from the equation, relative to the distance covered. Buffers in float32 stay within it."""
 
 ENDS = {
     "endless": "it does not end", "slow": "it is too slow", "died": "it ends Python",
@@ -101,7 +101,7 @@ class Evidence:
         about: how it is written.
         pairs: the trials, and what it did in them.
         right: the equation.
-        walks: the points of the equation in each trial.
+        expected: the points of the equation in each trial.
         departures: for each trial where the class leaves the equation, and by how much; None if it doesn't.
         probe: changes one thing at a time; asked only if all else doesn't help.
     """
@@ -109,7 +109,7 @@ class Evidence:
     about: Description
     pairs: list[tuple[Trial, Run]]
     right: Version
-    walks: list[Vector]
+    expected: list[Vector]
     departures: list[tuple[int, float] | None]
     probe: Callable[[], Probed]
 
@@ -136,7 +136,7 @@ Named = tuple[str, str]
 
 
 def judge(told: Told, right: Version, known: Iterable[Version], probe: Callable[[], Probed]) -> dict[str, Any]:
-    """What is to be said of the runs of a class: the fields of a verdict."""
+    """The fields of a verdict on the runs of a class."""
     pairs = told.pairs
     faults = [run.fault for _, run in pairs]
     for fault in faults:
@@ -145,32 +145,32 @@ def judge(told: Told, right: Version, known: Iterable[Version], probe: Callable[
     for trial, run in pairs:
         if run.gradient_changed:
             found = f"With {trial}: after step {run.gradient_changed} `p.grad` is not what it was before."
-            # Who works on a gradient of an earlier step is found out only where that is the same tensor.
+            # Only a trial that reuses the gradient's tensor shows a class that works on an earlier gradient.
             name, hint = (KEPT, HINTS["kept"]) if trial.reused else ("p.grad changed in place", HINTS["gradient"])
             return _says(name, found, hint, run.gradient_changed)
-    walks = [points for points in right.paths([trial for trial, _ in pairs]) if points is not None]
-    departures = [departure_of(run.points, points) for (_, run), points in zip(pairs, walks, strict=True)]
+    expected = [points for points in right.paths([trial for trial, _ in pairs]) if points is not None]
+    departures = [departure_of(run.points, points) for (_, run), points in zip(pairs, expected, strict=True)]
     counted = replace(right, counts_all=True)
     for n, (trial, run) in enumerate(pairs):
-        # Where a parameter has no gradient, t may count its steps, or those of all parameters: both are done.
+        # If a parameter has no gradient, t may count its own steps or those of all parameters. Both are common.
         if trial.absent and departures[n] and departure_of(run.points, counted.path(trial, {})) is None:
             departures[n] = None
-    seen = Evidence(told.description, pairs, right, walks, departures, probe)
+    seen = Evidence(told.description, pairs, right, expected, departures, probe)
     if not seen.failing:
-        exact = [(run, points) for (trial, run), points in zip(pairs, walks, strict=True) if not trial.absent]
+        exact = [(run, points) for (trial, run), points in zip(pairs, expected, strict=True) if not trial.absent]
         largest = max(float(np.abs(run.points - points).max()) for run, points in exact)
-        steps = len(walks[0]) - 1
+        steps = len(expected[0]) - 1
         found = f"{len(pairs)} runs of {steps} steps or less follow the equation; "
         found += f"the largest difference is {largest:.1g}"
         single = sorted({name for run in seen.runs for name in run.single})
         found += f", because your buffer `{single[0]}` is float32, of 7 digits." if single and largest > 1e-9 else "."
         return {"passed": True, "found": found}
     if all(pairs[n][0].decay != 1 and not faults[n] for n in seen.failing):
-        # The equation's lr is one number: what differs only where it changes, as a heavy ball does, is not wrong.
+        # The equation's lr is constant, so a class that differs only when lr changes, as a heavy ball does, is right.
         known = [*known]
         named = by_known_mistakes(seen, known)
         if named and named[0] == INSIDE:
-            steps = len(walks[0]) - 1
+            steps = len(expected[0]) - 1
             count = len(pairs) - len(seen.failing)
             found = f"{count} runs of {steps} steps or less follow the equation, as long as lr stays."
             return {"passed": True, "found": found, "note": OTHER_RATE}
@@ -190,7 +190,7 @@ def judge(told: Told, right: Version, known: Iterable[Version], probe: Callable[
 
 
 def name_of(seen: Evidence, known: Iterable[Version]) -> Named:
-    """The name of the mistake that the runs of a class show, and the hint to it."""
+    """The name of the mistake that the runs of a class show, and its hint."""
     return (
         by_what_it_touches(seen)
         or by_the_constructor(seen)
@@ -231,7 +231,7 @@ def by_what_it_touches(seen: Evidence) -> Named | None:
 
 
 def by_the_constructor(seen: Evidence) -> Named | None:
-    """A constructor that hands on something else, if with that the class follows the equation."""
+    """A constructor that passes on other values, if the class follows the equation with those."""
     asked = [trial.hypers[0] for trial, _ in seen.pairs]
     held = [{**hyper, **(run.groups or [{}])[0]} for hyper, run in zip(asked, seen.runs, strict=True)]
     names = [name for name in asked[0] if any(got[name] != hyper[name] for got, hyper in zip(held, asked, strict=True))]
@@ -256,7 +256,7 @@ def by_the_constructor(seen: Evidence) -> Named | None:
 
 
 def by_known_mistakes(seen: Evidence, known: Iterable[Version]) -> Named | None:
-    """The first mistake of a list that walks as the class does."""
+    """The first version of a list that takes the same steps as the class."""
     if not any(seen.departures):
         return None
     trials = [trial for trial, _ in seen.pairs]
@@ -270,7 +270,7 @@ def by_known_mistakes(seen: Evidence, known: Iterable[Version]) -> Named | None:
         return first.name.replace(STILL, NO_COUNTER), first.hint.replace(mistakes.HINTS[STILL], HINTS["notime"])
     if first.name not in (UNUSED, FORGOTTEN):
         return first.name, first.hint
-    # Who keeps nothing, who starts again, and who keeps a buffer and doesn't use it, may walk the same way.
+    # A class that keeps nothing, one that starts again and one that doesn't use its buffer can take the same steps.
     ways = {version.name: version.hint for version in (first, *fitting)}
     right = _buffers(seen.right, trials[0])
     if FORGOTTEN in ways and not seen.kept("tensor"):
@@ -284,7 +284,7 @@ def by_known_mistakes(seen: Evidence, known: Iterable[Version]) -> Named | None:
 
 
 def by_the_counter(seen: Evidence, hint: str) -> Named:
-    """A correction that is the same at each step: for three reasons, which the state tells apart."""
+    """A correction that is the same at each step. The state tells its three causes apart."""
     run, trial = seen.runs[0], seen.pairs[0][0]
     if any(count <= 1 for count in run.counts):
         return STILL, hint
@@ -309,7 +309,7 @@ def by_what_it_keeps(seen: Evidence) -> Named | None:
 
 
 def by_how_it_broke_off(seen: Evidence) -> Named | None:
-    """Trials that it doesn't come through, and those in which alone it goes wrong."""
+    """Trials that the class doesn't finish, and special trials that are the only ones in which it goes wrong."""
     first = seen.failing[0]
     fault = seen.runs[first].fault
     if seen.failing == [len(seen.pairs) - 1]:
@@ -348,7 +348,7 @@ def by_how_it_broke_off(seen: Evidence) -> Named | None:
 
 
 def by_a_number(seen: Evidence) -> Named | None:
-    """A known mistake with a number in it, if there is a number with which the class follows it."""
+    """A known mistake with an unknown number, if the class follows it for some value of that number."""
     if not any(seen.departures) or seen.runs[0].fault:
         return None
     trials = [trial for trial, _ in seen.pairs]
@@ -371,7 +371,7 @@ def by_a_number(seen: Evidence) -> Named | None:
 def by_when_it_moves(seen: Evidence) -> Named | None:
     """Steps that are left out."""
     moves = (np.diff(np.array(seen.runs[seen.failing[0]].points), axis=0) != 0).any(axis=1)
-    # Steps that are left out by chance are a matter of chance.
+    # If the class leaves out steps at random, randomness is the mistake to name.
     if moves.all() or seen.runs[seen.failing[0]].fault or not seen.probed.repeats:
         return None
     if moves[0] and not moves[1:].any():
@@ -382,7 +382,7 @@ def by_when_it_moves(seen: Evidence) -> Named | None:
 
 
 def by_probing(seen: Evidence) -> Named | None:
-    """What its steps depend on, and shouldn't."""
+    """What the steps of the class depend on, but shouldn't."""
     if not seen.probed.repeats:
         return "another run takes other steps", HINTS["repeats"]
     if seen.probed.mixes:
@@ -394,23 +394,23 @@ def by_probing(seen: Evidence) -> Named | None:
 
 def by_what_changes(seen: Evidence) -> Named | None:
     """A setting that has no effect or changes from step to step, and steps that differ in length alone."""
-    own, walks = [np.array(run.points) for run in seen.runs], seen.walks
+    own, expected = [np.array(run.points) for run in seen.runs], seen.expected
     whole = [n for n, run in enumerate(seen.runs) if not run.fault and seen.pairs[n][0].decay == 1]
-    plain = [n for n in whole if len(seen.pairs[n][0].shapes) == 1 and seen.pairs[n][0].steps == len(walks[0]) - 1]
+    plain = [n for n in whole if len(seen.pairs[n][0].shapes) == 1 and seen.pairs[n][0].steps == len(expected[0]) - 1]
     if plain and not np.isfinite(own[plain[0]]).all():
         return None
     steps = [np.diff(own[n], axis=0) for n in plain]
     if steps and all(np.allclose(np.abs(step), abs(step[0, 0]), rtol=1e-6) for step in steps):
         return "all steps have the same length", HINTS["same"]
-    if steps and all(np.ptp(step - np.diff(walks[n], axis=0)) < 1e-12 for step, n in zip(steps, plain, strict=True)):
+    if steps and all(np.ptp(step - np.diff(expected[n], axis=0)) < 1e-12 for step, n in zip(steps, plain, strict=True)):
         return "a constant in the step", HINTS["drift"]
-    factors = [factor for n in plain if (factor := _factors(own[n], walks[n])) is not None]
+    factors = [factor for n in plain if (factor := _factors(own[n], expected[n])) is not None]
     if factors and len(factors) == len(plain):
         alike = all(np.allclose(factor, factors[0], rtol=1e-4) for factor in factors)
         varies = any(np.ptp(factor) > 1e-4 * np.abs(factor).max() for factor in factors)
         if varies:
             return ("lr changes by itself", HINTS["itself"]) if alike else ("steps scaled by a factor", HINTS["alone"])
-        trial, points, right = seen.pairs[-1][0], own[-1], walks[-1]
+        trial, points, right = seen.pairs[-1][0], own[-1], expected[-1]
         ways = [np.abs(np.diff(points[:, part], axis=0)).sum() / np.abs(np.diff(right[:, part], axis=0)).sum()
                 for part in trial.parts if len(points) == len(right)]  # fmt: skip
         if alike and ways and np.ptp(ways) > 1e-3 * max(ways):
@@ -432,11 +432,11 @@ def by_what_changes(seen: Evidence) -> Named | None:
 def by_numbers(seen: Evidence) -> Named:
     """What the numbers show, if nothing else does."""
     n = seen.failing[0]
-    trial, points, walk = seen.pairs[n][0], np.array(seen.runs[n].points), seen.walks[n]
+    trial, points, expected = seen.pairs[n][0], np.array(seen.runs[n].points), seen.expected[n]
     step, difference = seen.departures[n] or (1, 0.0)
     if not np.isfinite(difference):
         return "not a number", HINTS["nan"]
-    ours, theirs = points[step] - points[step - 1], walk[step] - walk[step - 1]
+    ours, theirs = points[step] - points[step - 1], expected[step] - expected[step - 1]
     i = int(np.argmax(np.abs(ours - theirs) / (np.abs(theirs) + 1e-300)))
     digits = next(d for d in range(3, 18) if f"{ours[i]:.{d}g}" != f"{theirs[i]:.{d}g}" or d == 17)
     gradient, should, does = (
@@ -455,7 +455,7 @@ def by_numbers(seen: Evidence) -> Named:
 
 
 def signature_slip(about: Description) -> tuple[str, str, str] | None:
-    """A method that doesn't take what it is given: the mistake, the sentence, and the hint."""
+    """A method that doesn't take its arguments: the mistake, the sentence, and the hint."""
     for method, wanted in (("__init__", "self, params"), ("my_step", "self, p, state, group")):
         takes = about.methods.get(method)
         if takes is None or (takes[:1] == ["self"] and (method == "__init__" or len(takes) == 4)):
@@ -494,10 +494,10 @@ def _buffers(right: Version, trial: Trial) -> Iterator[Vector]:
 
 
 def _fits(version: Version, seen: Evidence, trials: list[Trial]) -> bool:
-    """Whether a class walks as a version does, in all trials that both come through."""
+    """True if the class and this version take the same steps in every trial that both finish."""
     compared = False
     for run, departure, trial, points in zip(seen.runs, seen.departures, trials, version.paths(trials), strict=True):
-        # Who keeps p.grad as well may yet be told what else is wrong.
+        # A class that keeps p.grad as well can still be told what else is wrong.
         if points is not None and not run.fault and not trial.reused:
             if departure_of(run.points, points):
                 return False
@@ -506,7 +506,7 @@ def _fits(version: Version, seen: Evidence, trials: list[Trial]) -> bool:
 
 
 def departure_of(ours: Sequence[Vector], theirs: Vector) -> tuple[int, float] | None:
-    """The first step at which two runs part, and by how much; as a part of the way that the second has gone."""
+    """The first step at which two runs differ, and by how much, relative to the distance covered by the second."""
     a, b = np.array(ours), theirs[: len(ours)]
     with np.errstate(all="ignore"):
         gone = np.maximum.accumulate(np.where(np.isfinite(b), np.abs(b - b[0]), 0.0))
@@ -524,13 +524,13 @@ def _factors(ours: Vector, theirs: Vector) -> Vector | None:
     """For each step the number by which it is too long, if that is one number for all coordinates."""
     a, b = np.diff(ours, axis=0), np.diff(theirs[: len(ours)], axis=0)
     factors: Vector = np.sum(a * b, axis=1) / np.sum(b * b, axis=1)
-    # As near as the points can tell, which are rounded.
+    # Within the rounding of the points.
     near = np.abs(a - factors[:, None] * b) <= 1e-4 * np.abs(factors[:, None] * b) + 1e-13
     return factors if len(a) and near.all() else None
 
 
 def _follows(seen: Evidence, n: int, name: str) -> bool:
-    """Whether a class follows the equation with a value of a decay that is another one at each step."""
+    """True if the class follows the equation with a decay that has another value at each step."""
     trial, run, rule = seen.pairs[n][0], seen.runs[n], seen.right.rule
     state, values = rule.start(trial.start), []
     for step, gradient in enumerate(trial.gradients[:12]):
@@ -554,7 +554,7 @@ def _follows(seen: Evidence, n: int, name: str) -> bool:
 
 
 def _distance(ours: Vector, theirs: Vector) -> float:
-    """How far apart two runs are, as a part of the way that each coordinate goes."""
+    """How far apart two runs are, relative to the distance that each coordinate covers."""
     with np.errstate(all="ignore"):
         off = np.abs(ours - theirs).max(axis=0) / (np.ptp(theirs, axis=0) + 1e-12)
     return float(off.sum()) if np.isfinite(off).all() else math.inf

@@ -1,7 +1,7 @@
-"""The mistakes that are made with an update rule, each as a run of its own, made by rewriting the compiled rule.
+"""The mistakes that students make with an update rule, each as a version of the compiled rule.
 
 Nothing here knows a method: what can be mistaken is found in the rule's expressions, so a new one has its mistakes at
-once. A mistake is named where a class walks the same way as it.
+once. A mistake is named if the class takes the same steps as the rule with that mistake.
 """
 
 from __future__ import annotations
@@ -99,11 +99,11 @@ LETTERS = "Go through the symbols of the equation: does each stand where yours s
 
 Lines = dict[str, sympy.Expr]
 Wrong = Iterator[tuple[str, Lines]]
-"""Names of mistakes, each with the lines of the rule as they are then."""
+"""Names of mistakes, each with the changed lines of the rule."""
 
 
 def mistakes(rule: UpdateRule) -> Iterator[Version]:
-    """All that can be mistaken in a rule, the likelier first where two walk the same way."""
+    """All mistakes of a rule. Where two take the same steps, the more likely one comes first."""
     in_lines = (in_the_step, in_the_hats, in_the_buffers, in_the_way, in_signs, in_the_letters, in_the_tree)
     right = dict(rule.lines)
     for name, lines in itertools.chain.from_iterable(find(rule) for find in in_lines):
@@ -112,7 +112,7 @@ def mistakes(rule: UpdateRule) -> Iterator[Version]:
             hint = HINTS["weighed too"] if name.startswith(TOO) else HINTS.get(name, LETTERS)
             yield Version(rule.rewritten(lines), name, hint)
             if name in ("square forgotten", "parentheses in the wrong place"):
-                # Then something below a root can be negative, and the size of it is taken there.
+                # A value below a root can then be negative. Students take its absolute value.
                 sizes = {one: line.replace(is_root, lambda root: sympy.sqrt(abs(root.base))) for one, line in
                          (right | lines).items()}  # fmt: skip
                 if sizes != right | lines:
@@ -130,7 +130,7 @@ COMMON = (
     "square forgotten", "root forgotten", "Nesterov's step", "bias correction that the equation hasn't",
     "lr under the root",
 )  # fmt: skip
-"""Mistakes that come in pairs often enough to be looked for."""
+"""Mistakes that are common enough to be tried in pairs."""
 
 
 def pairs(rule: UpdateRule) -> Iterator[Version]:
@@ -163,7 +163,7 @@ def common(rule: UpdateRule) -> Iterator[tuple[str, Lines]]:
 
 @dataclass(frozen=True)
 class Family:
-    """A mistake with a number in it that nobody knows: how the rule goes for each value of it.
+    """A mistake with an unknown number: the version of the rule for each value of it.
 
     Attributes:
         name: the mistake.
@@ -237,7 +237,7 @@ def families(rule: UpdateRule) -> Iterator[Family]:
 
 
 def other_methods(rule: UpdateRule) -> Iterator[Version]:
-    """Methods that have a name of their own, as far as they are near to the rule."""
+    """Other published methods that are similar to the rule."""
     lines, g, w, lr, t = dict(rule.lines), symbol("g"), symbol("w"), symbol("lr"), symbol("t")
     eps, u, u_new = symbol("eps"), symbol("u"), symbol("u_new")
     step = lines["w_new"]
@@ -408,7 +408,7 @@ def in_the_buffers(rule: UpdateRule) -> Wrong:
 
 
 def in_the_way(rule: UpdateRule) -> Wrong:
-    """What goes wrong between the buffers and the step: too much, too little, or kept where it should be passed on."""
+    """Mistakes between the buffers and the step: something is added, missing, or stored instead of used."""
     lines = dict(rule.lines)
     step, w = lines["w_new"], symbol("w")
     hats = [name for name in lines if not name.endswith("_new")]
@@ -524,7 +524,7 @@ def buffers(rule: UpdateRule) -> list[str]:
 
 
 def subsets(names: Sequence[str]) -> list[tuple[str, ...]]:
-    """All of them, then each smaller choice; not none."""
+    """All non-empty subsets, the largest first."""
     return [some for size in range(len(names), 0, -1) for some in itertools.combinations(names, size)]
 
 
@@ -549,7 +549,7 @@ def each(rule: UpdateRule, change: Callable[[sympy.Expr], sympy.Expr | None], wi
 
 
 def rate_inside(rule: UpdateRule) -> Iterator[Lines]:
-    """A buffer that collects steps in place of gradients: the same thing as long as lr is."""
+    """A buffer that collects steps in place of gradients, which is the same as long as lr is constant."""
     lines, lr = dict(rule.lines), symbol("lr")
     for old in buffers(rule):
         line, new = lines[f"{old}_new"], symbol(f"{old}_new")
@@ -589,7 +589,7 @@ def norm(x: Vector) -> float:
 
 
 def clipped(x: sympy.Expr, c: sympy.Expr) -> sympy.Expr:
-    """The number between -c and c that is next to x."""
+    """The number between -c and c that is nearest to x."""
     return (abs(x + c) - abs(x - c)) / 2
 
 
@@ -606,7 +606,7 @@ def powers(node: sympy.Expr) -> bool:
 
 
 def unparenthesised(node: sympy.Expr) -> Iterator[sympy.Expr]:
-    """What stands there if only a part of a sum is divided by, or multiplied."""
+    """The expressions that result if a factor or divisor applies to only a part of a sum."""
     for power in node.args if node.is_Mul else ():
         if power.is_Pow and power.exp == -1 and power.base.is_Add:
             sign, top = (node / power).as_coeff_Mul()

@@ -1,4 +1,4 @@
-"""Put somebody else's optimizer through recorded gradients, and record what it does.
+"""Run somebody else's optimizer on recorded gradients, and record what it does.
 
 `judging` looks at what a class computes. Here is how it is run: several starts, settings and shapes, a
 learning rate that changes, decays of zero, parameters without a gradient, a closure. The class runs in a process of its
@@ -49,7 +49,7 @@ DECAYS = tuple(name for name, (_, holds) in RANGES.items() if holds(0.0) and not
 """The hyper-parameters that are decays: they may be 0, and must be below 1."""
 
 
-# --- what a class is put through -----------------------------------------------------------------------------------
+# --- the trials ----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,7 +140,7 @@ def trials(hyper: Sequence[str], own: Collection[str]) -> list[Trial]:
         Trial("one parameter of shape (2,)", ((2,),), (0,), (third,), 5),
         Trial("two parameters of shape (2,)", pair, (0, 0), (fourth,), 7),
         Trial("two groups, a parameter of shape (2,) in each", pair, (0, 1), (first, other), 9),
-        # As the first but for one thing, so that it is this thing that counts if only they go wrong.
+        # Each differs from the first trial in one thing, so a class that fails in it alone fails because of that.
         Trial("one parameter of shape (2,)", ((2,),), (0,), (first,), 1, decay=0.93),
         Trial("one parameter of shape (2,), whose p.grad is overwritten", ((2,),), (0,), (first,), 1, reused=True),
         *(
@@ -202,7 +202,7 @@ class Run:
 
 def drive(cls: type[Optim], trial: Trial, run: Run) -> None:
     """Fill a run with what a class does; its faults are kept, not raised."""
-    # A copy each, for what a class does to its parameters must not reach the trial.
+    # A copy each, because the class must not change the trial.
     starts = [trial.start[part].reshape(shape).copy() for part, shape in zip(trial.parts, trial.shapes, strict=True)]
     params = [torch.tensor(start, requires_grad=True) for start in starts]
     run.points.append(trial.start)
@@ -251,7 +251,7 @@ def drive(cls: type[Optim], trial: Trial, run: Run) -> None:
 
 
 def stopped(where: str, run: Run | None = None) -> Fault:
-    """The fault of a class that used up its time: it is slow if it came to many steps, else it hangs in one."""
+    """The fault of a class that used up its time: slow if it finished many steps, otherwise endless."""
     said = f"It was stopped after {LIMIT:g} s"
     if run is None or len(run.points) < 3 or time.monotonic() - run.clock > LIMIT / 2:
         return Fault("endless", said, where)
@@ -294,7 +294,7 @@ def holdings(optimizer: Optim, p: torch.Tensor) -> str:
 
 
 def grouped(params: list[torch.Tensor], trial: Trial) -> list[Any]:
-    """The parameters as a constructor gets them: a list, or groups, of which the first has the constructor's values."""
+    """The parameters as a constructor gets them: a list, or groups; the first group has the constructor's values."""
     if len(trial.hypers) == 1:
         return list(params)
     groups: list[dict[str, Any]] = [{"params": []} for _ in trial.hypers]
@@ -372,7 +372,7 @@ def shared(state: Mapping[Any, Any], p: torch.Tensor) -> set[str]:
 
 @dataclass(frozen=True)
 class Description:
-    """How a class is written, as far as it counts.
+    """How a class is written, as far as the verdict needs it.
 
     Attributes:
         takes: the names of the arguments of its constructor; ``**`` stands for any.
@@ -400,11 +400,11 @@ class Description:
 
 
 NOTHING = {"RESUME", "NOP", "CACHE", "LOAD_CONST", "RETURN_VALUE", "RETURN_CONST"}
-"""What a function consists of that does nothing."""
+"""The statements of a function that does nothing."""
 
 
 def describe(cls: type[Optim]) -> Description:
-    """How a class is written. Reading it may run code of the class, so it is done where that code is run."""
+    """How a class is written. Reading can run code of the class, so the trial's own process does it."""
     takes, asks, methods = ["**"], [], {}
     with contextlib.suppress(TypeError, ValueError):
         parameters = inspect.signature(cls).parameters
@@ -435,7 +435,7 @@ class Told:
 
     Attributes:
         description: how it is written.
-        pairs: the trials and their runs, of which the last may have been broken off.
+        pairs: the trials and their runs. The last run can be incomplete.
         printed: what it printed.
     """
 
@@ -456,14 +456,14 @@ def put_through(cls: type[Optim], hyper: Sequence[str]) -> Told:
         if about.lacks(hyper) or about.extra(hyper):
             return [], lambda _: []
         given = about.given(hyper)
-        # In the groups that it keeps lr has to be lr, because a scheduler knows no other name.
+        # The groups must call it lr, because a scheduler knows no other name.
         return trials(given, given)[:1], lambda run: trials(given, {"lr", *(run.keys or given)})[1:]
 
     return run_all(cls, plan)
 
 
 Plan = tuple[list[Trial], Callable[[Run], list[Trial]]]
-"""A first trial, or none; and those that follow when its run is there."""
+"""A first trial, or none, and the trials that follow once its run is known."""
 
 
 def run_all(cls: type[Optim], plan: Callable[[Description], Plan]) -> Told:
@@ -499,7 +499,7 @@ def run_all(cls: type[Optim], plan: Callable[[Description], Plan]) -> Told:
                 runs[-1].fault = runs[-1].fault or stopped(line_of(error), runs[-1])
         return tell()
 
-    # Torch imports a good deal at the first optimizer: that is not the class's time.
+    # Torch imports many modules at the first optimizer, and the class must not pay for that.
     Optim([torch.zeros(1)], {})
     if sys.platform == "linux":
         data, printed = forked(task, LIMIT)
@@ -522,7 +522,7 @@ LAST = ("endless", "slow", "stub")
 
 
 def beside(task: Callable[[End], Any]) -> tuple[Any, Printed]:
-    """Do a task in this process. Its result is made plain all the same, so that both ways give the same."""
+    """Do a task in this process. Its result becomes plain data too, so that both ways give the same."""
     printed = Printed()
     with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
         return task(lambda _: None), printed
@@ -552,7 +552,7 @@ def plain(run: Run) -> dict[str, Any]:
 
 
 def read(data: Any, plan: Callable[[Description], Plan], printed: Printed) -> Told:
-    """What a class did, from the data that came back; nothing in it is believed.
+    """What a class did, from the data that came back, which is checked and not trusted.
 
     Raises:
         Forged: if it isn't what the trials of the plan give.

@@ -1,4 +1,4 @@
-"""Run code that somebody else wrote, and come back whatever it does: raise, print, ask, exit, or never end.
+"""Run code that somebody else wrote, and return whatever it does: raise, print, ask, exit, or never end.
 
 On Linux a task runs in a process of its own, with its own session, its own output and none of the caller's files. What
 it sends back is JSON, which the caller reads as data and never runs. A second process, the guard, waits beside it; when
@@ -90,7 +90,7 @@ def line_of(error: BaseException) -> str:
 
 
 def is_stub(error: BaseException) -> bool:
-    """Whether somebody raised it to say that there is nothing yet; torch raises the same for what it cannot do."""
+    """True if the class raised it as a stub. Torch raises the same type for what it does not support."""
     last = traceback.extract_tb(error.__traceback__)[-1:]
     said = [frame.line or "raise" for frame in last]
     return isinstance(error, NotImplementedError) and any(line.lstrip().startswith("raise") for line in said)
@@ -176,7 +176,7 @@ End = Callable[[Any], None]
 
 
 def forked(task: Callable[[End], Any], seconds: float) -> tuple[Any, Printed]:
-    """Do a task in a process of its own, which is dead afterwards with all that it started.
+    """Do a task in a process of its own. It and everything that it started have ended afterwards.
 
     Args:
         task: takes a function that ends the process at once, with the result that it is given. A result is plain data:
@@ -192,7 +192,7 @@ def forked(task: Callable[[End], Any], seconds: float) -> tuple[Any, Printed]:
     output, printing = os.pipe()
     over, alive = os.pipe()  # the guard ends the task when the caller closes it, or dies
     with warnings.catch_warnings():
-        # There may be threads, as in a kernel: the child needs none of them, and none of their locks.
+        # A kernel has threads. The child needs neither them nor their locks.
         warnings.simplefilter("ignore", DeprecationWarning)
         guard = os.fork()
     if guard == 0:
