@@ -275,6 +275,19 @@ MOMENTUM = """
 """
 
 
+MEANS = """
+a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
+t = state['t'] = state.get('t', 0) + 1
+m = state['m'] = b * state.get('m', 0) + (1-b) * g
+v = state['v'] = a * state.get('v', 0) + (1-a) * g*g
+"""
+
+
+def adam_step(mistake: str, step: str) -> Answer:
+    """Adam with the right means, and a step of its own."""
+    return answer("adam", mistake, MEANS + textwrap.dedent(step).strip("\n"))
+
+
 def slip(method: str, mistake: str, body: str, *changes: tuple[str, str]) -> Answer:
     """A right answer with something else in a line or two of it."""
     for old, new in changes:
@@ -950,18 +963,10 @@ NAMED = {
         state['v'] = v
         p.data -= group['lr'] * p.grad / (v.sqrt() + group['eps'])
     """),
-    "adam: efficient form wrong eps": answer('adam', 'eps added before the correction', """
-        a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
-        t = state['t'] = state.get('t', 0) + 1
-        m = state['m'] = b * state.get('m', 0) + (1-b) * g
-        v = state['v'] = a * state.get('v', 0) + (1-a) * g*g
+    "adam: efficient form wrong eps": adam_step('eps added before the correction', """
         p.data -= lr * (1-a**t)**0.5/(1-b**t) * m / (v.sqrt() + eps)
     """),
-    "adam: adamw": answer('adam', 'weight decay beside the step', """
-        a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
-        t = state['t'] = state.get('t', 0) + 1
-        m = state['m'] = b * state.get('m', 0) + (1-b) * g
-        v = state['v'] = a * state.get('v', 0) + (1-a) * g*g
+    "adam: adamw": adam_step('weight decay beside the step', """
         p.data *= 1 - lr*0.01
         p.data -= lr * (m/(1-b**t)) / ((v/(1-a**t)).sqrt() + eps)
     """),
@@ -973,36 +978,20 @@ NAMED = {
         v = state['v'] = a * state.get('v', 0) + (1-a) * g*g
         p.data -= lr * (m/(1-b**t)) / ((v/(1-a**t)).sqrt() + eps)
     """),
-    "adam: amsgrad": answer('adam', "AMSGrad's largest mean", """
-        a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
-        t = state['t'] = state.get('t', 0) + 1
-        m = state['m'] = b * state.get('m', 0) + (1-b) * g
-        v = state['v'] = a * state.get('v', 0) + (1-a) * g*g
+    "adam: amsgrad": adam_step("AMSGrad's largest mean", """
         vm = state['vm'] = torch.maximum(state.get('vm', v), v)
         p.data -= lr * (m/(1-b**t)) / ((vm/(1-a**t)).sqrt() + eps)
     """),
-    "adam: amsgrad on corrected": answer('adam', "AMSGrad's largest mean", """
-        a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
-        t = state['t'] = state.get('t', 0) + 1
-        m = state['m'] = b * state.get('m', 0) + (1-b) * g
-        v = state['v'] = a * state.get('v', 0) + (1-a) * g*g
+    "adam: amsgrad on corrected": adam_step("AMSGrad's largest mean", """
         vh = v/(1-a**t)
         vm = state['vm'] = torch.maximum(state.get('vm', vh), vh)
         p.data -= lr * (m/(1-b**t)) / (vm.sqrt() + eps)
     """),
-    "adam: nadam (Dozat simple)": answer('adam', "NAdam's look ahead", """
-        a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
-        t = state['t'] = state.get('t', 0) + 1
-        m = state['m'] = b * state.get('m', 0) + (1-b) * g
-        v = state['v'] = a * state.get('v', 0) + (1-a) * g*g
+    "adam: nadam (Dozat simple)": adam_step("NAdam's look ahead", """
         mh = b*m/(1-b**(t+1)) + (1-b)*g/(1-b**t)
         p.data -= lr * mh / ((v/(1-a**t)).sqrt() + eps)
     """),
-    "adam: nadam (b*mhat form)": answer('adam', "NAdam's look ahead", """
-        a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
-        t = state['t'] = state.get('t', 0) + 1
-        m = state['m'] = b * state.get('m', 0) + (1-b) * g
-        v = state['v'] = a * state.get('v', 0) + (1-a) * g*g
+    "adam: nadam (b*mhat form)": adam_step("NAdam's look ahead", """
         mh = b*m/(1-b**t) + (1-b)*g/(1-b**t)
         p.data -= lr * mh / ((v/(1-a**t)).sqrt() + eps)
     """),
@@ -1027,34 +1016,14 @@ NAMED = {
         v = state['v'] = torch.maximum(a * state.get('v', torch.zeros_like(g)), g.abs())
         p.data -= lr / (1-b**t) * m / (v + eps)
     """),
-    "adam: no bias correction": answer('adam', 'bias correction forgotten', """
-        a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
-        t = state['t'] = state.get('t', 0) + 1
-        m = state['m'] = b * state.get('m', 0) + (1-b) * g
-        v = state['v'] = a * state.get('v', 0) + (1-a) * g*g
-        p.data -= lr * m / (v.sqrt() + eps)
-    """),
-    "adam: only m corrected": answer('adam', 'hat forgotten on one of two', """
-        a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
-        t = state['t'] = state.get('t', 0) + 1
-        m = state['m'] = b * state.get('m', 0) + (1-b) * g
-        v = state['v'] = a * state.get('v', 0) + (1-a) * g*g
+    "adam: no bias correction": adam_step('bias correction forgotten', "p.data -= lr * m / (v.sqrt() + eps)"),
+    "adam: only m corrected": adam_step('hat forgotten on one of two', """
         p.data -= lr * (m/(1-b**t)) / (v.sqrt() + eps)
     """),
-    "adam: only v corrected": answer('adam', 'hat forgotten on one of two', """
-        a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
-        t = state['t'] = state.get('t', 0) + 1
-        m = state['m'] = b * state.get('m', 0) + (1-b) * g
-        v = state['v'] = a * state.get('v', 0) + (1-a) * g*g
+    "adam: only v corrected": adam_step('hat forgotten on one of two', """
         p.data -= lr * m / ((v/(1-a**t)).sqrt() + eps)
     """),
-    "adam: eps in root": answer('adam', 'eps inside the root', """
-        a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
-        t = state['t'] = state.get('t', 0) + 1
-        m = state['m'] = b * state.get('m', 0) + (1-b) * g
-        v = state['v'] = a * state.get('v', 0) + (1-a) * g*g
-        p.data -= lr * (m/(1-b**t)) / ((v/(1-a**t)) + eps).sqrt()
-    """),
+    "adam: eps in root": adam_step('eps inside the root', "p.data -= lr * (m/(1-b**t)) / ((v/(1-a**t)) + eps).sqrt()"),
     "adam: counter never advances": answer('adam', 'the correction does not depend on t', """
         a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
         t = 1
@@ -1092,18 +1061,10 @@ NAMED = {
         v = state['v'] = a * state.get('v', 0) + g*g
         p.data -= lr * (m/(1-b)) / ((v/(1-a)).sqrt() + eps)
     """),
-    "adam: correction without power": answer('adam', 'the correction does not depend on t', """
-        a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
-        t = state['t'] = state.get('t', 0) + 1
-        m = state['m'] = b * state.get('m', 0) + (1-b) * g
-        v = state['v'] = a * state.get('v', 0) + (1-a) * g*g
+    "adam: correction without power": adam_step('the correction does not depend on t', """
         p.data -= lr * (m/(1-b)) / ((v/(1-a)).sqrt() + eps)
     """),
-    "adam: stores corrected m and v": answer('adam', 'corrected mean stored', """
-        a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
-        t = state['t'] = state.get('t', 0) + 1
-        m = state['m'] = b * state.get('m', 0) + (1-b) * g
-        v = state['v'] = a * state.get('v', 0) + (1-a) * g*g
+    "adam: stores corrected m and v": adam_step('corrected mean stored', """
         m = state['m'] = m/(1-b**t)
         v = state['v'] = v/(1-a**t)
         p.data -= lr * m / (v.sqrt() + eps)
@@ -1115,11 +1076,7 @@ NAMED = {
         v = state['v'] = b * state.get('v', 0) + (1-b) * g*g
         p.data -= lr * (m/(1-a**t)) / ((v/(1-b**t)).sqrt() + eps)
     """),
-    "adam: corrections exchanged": answer('adam', 'momentum and alpha swapped', """
-        a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
-        t = state['t'] = state.get('t', 0) + 1
-        m = state['m'] = b * state.get('m', 0) + (1-b) * g
-        v = state['v'] = a * state.get('v', 0) + (1-a) * g*g
+    "adam: corrections exchanged": adam_step('momentum and alpha swapped', """
         p.data -= lr * (m/(1-a**t)) / ((v/(1-b**t)).sqrt() + eps)
     """),
     "adam: factors missing (1-b)": answer('adam', 'one minus decay forgotten', """
@@ -1136,68 +1093,28 @@ NAMED = {
         v = state['v'] = a * state.get('v', 0) + (1-a) * m*m
         p.data -= lr * (m/(1-b**t)) / ((v/(1-a**t)).sqrt() + eps)
     """),
-    "adam: m^2 hat in root; no root + eps (pair)": answer('adam', 'hat forgotten on one of two, and root forgotten', """
-        a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
-        t = state['t'] = state.get('t', 0) + 1
-        m = state['m'] = b * state.get('m', 0) + (1-b) * g
-        v = state['v'] = a * state.get('v', 0) + (1-a) * g*g
+    "adam: m^2 hat in root; no root + eps (pair)": adam_step('hat forgotten on one of two, and root forgotten', """
         p.data -= lr * m / ((v/(1-a**t)) + eps)
     """),
-    "adam: no correction + eps in root (pair)": answer('adam', 'eps inside the root, and bias correction forgotten', """
-        a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
-        t = state['t'] = state.get('t', 0) + 1
-        m = state['m'] = b * state.get('m', 0) + (1-b) * g
-        v = state['v'] = a * state.get('v', 0) + (1-a) * g*g
+    "adam: no correction + eps in root (pair)": adam_step('eps inside the root, and bias correction forgotten', """
         p.data -= lr * m / (v + eps).sqrt()
     """),
-    "adam: uses g for m in step": answer('adam', 'buffer not used', """
-        a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
-        t = state['t'] = state.get('t', 0) + 1
-        m = state['m'] = b * state.get('m', 0) + (1-b) * g
-        v = state['v'] = a * state.get('v', 0) + (1-a) * g*g
-        p.data -= lr * g / ((v/(1-a**t)).sqrt() + eps)
-    """),
-    "adam: in-place on p with grad (missing data)": answer('adam', 'p set to the step', """
-        a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
-        t = state['t'] = state.get('t', 0) + 1
-        m = state['m'] = b * state.get('m', 0) + (1-b) * g
-        v = state['v'] = a * state.get('v', 0) + (1-a) * g*g
+    "adam: uses g for m in step": adam_step('buffer not used', "p.data -= lr * g / ((v/(1-a**t)).sqrt() + eps)"),
+    "adam: in-place on p with grad (missing data)": adam_step('p set to the step', """
         p.data = lr * (m/(1-b**t)) / ((v/(1-a**t)).sqrt() + eps)
     """),
-    "adam: decoupled decay without lr": answer('adam', 'weight decay beside the step', """
-        a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
-        t = state['t'] = state.get('t', 0) + 1
-        m = state['m'] = b * state.get('m', 0) + (1-b) * g
-        v = state['v'] = a * state.get('v', 0) + (1-a) * g*g
+    "adam: decoupled decay without lr": adam_step('weight decay beside the step', """
         p.data -= lr * (m/(1-b**t)) / ((v/(1-a**t)).sqrt() + eps)
         p.data -= 0.001 * p.data
     """),
-    "adam: sign(m)": answer('adam', 'the sign of the buffer', """
-        a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
-        t = state['t'] = state.get('t', 0) + 1
-        m = state['m'] = b * state.get('m', 0) + (1-b) * g
-        v = state['v'] = a * state.get('v', 0) + (1-a) * g*g
-        p.data -= lr * m.sign()
-    """),
-    "adam: eps fixed 1e-3": answer('adam', 'eps has a value of its own', """
-        a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
-        t = state['t'] = state.get('t', 0) + 1
-        m = state['m'] = b * state.get('m', 0) + (1-b) * g
-        v = state['v'] = a * state.get('v', 0) + (1-a) * g*g
+    "adam: sign(m)": adam_step('the sign of the buffer', "p.data -= lr * m.sign()"),
+    "adam: eps fixed 1e-3": adam_step('eps has a value of its own', """
         p.data -= lr * (m/(1-b**t)) / ((v/(1-a**t)).sqrt() + 1e-3)
     """),
-    "adam: parenthesis: root over numerator": answer('adam', 'parentheses in the wrong place', """
-        a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
-        t = state['t'] = state.get('t', 0) + 1
-        m = state['m'] = b * state.get('m', 0) + (1-b) * g
-        v = state['v'] = a * state.get('v', 0) + (1-a) * g*g
+    "adam: parenthesis: root over numerator": adam_step('parentheses in the wrong place', """
         p.data -= lr * (m/(1-b**t)) / (v/(1-a**t)).sqrt() + eps
     """),
-    "adam: warm-up of lr": answer('adam', 'lr changes by itself', """
-        a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.data
-        t = state['t'] = state.get('t', 0) + 1
-        m = state['m'] = b * state.get('m', 0) + (1-b) * g
-        v = state['v'] = a * state.get('v', 0) + (1-a) * g*g
+    "adam: warm-up of lr": adam_step('lr changes by itself', """
         lr = lr * min(1, t/10)
         p.data -= lr * (m/(1-b**t)) / ((v/(1-a**t)).sqrt() + eps)
     """),
