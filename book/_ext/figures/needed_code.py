@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import builtins
 import dis
+import functools
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -76,7 +77,7 @@ def needed_code(cells: Sequence[tuple[str, bool]]) -> tuple[list[str], set[str]]
     Returns:
         What is left of each cell, and the names that are used and bound nowhere before.
     """
-    found = [Cell(source, hidden) for source, hidden in cells]
+    found = [read_cell(source, hidden).copied() for source, hidden in cells]
     statements = [statement for cell in found for statement in cell.statements]
     modules = set().union(*(one.binds for one in statements if isinstance(one.node, ast.Import)))
     for one in statements:  # a function of a module leaves the module as it is
@@ -214,6 +215,12 @@ class Cell:
             needed = needed - statement.rebinds | statement.reads
         return needed | self.words
 
+    def copied(self) -> Cell:
+        """A copy in which statements can be marked as changing names, and as gone."""
+        cell = copy(self)
+        cell.statements = [copy(statement) for statement in self.statements]
+        return cell
+
     def kept(self) -> list[Statement]:
         return [statement for statement in self.statements if self.gone.get(statement.node) != ""]
 
@@ -231,6 +238,12 @@ class Cell:
                 first -= 1
                 lines[first] = None
         return re.sub(r"\n{4,}", "\n\n\n", "\n".join(line for line in lines if line is not None)).strip("\n")
+
+
+@functools.lru_cache(maxsize=512)
+def read_cell(source: str, hidden: bool) -> Cell:
+    """A cell as it is read. Each figure of a section asks for the same cells, so it is read once."""
+    return Cell(source, hidden)
 
 
 def stands_alone(node: ast.stmt, lines: Sequence[str]) -> bool:

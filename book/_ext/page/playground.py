@@ -11,7 +11,7 @@ import ast
 import itertools
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +87,8 @@ def collect_playgrounds(app: Sphinx, env: BuildEnvironment) -> list[str]:
         return []
     # A verdict lasts longer than a page that has been taken out.
     programs = [v.program for v in await_verdicts(app) if v.program and v.docname in env.titles]
-    names = method_names(Path(app.srcdir))
+    module = statements(Path(app.srcdir))
+    names = method_names(module)
     methods = [{"title": names[program["class"]], **program} for program in programs]
     figures = {
         name: {**figure, "number": figure_number(env, docname, name)}
@@ -98,7 +99,7 @@ def collect_playgrounds(app: Sphinx, env: BuildEnvironment) -> list[str]:
     for figure in figures.values():
         if not {run["optimizer"] for run in figure["runs"].values()} <= known:
             figure["runs"] = {}  # the page has defined a class of its own, which has no equation
-    shared = {"methods": methods, "presets": presets_of(figures), "look": figure_style(Path(app.srcdir))}
+    shared = {"methods": methods, "presets": presets_of(figures), "look": figure_style(module)}
     kept = kept_state(env)
     before, kept.playground = kept.playground, (shared, figures)
     for docname in docnames:
@@ -145,15 +146,14 @@ def is_number(text: str) -> bool:
         return False
 
 
-def statements(root: Path) -> Iterator[ast.stmt]:
+def statements(root: Path) -> list[ast.stmt]:
     """The statements at the top of all modules of `optim_code`."""
-    for path in python_files(root / PACKAGE):
-        yield from ast.parse(path.read_text(encoding="utf-8")).body
+    return [node for path in python_files(root / PACKAGE) for node in ast.parse(path.read_text(encoding="utf-8")).body]
 
 
-def method_names(root: Path) -> dict[str, str]:
+def method_names(module: Iterable[ast.stmt]) -> dict[str, str]:
     """What readers call each class of `optim_code`: its docstring up to the first colon, or the class's own name."""
-    classes = (node for node in statements(root) if isinstance(node, ast.ClassDef))
+    classes = (node for node in module if isinstance(node, ast.ClassDef))
     names = {}
     for node in classes:
         name, colon, _ = (ast.get_docstring(node) or "").split("\n")[0].partition(":")
@@ -161,10 +161,10 @@ def method_names(root: Path) -> dict[str, str]:
     return names
 
 
-def figure_style(root: Path) -> dict[str, Any]:
+def figure_style(module: Iterable[ast.stmt]) -> dict[str, Any]:
     """The colours, contours and axes of the book's figures, read from the source, because an import takes seconds."""
     found: dict[str, ast.expr] = {}
-    for statement in statements(root):
+    for statement in module:
         if isinstance(statement, ast.Assign):
             targets, values = statement.targets[0], statement.value
             pairs = zip(targets.elts, values.elts, strict=True) if isinstance(targets, ast.Tuple) and isinstance(
