@@ -7,6 +7,7 @@ import functools
 import http.server
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -49,6 +50,8 @@ TOOLS = {
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # In the background of a script Ctrl-C is ignored, and all that the tests start would ignore it, too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "slow: the test takes minutes; it runs with CI=true, and where it is asked for")
     config.addinivalue_line("markers", "quick: the test builds no book and takes no minute; make test-quick runs it")
     config.addinivalue_line("markers", f"needs(*tools): the test needs these programs: {', '.join(TOOLS)}")

@@ -185,6 +185,25 @@ def test_a_stub_that_is_killed_while_it_asks_leaves_no_word_and_the_next_is_serv
     assert capfd.readouterr() == ("", "")
 
 
+def test_a_stub_hears_the_signal_to_stop_also_where_its_parents_ignore_it(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as server:  # it never answers
+        server.bind(str(tmp_path / "socket"))
+        server.listen()
+        script = ROOT / "book" / "_ext" / "execute" / "kernel_stub.py"
+        command = [sys.executable, "-I", "-S", str(script), str(tmp_path / "socket"), "-m", "this"]
+        ignoring = (
+            "import os, signal, sys\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nos.execv(sys.argv[1], sys.argv[1:])"
+        )
+        stub = subprocess.Popen([sys.executable, "-c", ignoring, *command])
+        try:
+            with server.accept()[0] as asking:
+                asking.recv(1)
+                stub.send_signal(signal.SIGINT)
+                assert stub.wait(timeout=30) == -signal.SIGINT
+        finally:
+            stub.kill()
+
+
 def test_the_rehearsal_of_a_build_comes_to_its_end(tmp_path: Path) -> None:
     # A server whose rehearsal fails says nothing, and is slower.
     script = ROOT / "book" / "_ext" / "execute" / "rehearsal.py"

@@ -14,6 +14,9 @@ import sys
 
 def main() -> None:
     path, *arguments = sys.argv[1:]
+    # A program in the background of a script ignores Ctrl-C, and so do all that it starts. The preview stops its builds
+    # by that signal, and a notebook client its kernels.
+    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
     try:
         server, fork, status = request_fork(path, arguments)
     except (OSError, ValueError):
