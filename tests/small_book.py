@@ -45,6 +45,12 @@ class Copy:
 
     root: Path
 
+    def add_pages(self, count: int) -> None:
+        """Give the book so many more pages, which hold nothing but a title."""
+        self.write("_toc.yml", TOC + "".join(f"  - file: book/another{n}\n" for n in range(count)))
+        for n in range(count):
+            self.write(f"book/another{n}.md", f"# Another {n}\n")
+
     def write(self, name: str, text: str) -> None:
         (self.root / name).write_text(text, encoding="utf-8")
 

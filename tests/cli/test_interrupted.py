@@ -18,7 +18,7 @@ from test_warm_kernels import helpers_of, wait_until
 
 from book._ext.execute import warm_kernels
 from book._ext.execute.freshness import configure_environment
-from small_book import NOTEBOOK, ONE, TOC, Copy, copy_book
+from small_book import NOTEBOOK, ONE, Copy, copy_book
 
 KILLS = 30
 SLOW = f"""{NOTEBOOK}
@@ -221,9 +221,7 @@ for number, room in enumerate((0, 100_000, 1_000_000, 2_500_000)):
 def test_a_full_disk_leaves_the_last_good_book_and_says_so_in_one_line(tmp_path: Path, others: int) -> None:
     # A small disk of its own, that only this process and its children see.
     copy = copy_book(tmp_path / "book")
-    copy.write("_toc.yml", TOC + "".join(f"  - file: book/another{n}\n" for n in range(others)))
-    for n in range(others):
-        copy.write(f"book/another{n}.md", f"# Another {n}\n")
+    copy.add_pages(others)
     done = subprocess.run(
         ["unshare", "--map-root-user", "--mount", sys.executable, "-c", FULL_DISK, str(copy.root)],
         capture_output=True, text=True, timeout=300, check=False,

@@ -311,9 +311,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Copy:
 @pytest.mark.parametrize("others", [0, 6], ids=["pages written by one process", "pages written side by side"])
 def test_each_thing_that_no_notebook_can_show_is_one_line_with_its_place(tmp_path: Path, others: int) -> None:
     copy = copy_book(tmp_path / "book")
-    copy.write("_toc.yml", TOC + "".join(f"  - file: book/another{n}\n" for n in range(others)))
-    for n in range(others):
-        copy.write(f"book/another{n}.md", f"# Another {n}\n")
+    copy.add_pages(others)
     copy.write("book/one.md", f"{ONE}\n```{{epigraph}}\nWords.\n```\n\nPress {{kbd}}`Ctrl`, or see [](two.md).\n")
     *lines, last = copy.faults()
     assert lines == [
