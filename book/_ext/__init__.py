@@ -28,6 +28,7 @@ PARTS = (
     "execute.freshness",
     "execute.execution",
     "page.equations",
+    "page.sentences",
     "page.playground",
     "page.bibliography",
     "page.offline",
@@ -80,6 +81,7 @@ LISTENERS = {
     "doctree-read": (
         (500, "sources.checking:check_math", "the doctree → a warning for TeX that is not balanced"),
         (500, "page.equations:mark_updates", "the doctree → a mark beside each update equation"),
+        (500, "page.sentences:note_assertions", "outputs → what each mark shows"),
         (500, "figures.figure_files:describe_figures", "figures of cells → alt texts, the files of each figure"),
         (500, "figures.changes:note_figures", "figures and numbers → what the report of changes compares"),
         (500, "execute.light_imports:restore_imports", "→ torch and the others as they were"),

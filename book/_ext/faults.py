@@ -105,8 +105,22 @@ def exception_fault(page: Page, cells: list[Cell], cell: Cell, name: str, messag
     lines = cell.source.split("\n")
     line = raising_line(lines, name, message, trace)
     place = f"{page.where(cell.line + line - 2)}: cell {cell.number}, line {line}"
+    if name == "DoesNotHold":
+        return sentence_fault(page, place, text)
     source = origin(page, cells, trace)
     return Fault(f"{place}: {reason} in `{lines[line - 1].strip()}`{source}; fix it, or what it calls")
+
+
+def sentence_fault(page: Page, place: str, text: str) -> Fault:
+    """The fault of a sentence that does not hold: the place of the phrase, the phrase, and what was compared."""
+    from book._ext.sources.marks import marks_of
+
+    name, _, reason = text.partition(": ")
+    mark = next((mark for mark in marks_of(page) if mark.name == name), None)
+    if mark is None:
+        return Fault(f"{place}: {text}; fix the sentence or the run")
+    what = f"{page.where(mark.line)}: “{mark.phrase}” does not hold: {reason} ({place})"
+    return Fault(f"{what}; fix the sentence or the run")
 
 
 def raising_line(lines: list[str], name: str, message: str, trace: str) -> int:

@@ -55,9 +55,10 @@ class KeptState:
         code: the modules of `optim_code` as the last build read them; None before the first one.
         outputs: for each page the name of the folder for its outputs; empty if it has no cells.
         shown: for each page a digest of all that it is made of.
-        equations: a digest of all that decides about the verdicts.
+        listed_digest: a digest of all that the list of equations and sentences shows.
         listed: the verdicts that the list of all equations shows.
         marks: the text of the mark of each update equation, by label.
+        sentences: how many phrases each page marks as asserted.
         works: the formatted works of the bibliography.
         dark: a digest of the code that makes figures dark.
         playground: what all playgrounds share, and the figures that they can show.
@@ -68,9 +69,10 @@ class KeptState:
     code: Code | None = None
     outputs: dict[str, str] = field(default_factory=dict)
     shown: dict[str, str] = field(default_factory=dict)
-    equations: str = ""
+    listed_digest: str = ""
     listed: list[dict[str, Any]] = field(default_factory=list)
     marks: dict[str, str] = field(default_factory=dict)
+    sentences: dict[str, int] = field(default_factory=dict)
     works: dict[str, Any] = field(default_factory=dict)
     dark: str = ""
     playground: tuple[dict[str, Any], dict[str, Any]] = field(default_factory=lambda: ({}, {}))

@@ -450,6 +450,12 @@ def read_options(block: Block, where: str) -> dict[str, Any]:
     return {str(name): value for name, value in found.items()}
 
 
+def tags_of(cell: Block, where: str) -> list[str]:
+    """The tags of a code cell."""
+    tags = read_options(cell, where).get("tags", [])
+    return [tags] if isinstance(tags, str) else list(map(str, tags or []))
+
+
 def one_problem(error: Any) -> str:
     """The first line of what a YAML parser says about an error."""
     return str(getattr(error, "problem", None) or error).splitlines()[0]

@@ -41,6 +41,7 @@ from sphinx.util.template import BaseRenderer
 
 from book._ext.page.listings import without_docstring
 from book._ext.sources.editions import CLASSES, FRONT, edition_text
+from book._ext.sources.marks import split
 
 logger = logging.getLogger(__name__)
 
@@ -572,6 +573,8 @@ class Plain:
             return code(content)
         if name in ROLES:
             return f"<{ROLES[name]}>{html.escape(content, quote=False)}</{ROLES[name]}>"
+        if name == "holds":
+            return self.words(split(content)[0], line)
         if name == "abbr" and (found := re.fullmatch(r"(.*?)\s*\((.*)\)", content)):
             return f'<abbr title="{html.escape(found[2])}">{html.escape(found[1])}</abbr>'
         if name == "glue:text":

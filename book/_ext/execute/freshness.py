@@ -331,7 +331,7 @@ def page_digest(env: BuildEnvironment, page: Page) -> str:
     if kept.code is not None and any(mark in page.text for mark in SHOWS_CODE):
         parts.append(kept.code.every_byte)
     if LISTING in page.text:
-        parts.append(kept.equations)
+        parts.append(kept.listed_digest)
     return text_digest(*parts)
 
 

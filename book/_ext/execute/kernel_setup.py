@@ -6,11 +6,13 @@ command line. It does not import matplotlib, because a section may not need it.
 
 from __future__ import annotations
 
+import ast
 import functools
 import importlib
 import numbers
 import os
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 BACKEND = "module://matplotlib_inline.backend_inline"
@@ -23,6 +25,7 @@ def load_ipython_extension(shell: Any) -> None:
     """Set up the shell of a kernel. IPython calls this function when it loads the extension."""
     show_figures(shell)
     notice_failures(shell)
+    shell.ast_transformers.append(Comparisons())
     import myst_nb.ext.glue
 
     myst_nb.ext.glue.glue = functools.partial(glue, myst_nb.ext.glue.glue)
@@ -55,6 +58,32 @@ def notice_failures(shell: Any) -> None:
             raise RuntimeError(f"!{command} failed with exit status {status}")
 
     shell.system = run
+
+
+class Comparisons(ast.NodeTransformer):
+    """Gives `holds` the values of a comparison, of which it would otherwise get only the result.
+
+    ``holds("name", a < b)`` becomes ``holds("name", ("a < b", a, "<", b))``.
+    """
+
+    SIGNS: Mapping[type[ast.cmpop], str] = {
+        ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=",
+    }  # fmt: skip
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        if getattr(node.func, "id", "") == "holds" and not any(isinstance(arg, ast.Starred) for arg in node.args):
+            node.args[1:] = map(self.with_values, node.args[1:])
+        return ast.fix_missing_locations(node)
+
+    def with_values(self, claim: ast.expr) -> ast.expr:
+        """The tuple that `holds` gets in place of a claim."""
+        code = ast.copy_location(ast.Constant(ast.unparse(claim)), claim)
+        parts: list[ast.expr] = [code, claim]
+        if isinstance(claim, ast.Compare) and all(type(sign) in self.SIGNS for sign in claim.ops):
+            signs = [ast.Constant(self.SIGNS[type(sign)]) for sign in claim.ops]
+            parts = [code, claim.left, *(part for pair in zip(signs, claim.comparators, strict=True) for part in pair)]
+        return ast.copy_location(ast.Tuple(parts, ast.Load()), claim)
 
 
 def print_figure(original: Any, figure: Any, fmt: str = "png", **settings: Any) -> Any:

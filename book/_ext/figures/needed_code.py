@@ -258,7 +258,7 @@ def is_glue(node: ast.stmt) -> bool:
 
 
 def is_check(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Assert) or "assert" in called(node)
+    return isinstance(node, ast.Assert) or "assert" in called(node) or called(node) == "holds"
 
 
 def called(node: ast.stmt) -> str:

@@ -35,17 +35,17 @@ from book._ext.faults import ROOT, Fault
 from book._ext.files import files_digest, python_files, read_json, text_digest, write_json
 from book._ext.page.verdicts import Finding, verdicts
 from book._ext.sources.checking import SourceFaults, ask_sphinx, refuse_sources, remembered_names
+from book._ext.sources.marks import marks_of
 from book._ext.sources.settings import check_contents
 from book._ext.state import build_state, kept_state
 from optim_code.equations import class_named_after
 from optim_code.equations.sections import (
-    Block,
     Page,
     SectionError,
     contents,
     label_of,
-    read_options,
     read_page,
+    tags_of,
 )
 
 KEPT = 500
@@ -117,16 +117,10 @@ def read_section(page: Page) -> tuple[list[Equation], dict[str, str]]:
         label = label_of(block, where)
         if label is not None:
             equations.append(Equation(label, block.body.strip(), page.docname, where))
-        elif block.name == "code-cell" and re.search(r"^\s*assert\b", block.body, re.M):
+        elif block.name == "code-cell" and re.search(r"^\s*(?:assert\b|holds\()", block.body, re.M):
             for tag in tags_of(block, where):
                 cells.setdefault(tag, where)
     return equations, cells
-
-
-def tags_of(cell: Block, where: str) -> list[str]:
-    """The tags of a code cell."""
-    tags = read_options(cell, where).get("tags", [])
-    return [tags] if isinstance(tags, str) else list(map(str, tags or []))
 
 
 # --- checking ------------------------------------------------------------------------------------------------------
@@ -264,10 +258,12 @@ def collect_equations(
     Raises:
         EquationsFail: if some have a fault that shows without running them.
     """
-    checker = Checker(Path(app.srcdir), toc_order(env))
+    root, docnames, kept = Path(app.srcdir), toc_order(env), kept_state(env)
+    checker = Checker(root, docnames)
     refuse_faults(checker.verdicts)
     build_state(app).checker = checker
-    kept_state(env).equations = checker.state
+    kept.sentences = {docname: len(marks_of(read_page(root, docname))) for docname in docnames}
+    kept.listed_digest = text_digest(checker.state, repr(kept.sentences))
     return []
 
 

@@ -26,7 +26,7 @@ INLINE |= {"sub", "sup", "u", "var", "wbr"}
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 HEADINGS = {f"h{level}" for level in range(1, 7)}
 SILENT_TAGS = {"script", "style", "noscript", "button", "nav"}
-SILENT_CLASSES = {"headerlink", "section-number", "downloads", "playground", "toctree-wrapper"}
+SILENT_CLASSES = {"headerlink", "section-number", "downloads", "held-note", "playground", "toctree-wrapper"}
 """The classes of elements that are not the section's text: controls, links to files, the list of other sections."""
 
 # `words` of _static/search.js splits a text the same way.

@@ -27,6 +27,7 @@ from book._ext.files import files_digest, read_json, text_digest, write_json
 from book._ext.sources.block_check import EXERCISES, check_block, labels_in, not_closed
 from book._ext.sources.editions import EDITIONS
 from book._ext.sources.findings import Book, Names, SourceFault, key_line, near
+from book._ext.sources.marks import check_marks
 from book._ext.sources.text_check import check_token
 from book._ext.sources.yaml_faults import read_yaml
 from book._ext.state import build_state
@@ -74,9 +75,11 @@ def check_sources(root: Path, docnames: Iterable[str], names: Names | None) -> t
     book.references = bibliography_keys(root)
     for page in book.pages.values():
         book.exercises |= {label for block in page.blocks if block.name in EXERCISES for label in labels_in(block)}
+    of_marks = list(check_marks(book.pages.values()))
     faults = []
     for page in book.pages.values():
-        of_page = without_consequences(sorted(check_page(book, page), key=lambda fault: fault.line))
+        found = [*check_page(book, page), *(fault for fault in of_marks if fault.page is page)]
+        of_page = without_consequences(sorted(found, key=lambda fault: fault.line))
         # Several faults on a line often have the same cause, so only the first is reported.
         faults += list({fault.where: fault for fault in reversed(of_page)}.values())[::-1]
     return unreadable, faults

@@ -1,0 +1,94 @@
+"""Show beside a phrase that the text marks with ``{holds}`` what the build asserted, over what, and the numbers.
+
+`sources.marks` has checked that each mark has its assertion, and the cell has run, so the assertion is true.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxRole
+
+from book._ext.execute.execution import executed_cells
+from book._ext.sources.marks import split
+
+STORED = "application/papermill.record/text/plain"
+
+
+class held(nodes.Inline, nodes.TextElement):  # type: ignore[misc]  # docutils has no types
+    """A phrase with a mark: its ``name``, and in ``shown`` the code and the numbers of each of its assertions."""
+
+
+class Holds(SphinxRole):
+    """``{holds}`phrase <name>` ``: a phrase that a hidden cell asserts."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        phrase, name = split(self.text)
+        node = held(self.rawtext, "", name=name, shown=[])
+        node.source, node.line = self.get_source_info()
+        children, messages = self.inliner.parse(phrase, self.lineno, self, node)
+        node += children
+        return [node], messages
+
+
+def note_assertions(app: Sphinx, document: nodes.document) -> None:
+    """Give each mark of a page what its assertion compared."""
+    marks = list(document.findall(held))
+    shown: dict[str, list[str]] = {}
+    for cell in executed_cells(app, app.env.docname) if marks else ():
+        for output in cell["outputs"]:
+            name = output.get("metadata", {}).get("scrapbook", {}).get("name", "")
+            if name.startswith("holds:"):
+                text = output["data"][STORED]
+                shown[name.removeprefix("holds:")] = "".join(text).split("\n")
+    for mark in marks:
+        mark["shown"] = shown.get(mark["name"], [])
+
+
+def is_repeated(node: nodes.Element) -> bool:
+    """Whether a mark stands in a copy of its heading: in a table of contents or a link."""
+    around = node.parent
+    while around is not None:
+        if isinstance(around, nodes.reference):
+            return True
+        around = around.parent
+    return False
+
+
+def visit_html(self: Any, node: held) -> None:
+    node["plain"] = not node["shown"] or is_repeated(node)
+    if not node["plain"]:
+        self.body.append('<span class="held">')
+
+
+def depart_html(self: Any, node: held) -> None:
+    if node["plain"]:
+        return
+    name, phrase = f"holds-{node['name']}", self.encode(" ".join(node.astext().split()))
+    lines = zip(node["shown"][::2], node["shown"][1::2], strict=True)
+    items = "".join(
+        f'<span class="held-claim"><code>{self.encode(code)}</code> <span>{self.encode(shown)}</span></span>'
+        for code, shown in lines
+    )
+    self.body.append(
+        f'<button type="button" class="held-mark" popovertarget="{name}" aria-label="checked: {phrase}">'
+        '<span aria-hidden="true">✓</span></button></span>'
+        f'<span class="held-note" id="{name}" popover role="note">'
+        f'<span class="held-head">Asserted at this build:</span>{items}</span>'
+    )
+
+
+def visit_plain(self: Any, node: held) -> None:
+    """In print and in other texts the phrase is plain text."""
+
+
+def setup(app: Sphinx) -> None:
+    app.add_role("holds", Holds())
+    app.add_node(
+        held,
+        html=(visit_html, depart_html),
+        latex=(visit_plain, visit_plain),
+        text=(visit_plain, visit_plain),
+    )
