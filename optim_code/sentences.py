@@ -8,6 +8,7 @@ the comparison is false. The page shows what was compared, over what, and the nu
 from __future__ import annotations
 
 import operator
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,7 @@ RELATIONS: dict[str, Callable[[Any, Any], Any]] = {
 }  # fmt: skip
 RECORD = "application/papermill.record/"
 """The prefix with which MyST-NB stores what a cell glues and does not show."""
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 class DoesNotHold(AssertionError):
@@ -104,15 +106,14 @@ def in_figures(number: Any) -> str:
     """A number with four digits, or a truth."""
     if number.dtype.kind == "b":
         return "true" if number else "false"
-    return f"{number}" if number.dtype.kind in "iu" else f"{number:.4g}"
+    text = f"{number}" if number.dtype.kind in "iu" else f"{number:.4g}"
+    digits, _, power = text.replace("-", "−").partition("e")
+    return f"{digits} × 10{str(int(power.replace('−', '-'))).translate(RAISED)}" if power else digits
 
 
 def record(name: str, text: str) -> None:
     """Give the build what was compared, as MyST-NB's ``glue`` gives it a number; outside of a kernel do nothing."""
-    from IPython import get_ipython
-    from IPython.display import publish_display_data
-
-    if get_ipython() is not None:
+    ipython: Any = sys.modules.get("IPython")
+    if ipython is not None and ipython.get_ipython() is not None:
         note = {"scrapbook": {"name": f"holds:{name}", "mime_prefix": RECORD}}
-        publish: Any = publish_display_data
-        publish({f"{RECORD}text/plain": text}, metadata=note)
+        ipython.display.publish_display_data({f"{RECORD}text/plain": text}, metadata=note)

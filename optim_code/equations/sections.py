@@ -24,7 +24,7 @@ EQUATIONS = ("math_block", "math_block_label", "amsmath")
 # Directives whose content is not MyST.
 VERBATIM = {
     "bibliography", "code", "code-block", "code-cell", "csv-table", "equation-coverage", "eval-rst", "include",
-    "literalinclude", "math", "mermaid", "parsed-literal", "playground", "raw", "sourcecode",
+    "literalinclude", "math", "mermaid", "parsed-literal", "playground", "raw", "sentence-coverage", "sourcecode",
 }  # fmt: skip
 OPTIONS = re.compile(
     r"\A(?:---[ \t]*\n(?P<yaml>.*?)^---[ \t]*(?:\n|\Z)|(?P<short>(?:[ \t]*:[^\s:][^:\n]*:[^\n]*(?:\n|\Z))+))",

@@ -70,7 +70,8 @@ def said_of(file: str) -> tuple[dict[str, bytes], dict[str, str], list[str]]:
     wrong = mistakes(file)
     pages = {f"book/m{n:03}": page.encode() for n, (page, _) in enumerate(wrong.values())}
     names = dict(zip(pages, wrong, strict=True))
-    lines = [f"{page}.md:{line}" for page, (_, said) in zip(pages, wrong.values(), strict=True) for line in said]
+    said = {page: of_page for page, (_, of_page) in zip(pages, wrong.values(), strict=True)}
+    lines = [f"{page}.md:{line.replace('PAGE', page)}" for page, of_page in said.items() for line in of_page]
     return pages, names, lines
 
 

@@ -39,8 +39,8 @@ INSPECTING |= {"__doc__", "help", "eval", "exec", "dir", "locals", "__import__",
 INSPECTING |= {"methodcaller", "find_spec", "exec_module", "run_path", "run_module", "walk_packages", "iter_modules"}
 IMPORTING = {"import_module", "__import__", "exec", "eval", "spec_from_file_location"}
 NOT_READ = {"_ext", "_static", "_templates"}
-LISTING = "{equation-coverage}"
-"""The directive that lists all equations."""
+LISTING = "-coverage}"
+"""How the directives end that list all equations, and all sentences with a mark."""
 SHOWS_CODE = ("{auto", ".. auto", "{notation}")
 """The directives that show docstrings or tables from any module of `optim_code`."""
 NOT_DATA = {".md", ".bib", ".pyc", ".sty"}

@@ -90,6 +90,8 @@ def fault_of_names(cell: dict[str, Any], glued: dict[str, int], number: int) -> 
     """Add the names that a cell glues to `glued`. Returns what is wrong if a name is there already."""
     for output in cell["outputs"]:
         name = output.get("metadata", {}).get("scrapbook", {}).get("name")
+        if name in glued and name.startswith("holds:"):
+            return f"asserts {name.removeprefix('holds:')} twice; compare all of it in one call of holds"
         if name in glued:
             return f"glues {name}, which cell {glued[name] + 1} glues, too; give one of them another name"
         if name:

@@ -9,10 +9,15 @@ from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
-from sphinx.util.docutils import SphinxRole
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 from book._ext.execute.execution import executed_cells
+from book._ext.page.equations import parse_myst
 from book._ext.sources.marks import split
+from book._ext.state import kept_state
+
+logger = logging.getLogger(__name__)
 
 STORED = "application/papermill.record/text/plain"
 
@@ -45,26 +50,19 @@ def note_assertions(app: Sphinx, document: nodes.document) -> None:
                 shown[name.removeprefix("holds:")] = "".join(text).split("\n")
     for mark in marks:
         mark["shown"] = shown.get(mark["name"], [])
-
-
-def is_repeated(node: nodes.Element) -> bool:
-    """Whether a mark stands in a copy of its heading: in a table of contents or a link."""
-    around = node.parent
-    while around is not None:
-        if isinstance(around, nodes.reference):
-            return True
-        around = around.parent
-    return False
+        if not mark["shown"]:
+            text = f'nothing was asserted about “{mark.astext()}”: its cell did not reach holds("{mark["name"]}", …)'
+            logger.warning("%s; let the call run once", text, location=mark)
 
 
 def visit_html(self: Any, node: held) -> None:
-    node["plain"] = not node["shown"] or is_repeated(node)
-    if not node["plain"]:
+    # A copy in a table of contents has nothing to show: Sphinx makes it before `note_assertions` runs.
+    if node["shown"]:
         self.body.append('<span class="held">')
 
 
 def depart_html(self: Any, node: held) -> None:
-    if node["plain"]:
+    if not node["shown"]:
         return
     name, phrase = f"holds-{node['name']}", self.encode(" ".join(node.astext().split()))
     lines = zip(node["shown"][::2], node["shown"][1::2], strict=True)
@@ -74,7 +72,7 @@ def depart_html(self: Any, node: held) -> None:
     )
     self.body.append(
         f'<button type="button" class="held-mark" popovertarget="{name}" aria-label="checked: {phrase}">'
-        '<span aria-hidden="true">✓</span></button></span>'
+        '<span aria-hidden="true">✓</span></button></span>&#8288;'
         f'<span class="held-note" id="{name}" popover role="note">'
         f'<span class="held-head">Asserted at this build:</span>{items}</span>'
     )
@@ -84,8 +82,21 @@ def visit_plain(self: Any, node: held) -> None:
     """In print and in other texts the phrase is plain text."""
 
 
+class SentenceCoverage(SphinxDirective):
+    """`{sentence-coverage}`: how many phrases each section marks as asserted."""
+
+    has_content = False
+
+    def run(self) -> list[nodes.Node]:
+        counts = {docname: count for docname, count in kept_state(self.env).sentences.items() if count}
+        lines = ["| section | phrases |", "| --- | --- |"]
+        lines += [f"| {{doc}}`/{docname}` | {count} |" for docname, count in counts.items()]
+        return parse_myst(self, [*lines, f"| all | {sum(counts.values())} |"])
+
+
 def setup(app: Sphinx) -> None:
     app.add_role("holds", Holds())
+    app.add_directive("sentence-coverage", SentenceCoverage)
     app.add_node(
         held,
         html=(visit_html, depart_html),
