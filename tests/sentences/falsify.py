@@ -68,6 +68,9 @@ def falsify(page: str, only: list[str]) -> dict[str, str]:
             real(name, *claims, over=over)
         except sentences.DoesNotHold as error:
             said = str(error)
+        except TypeError:
+            if name == target:
+                raise
         if name == target:
             raise Asserted(said)
 
