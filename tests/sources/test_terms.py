@@ -72,7 +72,9 @@ def faults(pages: dict[str, list[tuple[int, list[Token]]]]) -> tuple[dict[str, s
 def sections() -> dict[str, list[tuple[int, list[Token]]]]:
     """The paragraphs of all pages that a reader reads in order: those with a class, and the ones before them."""
     pages = {page: read_page(ROOT, page) for page in PAGES}
-    last = max(n for n, page in enumerate(pages.values()) if "update-" in page.text and "```{literalinclude}" in page.text)
+    last = max(
+        n for n, page in enumerate(pages.values()) if "update-" in page.text and "```{literalinclude}" in page.text
+    )
     return {name: list(paragraphs(page)) for name, page in list(pages.items())[: last + 1]}
 
 

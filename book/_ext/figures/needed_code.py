@@ -79,9 +79,13 @@ def needed_code(cells: Sequence[tuple[str, bool]]) -> tuple[list[str], set[str]]
     """
     found = [read_cell(source, hidden).copied() for source, hidden in cells]
     statements = [statement for cell in found for statement in cell.statements]
-    modules = set().union(*(one.binds for one in statements if isinstance(one.node, ast.Import)))
-    for one in statements:  # a function of a module leaves the module as it is
-        one.changes = (one.changes | one.asks - modules) & (one.reads | one.reads_later | one.binds) - {*dir(builtins)}
+    imports = [one for one in statements if isinstance(one.node, IMPORT)]
+    modules = set().union(*(one.binds for one in imports if isinstance(one.node, ast.Import)))
+    classes = {name for one in imports for name in one.binds if name[:1].isupper()}
+    for one in statements:  # a function leaves its module, and a class that it is given, as it is
+        one.changes = (one.changes | one.asks - modules - classes) & (one.reads | one.reads_later | one.binds) - {
+            *dir(builtins)
+        }
     # What a function of the section changes, it changes where it is called.
     effects: dict[str, set[str]] = defaultdict(set)
     for one in statements:
