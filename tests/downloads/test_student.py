@@ -90,7 +90,7 @@ def test_the_kit_does_not_depend_on_any_answer(kit: Path, tmp_path: Path) -> Non
                 for number in words:
                     lines[number] = f"{CANARY} {CANARY}"
                 # The marks stay, because cells assert them.
-                lines[words[-1]] += "".join(f" {{holds}}`{CANARY} <{name}>`" for name in names)
+                lines[words[0]] += "".join(f" {{holds}}`{CANARY} <{name}>`" for name in names)
         path.write_text("\n".join(lines), encoding="utf-8")
     classes = root / "optim_code" / "optimizers.py"
     text = classes.read_text(encoding="utf-8").split("\n")

@@ -83,9 +83,8 @@ def needed_code(cells: Sequence[tuple[str, bool]]) -> tuple[list[str], set[str]]
     modules = set().union(*(one.binds for one in imports if isinstance(one.node, ast.Import)))
     classes = {name for one in imports for name in one.binds if name[:1].isupper()}
     for one in statements:  # a function leaves its module, and a class that it is given, as it is
-        one.changes = (one.changes | one.asks - modules - classes) & (one.reads | one.reads_later | one.binds) - {
-            *dir(builtins)
-        }
+        own = (one.reads | one.reads_later | one.binds) - {*dir(builtins)}
+        one.changes = (one.changes | one.asks - modules - classes) & own
     # What a function of the section changes, it changes where it is called.
     effects: dict[str, set[str]] = defaultdict(set)
     for one in statements:
