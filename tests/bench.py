@@ -24,6 +24,7 @@ import psutil
 from playwright.sync_api import sync_playwright
 
 from book._ext.page.equations import KINDS, read_section
+from book._ext.sources.marks import marks_of
 from optim_code.equations.sections import read_pages
 from tests.methods import optimizer_cost
 
@@ -353,7 +354,12 @@ def sizes() -> dict[str, str]:
     sections = [read_section(page)[0] for page in pages]
     found = [equation for equations in sections for equation in equations]
     kinds = ", ".join(f"{sum(e.kind == kind for e in found)} {kind}" for kind in KINDS)
-    return {"pages of HTML": str(len(pages)), "displayed equations": f"{len(found)} ({kinds})"}
+    marked = sum(len(marks_of(page)) for page in pages)
+    return {
+        "pages of HTML": str(len(pages)),
+        "displayed equations": f"{len(found)} ({kinds})",
+        "marked phrases": str(marked),
+    }
 
 
 def main() -> None:
