@@ -58,6 +58,7 @@ def make_student(build: Callable[..., Any]) -> str:
         shutil.copyfile(pdf, kit / ("" if name == latex.book.stem else "handouts") / f"{name}.pdf")
     readme = readme.replace("{book}", latex.book.stem)
     (kit / "README.md").write_text(readme, encoding="utf-8")
+    shutil.copyfile(ROOT / "LICENSE", kit / "LICENSE")
     secrets = Secrets.of(ROOT, teacher, readme)
     if told := [*repeated(teacher, student), *leaks(kit, secrets)]:
         place, _, name = told[0].partition(" tells ")
