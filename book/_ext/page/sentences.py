@@ -14,6 +14,7 @@ from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 from book._ext.execute.execution import executed_cells
 from book._ext.page.equations import parse_myst
+from book._ext.page.formula_text import plain_text
 from book._ext.sources.marks import split
 from book._ext.state import kept_state
 
@@ -64,7 +65,10 @@ def visit_html(self: Any, node: held) -> None:
 def depart_html(self: Any, node: held) -> None:
     if not node["shown"]:
         return
-    name, phrase = f"holds-{node['name']}", self.encode(" ".join(node.astext().split()))
+    name = f"holds-{node['name']}"
+    # A screen reader reads TeX letter by letter.
+    parts = (plain_text(one.astext()) if isinstance(one, nodes.math) else one.astext() for one in node.children)
+    phrase = self.encode(" ".join("".join(parts).split()))
     lines = zip(node["shown"][::2], node["shown"][1::2], strict=True)
     items = "".join(
         f'<span class="held-claim"><code>{self.encode(code)}</code> <span>{self.encode(shown)}</span></span>'
