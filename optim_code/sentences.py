@@ -107,8 +107,8 @@ def in_figures(number: Any) -> str:
     if number.dtype.kind == "b":
         return "true" if number else "false"
     text = f"{number}" if number.dtype.kind in "iu" else f"{number:.4g}"
-    digits, _, power = text.replace("-", "−").partition("e")
-    return f"{digits} × 10{str(int(power.replace('−', '-'))).translate(RAISED)}" if power else digits
+    digits, _, power = text.partition("e")
+    return digits.replace("-", "−") + (f" × 10{str(int(power)).translate(RAISED)}" if power else "")
 
 
 def record(name: str, text: str) -> None:

@@ -12,8 +12,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -22,6 +23,9 @@ from playwright.sync_api import Browser, sync_playwright
 from book._ext.cli.publishing import LASTING
 from book._ext.execute.freshness import configure_environment
 from book._ext.execute.warm_kernels import WarmKernels, can_fork
+
+if TYPE_CHECKING:
+    from small_book import Copy
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "_build"
@@ -243,6 +247,20 @@ def deck(made: Path) -> Path:
 def kit(made: Path) -> Path:
     """The folder of the students' kit."""
     return made / "student"
+
+
+@pytest.fixture(scope="module")
+def pristine(tmp_path_factory: pytest.TempPathFactory) -> Copy:
+    """A small book, not built, that each test copies."""
+    from small_book import copy_book  # it imports from here
+
+    return copy_book(tmp_path_factory.mktemp("pristine") / "book")
+
+
+@pytest.fixture
+def copy(pristine: Copy, tmp_path: Path) -> Copy:
+    """A copy of the small book, to break and to change."""
+    return replace(pristine, root=Path(shutil.copytree(pristine.root, tmp_path / "book")))
 
 
 FLAGS = [

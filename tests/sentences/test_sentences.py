@@ -19,7 +19,7 @@ from book._ext.sources.marks import marks_of
 from conftest import PAGES, ROOT
 from optim_code.equations.sections import read_page
 from optim_code.sentences import DoesNotHold, holds
-from small_book import ONE, Copy, copy_book
+from small_book import ONE, Copy
 
 HERE = Path(__file__).parent
 MARKED = {page: [mark.name for mark in marks_of(read_page(ROOT, page))] for page in PAGES}
@@ -61,17 +61,6 @@ plt.plot([start, 1]);
 ```
 """
 )
-
-
-@pytest.fixture(scope="module")
-def pristine(tmp_path_factory: pytest.TempPathFactory) -> Copy:
-    """A small book, not built, that each test copies."""
-    return copy_book(tmp_path_factory.mktemp("sentences") / "book")
-
-
-@pytest.fixture
-def copy(pristine: Copy, tmp_path: Path) -> Copy:
-    return Copy(Path(shutil.copytree(pristine.root, tmp_path / "book")))
 
 
 @pytest.fixture(scope="module")

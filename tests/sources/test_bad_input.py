@@ -37,11 +37,6 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Copy:
     return copy
 
 
-@pytest.fixture
-def copy(pristine: Copy, tmp_path: Path) -> Copy:
-    return Copy(Path(shutil.copytree(pristine.root, tmp_path / "book")))
-
-
 @pytest.mark.parametrize(
     ("file", "old", "new"),
     [

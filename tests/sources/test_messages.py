@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import re
-import shutil
 import sys
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from book._ext.sources import settings
 from book._ext.sources.checking import check_bibliography, check_page_names
 from book._ext.sources.findings import near
 from conftest import ROOT, run_equations
-from small_book import NO_BOOK, NOTEBOOK, ONE, TOC, Copy, complaints, copy_book, run
+from small_book import NO_BOOK, NOTEBOOK, ONE, TOC, Copy, complaints, run
 
 HERE = Path(__file__).parent
 DOT = base64.b64decode(
@@ -52,17 +51,6 @@ def lay(copy: Copy, pages: dict[str, bytes]) -> None:
         path.write_bytes(data)
         contents.append(f"  - file: {name}\n")
     copy.write("_toc.yml", "".join(contents))
-
-
-@pytest.fixture(scope="module")
-def pristine(tmp_path_factory: pytest.TempPathFactory) -> Copy:
-    """A small book, not built, that each test copies."""
-    return copy_book(tmp_path_factory.mktemp("messages") / "book")
-
-
-@pytest.fixture
-def copy(pristine: Copy, tmp_path: Path) -> Copy:
-    return Copy(Path(shutil.copytree(pristine.root, tmp_path / "book")))
 
 
 def said_of(file: str) -> tuple[dict[str, bytes], dict[str, str], list[str]]:

@@ -63,6 +63,15 @@ def cells(page: Page) -> list[str]:
     return [block.body for block in page.blocks if block.name == "code-cell"]
 
 
+def parse_cell(source: str) -> ast.Module:
+    """The syntax of a cell, with `pass` in place of IPython's own commands, which are not Python.
+
+    Raises:
+        SyntaxError: if the rest is not Python either.
+    """
+    return ast.parse(re.sub(r"^\s*[%!].*$", "pass", source, flags=re.M))
+
+
 def cells_as_written(page: Page) -> list[str]:
     """All that decides what MyST-NB makes of a page's cells: the front matter, and the cells with their options."""
     shown = ("\n".join(page.lines[block.first : block.last]) for block in page.blocks if block.name == "code-cell")
@@ -151,8 +160,7 @@ class Code:
         mentioned: set[str] = set()
         for source in sources:
             try:
-                # IPython's own commands are not Python.
-                mentioned |= set(names(ast.parse(re.sub(r"^\s*[%!].*$", "pass", source, flags=re.M))))
+                mentioned |= set(names(parse_cell(source)))
             except SyntaxError:  # the cell will fail
                 return self.every_byte
         if self.fault or mentioned & INSPECTING:

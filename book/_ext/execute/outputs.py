@@ -7,9 +7,11 @@ they can change while the stored outputs stay.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from myst_nb.ext.glue import GLUE_PREFIX
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
@@ -24,6 +26,8 @@ from optim_code.equations.sections import Page, read_page
 logger = logging.getLogger(__name__)
 
 NOT_SHOWN = {"remove-cell", "remove_cell", "remove-output", "remove_output"}
+HOLDS = "holds:"
+"""How the names begin under which `optim_code.sentences.holds` records what it compared."""
 ADDRESS = re.compile(r"<[^<>\n]* at 0x[0-9a-f]{6,}>")
 OBJECT = re.compile(r"<[\w.]+ object>")
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -86,16 +90,22 @@ def fault_of_output(output: dict[str, Any], builder: str) -> str:
     return ""
 
 
-def fault_of_names(cell: dict[str, Any], glued: dict[str, int], number: int) -> str:
-    """Add the names that a cell glues to `glued`. Returns what is wrong if a name is there already."""
+def glued_values(cell: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """The names that a cell glues, each with its value as a text."""
     for output in cell["outputs"]:
         name = output.get("metadata", {}).get("scrapbook", {}).get("name")
-        if name in glued and name.startswith("holds:"):
-            return f"asserts {name.removeprefix('holds:')} twice; compare all of it in one call of holds"
-        if name in glued:
-            return f"glues {name}, which cell {glued[name] + 1} glues, too; give one of them another name"
         if name:
-            glued[name] = number
+            yield name, joined(output["data"].get(f"{GLUE_PREFIX}text/plain", ""))
+
+
+def fault_of_names(cell: dict[str, Any], glued: dict[str, int], number: int) -> str:
+    """Add the names that a cell glues to `glued`. Returns what is wrong if a name is there already."""
+    for name, _ in glued_values(cell):
+        if name in glued:
+            if name.startswith(HOLDS):
+                return f"asserts {name.removeprefix(HOLDS)} twice; compare all of it in one call of holds"
+            return f"glues {name}, which cell {glued[name] + 1} glues, too; give one of them another name"
+        glued[name] = number
     return ""
 
 

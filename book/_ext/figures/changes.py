@@ -16,11 +16,11 @@ from sphinx.application import Sphinx
 
 from book._ext.cli.publishing import BUILD, places
 from book._ext.execute.execution import executed_cells
+from book._ext.execute.outputs import glued_values
 from book._ext.figures.figure_files import cell_images, render
 from book._ext.page.offline import mathjax_tags
 from book._ext.state import build_state
 
-GLUED = "application/papermill.record/"
 KINDS = {"figures": "figure", "numbers": "number", "equations": "equation"}
 
 
@@ -33,12 +33,7 @@ def note_figures(app: Sphinx, document: nodes.document) -> None:
             figure = figure.parent
         if figure is not None and figure["names"]:
             figures[figure["names"][0]] = Path(image["uri"]).name
-    numbers = {}
-    for cell in executed_cells(app, app.env.docname):
-        for output in cell["outputs"]:
-            name = output.get("metadata", {}).get("scrapbook", {}).get("name")
-            if name:
-                numbers[name] = str(output["data"].get(f"{GLUED}text/plain", ""))
+    numbers = {name: value for cell in executed_cells(app, app.env.docname) for name, value in glued_values(cell)}
     app.env.metadata[app.env.docname]["changes"] = {"figures": figures, "numbers": numbers}
 
 

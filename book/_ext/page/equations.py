@@ -137,6 +137,7 @@ class Checker:
         verdicts: the verdict on each displayed equation, in their order; preliminary ones on the pending equations.
         pending: the equations that have to be run, by their index in `verdicts`, each with its key in `known`.
         known: the findings of earlier checks. A key is a digest of the equation and of the code that decides about it.
+        phrases: how many phrases each page marks as asserted.
         used: those findings of `known` that this check has used, and its new ones.
 
     Raises:
@@ -156,11 +157,14 @@ class Checker:
         if not self.classes and not (root / PACKAGE / "optimizers.py").is_file():
             raise EquationsFail("optim_code/optimizers.py: No such file; put it back, updates are checked against it")
         self.found: dict[str, list[Equation]] = {}
+        self.phrases: dict[str, int] = {}
         self.verdicts: list[Verdict] = []
         self.pending: dict[int, tuple[str, Equation]] = {}
         first: dict[str, Equation] = {}
         for docname in docnames:
-            self.found[docname], cells = read_section(read_page(root, docname))
+            page = read_page(root, docname)
+            self.phrases[docname] = len(marks_of(page))
+            self.found[docname], cells = read_section(page)
             for equation in self.found[docname]:
                 finding = self.judge(equation, cells, first)
                 self.verdicts.append(Verdict(equation.label, equation.kind, docname, equation.where, *finding))
@@ -258,11 +262,10 @@ def collect_equations(
     Raises:
         EquationsFail: if some have a fault that shows without running them.
     """
-    root, docnames, kept = Path(app.srcdir), toc_order(env), kept_state(env)
-    checker = Checker(root, docnames)
+    checker, kept = Checker(Path(app.srcdir), toc_order(env)), kept_state(env)
     refuse_faults(checker.verdicts)
     build_state(app).checker = checker
-    kept.sentences = {docname: len(marks_of(read_page(root, docname))) for docname in docnames}
+    kept.sentences = checker.phrases
     kept.listed_digest = text_digest(checker.state, repr(kept.sentences))
     return []
 

@@ -13,14 +13,13 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 from book._ext.execute.execution import executed_cells
+from book._ext.execute.outputs import HOLDS, glued_values
 from book._ext.page.equations import parse_myst
 from book._ext.page.formula_text import plain_text
 from book._ext.sources.marks import split
 from book._ext.state import kept_state
 
 logger = logging.getLogger(__name__)
-
-STORED = "application/papermill.record/text/plain"
 
 
 class held(nodes.Inline, nodes.TextElement):  # type: ignore[misc]  # docutils has no types
@@ -42,15 +41,11 @@ class Holds(SphinxRole):
 def note_assertions(app: Sphinx, document: nodes.document) -> None:
     """Give each mark of a page what its assertion compared."""
     marks = list(document.findall(held))
-    shown: dict[str, list[str]] = {}
-    for cell in executed_cells(app, app.env.docname) if marks else ():
-        for output in cell["outputs"]:
-            name = output.get("metadata", {}).get("scrapbook", {}).get("name", "")
-            if name.startswith("holds:"):
-                text = output["data"][STORED]
-                shown[name.removeprefix("holds:")] = "".join(text).split("\n")
+    cells = executed_cells(app, app.env.docname) if marks else []
+    recorded = dict(glued for cell in cells for glued in glued_values(cell))
     for mark in marks:
-        mark["shown"] = shown.get(mark["name"], [])
+        text = recorded.get(f"{HOLDS}{mark['name']}")
+        mark["shown"] = text.split("\n") if text else []
         if not mark["shown"]:
             text = f'nothing was asserted about “{mark.astext()}”: its cell did not reach holds("{mark["name"]}", …)'
             logger.warning("%s; let the call run once", text, location=mark)

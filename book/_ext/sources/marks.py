@@ -7,10 +7,12 @@ of the same page asserts it: ``holds("sgd-zigzag", …)``. `page.sentences` show
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from book._ext.execute.freshness import parse_cell
 from book._ext.sources.findings import SourceFault
 from optim_code.equations.sections import Block, Page, tags_of
 
@@ -62,20 +64,22 @@ def is_shown_as_it_is(block: Block) -> bool:
     return block.kind in ("code", "comment") or block.name in ("code", "code-block", "sourcecode", "parsed-literal")
 
 
-def assertions_of(page: Page) -> Iterator[tuple[Block, int, str | None]]:
-    """The calls of `holds` in the cells of a page: the cell, the line, and the name; None if the name is computed."""
-    for block in page.blocks:
-        if block.name != "code-cell" or not CALL.search(block.body):
-            continue
-        try:
-            tree = ast.parse(re.sub(r"^\s*[%!].*$", "pass", block.body, flags=re.M))
-        except SyntaxError:  # the cell will fail
-            continue
-        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
-        for call in sorted((c for c in calls if getattr(c.func, "id", "") == "holds"), key=lambda c: c.lineno):
-            first = call.args[0] if call.args else None
-            name = first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else None
-            yield block, block.start + call.lineno - 1, name
+@functools.lru_cache(maxsize=512)
+def calls_in(source: str) -> list[tuple[int, str | None]]:
+    """The calls of `holds` in the code of a cell: the line, from 0, and the name; None if the name is computed."""
+    if not CALL.search(source):
+        return []
+    try:
+        tree = parse_cell(source)
+    except SyntaxError:  # the cell will fail
+        return []
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "holds"]
+    firsts = [(call.lineno - 1, call.args[0] if call.args else None) for call in calls]
+    return sorted(
+        ((line, first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else None)
+         for line, first in firsts),
+        key=lambda call: call[0],
+    )  # fmt: skip
 
 
 def check_marks(pages: Iterable[Page]) -> Iterator[SourceFault]:
@@ -83,20 +87,27 @@ def check_marks(pages: Iterable[Page]) -> Iterator[SourceFault]:
     places: dict[str, Mark] = {}
     for page in pages:
         marks = marks_of(page)
-        asserted: dict[str, int] = {}
-        for block, line, name in assertions_of(page):
-            if name is None:
-                yield SourceFault(page, line, 'holds needs the name of its phrase first; write holds("name", …)')
-            elif "remove-cell" not in tags_of(block, page.where(block.first)):
-                text = f'holds("{name}", …) stands in a cell that the page shows; give it one with the tag remove-cell'
-                yield SourceFault(page, line, text)
-            elif name in asserted:
-                first = page.where(asserted[name])
-                yield SourceFault(page, line, f"{name} is asserted at {first} already; put both into one call of holds")
-            elif name not in {mark.name for mark in marks}:
-                text = f"no phrase of this page is marked {name}; write {{holds}}`phrase <{name}>`, or take this out"
-                yield SourceFault(page, line, text)
-            asserted.setdefault(name or "", line)
+        marked, asserted = {mark.name for mark in marks}, dict[str, int]()
+        for cell in (block for block in page.blocks if block.name == "code-cell"):
+            calls = calls_in(cell.body)
+            hidden = bool(calls) and "remove-cell" in tags_of(cell, page.where(cell.first))
+            for line, name in ((cell.start + line, name) for line, name in calls):
+                if name is None:
+                    text = 'holds needs the name of its phrase first; write holds("name", …)'
+                elif not hidden:
+                    text = f'holds("{name}", …) is in a cell that the page shows; give it one with the tag remove-cell'
+                elif name in asserted:
+                    first = page.where(asserted[name])
+                    text = f"{name} is asserted at {first} already; put both into one call of holds"
+                elif name not in marked:
+                    text = (
+                        f"no phrase of this page is marked {name}; write {{holds}}`phrase <{name}>`, or take this out"
+                    )
+                else:
+                    text = ""
+                if text:
+                    yield SourceFault(page, line, text)
+                asserted.setdefault(name or "", line)
         for mark in marks:
             if not NAME.fullmatch(mark.name):
                 what = f"<{mark.name}>: letters, digits and hyphens only" if mark.name else "it has no name"
