@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shutil
 import subprocess
 import sys
@@ -92,6 +93,21 @@ def test_every_section_marks_what_it_claims() -> None:
     assert sum(len(MARKED[page]) for page in sections) > 150
     quoted = [page for page in sections if '# "' in (ROOT / f"{page}.md").read_text(encoding="utf-8")]
     assert quoted == [], "a comment quotes the text; mark the phrase"
+
+
+COUNTS = {"three": 3, "six": 6, "ten": 10, "twenty": 20, "thirty": 30}
+
+
+def test_a_caption_says_how_many_steps_its_cell_takes() -> None:
+    said = []
+    for page in PAGES:
+        for cell in (block for block in read_page(ROOT, page).blocks if block.name == "code-cell"):
+            taken = {int(number) for number in re.findall(r"nsteps=(\d+)", cell.body)}
+            first = re.search(rf"\b({'|'.join(COUNTS)})\s+steps\b", cell.options.partition("caption:")[2], re.I)
+            if taken and first:
+                said.append((f"{page}.md:{cell.first + 1}: {first[0]}", COUNTS[first[1].lower()] in taken))
+    assert len(said) >= 8
+    assert [where for where, is_right in said if not is_right] == []
 
 
 # --- holds
