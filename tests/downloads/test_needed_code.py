@@ -37,6 +37,20 @@ def whole(*cells: str) -> str:
         ),
         # a call leaves its function and its arguments as they are
         (["draw(a)", "draw(b)"], "draw(b)"),
+        # nor does a method that only computes change what it is called on, unless a class of the section says otherwise
+        (["a = ones()", "b = a.flatten().abs().sum()", "draw(a)"], "a = ones()\ndraw(a)"),
+        (["a = ones()", "b = a.flatten().zero_()", "draw(a)"], "a = ones()\nb = a.flatten().zero_()\ndraw(a)"),
+        (["a = ones()", "b = a.clone().zero_()", "draw(a)"], "a = ones()\ndraw(a)"),
+        (
+            ["class A(list):\n    def sum(self):\n        self.append(1)", "a = A()", "b = a.sum()", "draw(a)"],
+            "class A(list):\n    def sum(self):\n        self.append(1)\n\na = A()\nb = a.sum()\ndraw(a)",
+        ),
+        # and of a call's result it leaves the function as it is, if that is imported
+        (["from m import f", "b = f(1).add_(2)", "draw(f(3))"], "from m import f\ndraw(f(3))"),
+        (
+            ["a = []\ndef f():\n    return a", "b = f().pop()", "draw(f())"],
+            "a = []\ndef f():\n    return a\n\nb = f().pop()\ndraw(f())",
+        ),
         # a function needs what it names when it is called, though that is set after it
         (
             ["def f():\n    return a", "a = 1", "draw(f())"],
@@ -107,6 +121,8 @@ STATEMENTS = [
     "N[0] = 5",
     "N[0] = M",
     "N += [1]",
+    "N = M.copy()",
+    "K = M.copy()\nK.append(6)",
     "N = twice(M)",
     "N = twice([M])",
     "N = Holder([M])\nN.step()",

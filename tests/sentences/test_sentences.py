@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
 from bs4 import BeautifulSoup, Tag
 from playwright.sync_api import Browser, Page
 
@@ -80,7 +79,8 @@ def marked(pristine: Copy, tmp_path_factory: pytest.TempPathFactory) -> Copy:
 @pytest.mark.parametrize("page", [page for page, names in MARKED.items() if names])
 def test_an_assertion_fails_if_its_sentence_is_false(page: str) -> None:
     file = HERE / f"{Path(page).name}.yml"
-    assert set(yaml.safe_load(file.read_text(encoding="utf-8"))) == set(MARKED[page]), f"{file.name} and {page}.md"
+    names = re.findall(r"^([\w-]+):", file.read_text(encoding="utf-8"), re.M)
+    assert sorted(names) == sorted(MARKED[page]), f"{file.name} and {page}.md"
     command = [sys.executable, str(HERE / "falsify.py"), Path(page).name]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr

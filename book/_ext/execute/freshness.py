@@ -12,6 +12,7 @@ code at run time depend on every byte of `optim_code`.
 from __future__ import annotations
 
 import ast
+import functools
 import os
 import re
 import sys
@@ -63,8 +64,9 @@ def cells(page: Page) -> list[str]:
     return [block.body for block in page.blocks if block.name == "code-cell"]
 
 
+@functools.lru_cache(maxsize=512)
 def parse_cell(source: str) -> ast.Module:
-    """The syntax of a cell, with `pass` in place of IPython's own commands, which are not Python.
+    """The syntax of a cell, not to be changed, with `pass` in place of IPython's own commands, which are not Python.
 
     Raises:
         SyntaxError: if the rest is not Python either.

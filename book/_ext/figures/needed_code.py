@@ -24,8 +24,14 @@ AT_ONCE = ("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>")
 """Code that is compiled as a function, but runs where it stands; a generator nearly always does."""
 UNTRACEABLE = {"eval", "exec", "globals", "locals", "vars"}
 """Functions that read or bind names that are nowhere in the code."""
-PURE_METHODS = ("items", "keys", "values")
-"""Methods that change nothing, whatever they are called on."""
+PURE_METHODS = {
+    *("abs", "all", "amax", "amin", "any", "clone", "copy", "cos", "cumsum", "detach", "diff", "exp", "expand"),
+    *("flatten", "item", "items", "keys", "log", "max", "mean", "min", "norm", "numel", "pow", "prod", "repeat"),
+    *("reshape", "sin", "sqrt", "std", "sum", "tolist", "unsqueeze", "values", "var"),
+}
+"""Methods that change nothing, whatever they are called on, unless a class of the section has one of that name."""
+COPIES = ("clone", "copy")
+"""Those of them whose result shares nothing with what they are called on."""
 SEED = re.compile(r"[\w.]+\.(manual_seed|seed|set_rng_state)")
 """What seeds a module's own generator: every random number then depends on those drawn before it."""
 
@@ -81,10 +87,13 @@ def needed_code(cells: Sequence[tuple[str, bool]]) -> tuple[list[str], set[str]]
     statements = [statement for cell in found for statement in cell.statements]
     imports = [one for one in statements if isinstance(one.node, IMPORT)]
     modules = set().union(*(one.binds for one in imports if isinstance(one.node, ast.Import)))
-    classes = {name for one in imports for name in one.binds if name[:1].isupper()}
+    imported = set().union(*(one.binds for one in imports))
+    classes = {name for name in imported if name[:1].isupper()}
+    pure = PURE_METHODS.difference(*(one.methods for one in statements))
     for one in statements:  # a function leaves its module, and a class that it is given, as it is
         own = (one.reads | one.reads_later | one.binds) - {*dir(builtins)}
-        one.changes = (one.changes | one.asks - modules - classes) & own
+        asks = {name for name, method in one.asks if method not in pure} | (one.asks_result_of - imported)
+        one.changes = (one.changes | asks - modules - classes) & own
     # What a function of the section changes, it changes where it is called.
     effects: dict[str, set[str]] = defaultdict(set)
     for one in statements:
@@ -110,10 +119,12 @@ def needed_code(cells: Sequence[tuple[str, bool]]) -> tuple[list[str], set[str]]
 def spread_changes(statements: Sequence[Statement]) -> None:
     """What is changed is changed under all its names: ``b = a``, ``both = [a, b]``, ``optimizer = SGD([w])``."""
     values = {name for one in statements if not isinstance(one.node, (*DEFINITION, *IMPORT)) for name in one.binds}
-    sets = [names & values for one in statements for names in one.same]
+    together: dict[str, set[str]] = {}
+    for names in (names & values for one in statements for names in one.same):
+        joined = names.union(*(together.get(name, ()) for name in names))
+        together |= dict.fromkeys(joined, joined)
     for one in statements:
-        while more := set().union(*(names for names in sets if names & one.changes)) - one.changes:
-            one.changes |= more
+        one.changes = one.changes.union(*(together.get(name, ()) for name in one.changes))
 
 
 class Statement:
@@ -126,7 +137,9 @@ class Statement:
         rebinds: those of them whose values of before nobody needs any more.
         defines: whether it gives a name to a function or a class.
         changes: the names whose values it may change; of a definition, when what it defines is called.
-        asks: the names whose methods it calls, or that it gives to a function for what that does.
+        asks: the names whose methods it calls, each with the method, or that it gives to a function for what that does.
+        asks_result_of: the names of the functions whose results' methods it calls.
+        methods: the names of the functions in it.
         same: sets of names, each set of one value, or of one and what holds it.
         is_untraceable: whether its names do not tell what it does.
     """
@@ -161,11 +174,15 @@ class Statement:
         self.changes = set().union(*map(changed, parts)) - {""}
         functions = [part.func for part in parts if isinstance(part, ast.Call)]
         methods = [function for function in functions if isinstance(function, ast.Attribute)]
-        self.asks = {root(method) for method in methods if method.attr not in PURE_METHODS} - {""}
+        self.asks = {(root(method, False), method.attr) for method in methods} - {
+            ("", method.attr) for method in methods
+        }
+        self.asks_result_of = {root(method) for method in methods if not root(method, False)} - {""}
+        self.methods = {part.name for part in parts if isinstance(part, DEFINITION)}
         for part in parts:
             if isinstance(part, ast.Expr):
                 names_in = {name for name in ast.walk(part) if isinstance(name, ast.Name)}
-                self.asks |= {name.id for name in names_in.difference(functions)}
+                self.asks |= {(name.id, "") for name in names_in.difference(functions)}
         self.same = [*filter(None, map(shared, parts))]
         calls = [*map(ast.unparse, functions)]
         stars = [part for part in parts if isinstance(part, ast.Global) or getattr(part, "name", "") == "*"]
@@ -346,8 +363,14 @@ def shared(part: ast.AST) -> set[str]:
     }
 
 
-def root(expression: ast.expr) -> str:
-    """The name at the left end of ``x.grad[0].add_(1)``."""
+def root(expression: ast.expr, of_result: bool = True) -> str:
+    """The name at the left end of ``x.grad[0].add_(1)``; of ``f(x).add_(1)`` it is the function's, or none."""
     while isinstance(expression, (ast.Attribute, ast.Subscript, ast.Call, ast.Starred)):
-        expression = expression.func if isinstance(expression, ast.Call) else expression.value
+        if isinstance(expression, ast.Call):
+            expression = expression.func
+            is_copy = isinstance(expression, ast.Attribute) and expression.attr in COPIES
+            if is_copy or (isinstance(expression, ast.Name) and not of_result):
+                return ""
+        else:
+            expression = expression.value
     return expression.id if isinstance(expression, ast.Name) else ""

@@ -73,13 +73,16 @@ def calls_in(source: str) -> list[tuple[int, str | None]]:
         tree = parse_cell(source)
     except SyntaxError:  # the cell will fail
         return []
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "holds"]
-    firsts = [(call.lineno - 1, call.args[0] if call.args else None) for call in calls]
-    return sorted(
-        ((line, first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else None)
-         for line, first in firsts),
-        key=lambda call: call[0],
-    )  # fmt: skip
+    places = {source.count("\n", 0, found.start()) + 1 for found in CALL.finditer(source)}
+    around = [node for node in tree.body if places & {*range(node.lineno, (node.end_lineno or 0) + 1)}]
+    calls = [node for statement in around for node in ast.walk(statement) if isinstance(node, ast.Call)]
+    found = []
+    for call in calls:
+        if getattr(call.func, "id", "") == "holds":
+            first = call.args[0] if call.args else None
+            name = first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else None
+            found.append((call.lineno - 1, name))
+    return sorted(found, key=lambda place: place[0])
 
 
 def check_marks(pages: Iterable[Page]) -> Iterator[SourceFault]:
