@@ -1,7 +1,7 @@
-"""Handwritten digits, and the small network that {ref}`sec-training` trains on them.
+"""Handwritten digits, and the small network that the section *Training a network* trains on them.
 
-The images are the test set of :cite:`alpaydin1998digits`, 1797 of 8 by 8 pixels, which scikit-learn brings along; nothing is
-downloaded.
+The images are the test set of Alpaydin and Kaynak (1998), 1797 of 8 by 8 pixels, which scikit-learn brings along;
+nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def digits() -> tuple[Tensor, Tensor]:
         The pixels, of shape (1797, 64), in float32 between 0 and 1, less the mean of each pixel; and the labels, the
         digits 0 to 9, of shape (1797,).
     """
-    from sklearn.datasets import load_digits
+    from sklearn.datasets import load_digits  # type: ignore[import-untyped]
 
     images, labels = load_digits(return_X_y=True)
     pixels = torch.as_tensor(images, dtype=torch.float32) / 16
