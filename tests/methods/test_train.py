@@ -157,7 +157,7 @@ def test_several_workers_take_the_path_of_one(workers: int, asked: list[object],
     assert code == 0, err
     assert len(log(many)) == len(log(alone)) == out.count("\n")
     assert log(many)[0][2] > 2 * log(many)[-1][2]
-    assert (torch.tensor(log(many)) - torch.tensor(log(alone))).abs().max() < 1e-12
+    assert max(abs(a - b) for rows in zip(log(many), log(alone), strict=True) for a, b in zip(*rows, strict=True)) < 1e-12
     assert (numbers(many) - numbers(alone)).abs().max() < 1e-12
 
 
@@ -365,7 +365,7 @@ def test_a_damaged_checkpoint_is_refused_and_left(here: Here, tmp_path: Path) ->
         ("--optimizer sgd --lr 1 --plot no/a.pdf", "plot must be a file in a folder that exists, and end in .pdf or"),
         ("--optimizer sgd --lr 1 --out file", "the folder file can't be written (File exists); choose another --out"),
         ("--optimizer sgd --lr 1 --out file/in", "the folder file/in can't be written (Not a directory); choose"),
-        ("--optimizer sgd --lr 1 --out /proc/in", "the folder /proc/in can't be written (No such file or directory);"),
+        ("--optimizer sgd --lr 1 --out /proc", "the folder /proc can't be written (No such file or directory); choose"),
     ],
 )  # fmt: skip
 def test_bad_input_is_one_line_and_nothing_is_made(
