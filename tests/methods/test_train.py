@@ -157,7 +157,9 @@ def test_several_workers_take_the_path_of_one(workers: int, asked: list[object],
     assert code == 0, err
     assert len(log(many)) == len(log(alone)) == out.count("\n")
     assert log(many)[0][2] > 2 * log(many)[-1][2]
-    assert max(abs(a - b) for rows in zip(log(many), log(alone), strict=True) for a, b in zip(*rows, strict=True)) < 1e-12
+    assert (
+        max(abs(a - b) for rows in zip(log(many), log(alone), strict=True) for a, b in zip(*rows, strict=True)) < 1e-12
+    )
     assert (numbers(many) - numbers(alone)).abs().max() < 1e-12
 
 
