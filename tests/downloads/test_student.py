@@ -124,7 +124,8 @@ def test_the_kit_asks_for_nothing_that_is_not_pinned(kit: Path) -> None:
     book = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
     assert {*pins} < {*book}
     names = {re.match(r"[\w.-]+", pin)[0] for pin in pins}
-    assert {"torch", "matplotlib", "numpy", "fonttools", "sympy", "jupyterlab", "ipykernel"} <= names
+    assert {"torch", "matplotlib", "numpy", "fonttools", "sympy", "scikit-learn", "tqdm"} <= names
+    assert {"jupyterlab", "ipykernel"} <= names
     assert not names & {"Sphinx", "jupyter-book", "pytest", "nbgrader"}
 
 

@@ -13,6 +13,7 @@ import shutil
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
@@ -92,8 +93,9 @@ def write_kit_module(folder: Path) -> None:
 
 def requirements_of(folder: Path) -> str:
     """The lines of the book's `requirements.txt` that a folder of Python files needs, and those for Jupyter."""
-    wanted = {name.lower() for path in folder.rglob("*.py") for name in imported_packages(path)} | {*NOT_IMPORTED}
-    wanted.discard("optim_code")
+    imported = {name for path in folder.rglob("*.py") for name in imported_packages(path)} - {"optim_code"}
+    homes = packages_distributions()  # scikit-learn is imported as sklearn
+    wanted = {home.lower() for name in imported for home in homes.get(name, [name])} | {*NOT_IMPORTED}
     pins = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
     kept = [line for line in pins if (name := re.match(r"[\w.-]+", line)) and name[0].lower() in wanted]
     pinned = {line.partition("==")[0].lower() for line in kept}
