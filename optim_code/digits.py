@@ -1,7 +1,7 @@
-"""Handwritten digits, and the small network that {ref}`sec-training` trains on them.
+"""Handwritten digits, and the small network that the section *Training a network* trains on them.
 
-The images are the test set of :cite:`alpaydin1998digits`, 1797 of 8 by 8 pixels, which scikit-learn brings along; nothing is
-downloaded.
+The images are the test set of Alpaydin and Kaynak (1998), 1797 of 8 by 8 pixels, which scikit-learn brings along; nothing
+is downloaded.
 """
 
 from __future__ import annotations
@@ -44,8 +44,11 @@ def squared_loss(outputs: Tensor, labels: Tensor) -> Tensor:
     """Half the squared distance from the outputs to 1 for the right digit and 0 for the others, averaged over examples.
 
     Args:
-        outputs: of the network, of shape (examples, 10).
-        labels: the digits, of shape (examples,).
+        outputs: of the network, of shape (…, examples, 10); leading dimensions are networks side by side.
+        labels: the digits, of shape (…, examples).
+
+    Returns:
+        The loss of each network, of shape (…), a single number for one network.
     """
-    targets = nn.functional.one_hot(labels, CLASSES).to(outputs.dtype)
-    return (outputs - targets).square().sum(1).mean() / 2
+    targets = (labels[..., None] == torch.arange(CLASSES, device=labels.device)).to(outputs.dtype)
+    return (outputs - targets).square().sum(-1).mean(-1) / 2
