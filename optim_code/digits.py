@@ -1,7 +1,7 @@
 """Handwritten digits, and the small network that the section *Training a network* trains on them.
 
-The images are the test set of Alpaydin and Kaynak (1998), 1797 of 8 by 8 pixels, which scikit-learn brings along; nothing
-is downloaded.
+The images are the test set of Alpaydin and Kaynak (1998), 1797 of 8 by 8 pixels, which scikit-learn brings along;
+nothing is downloaded.
 """
 
 from __future__ import annotations
