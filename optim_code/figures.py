@@ -301,6 +301,7 @@ def draw_lines(
     log: bool = True,
     logx: bool = False,
     ranges: Mapping[str, tuple[Sequence[float] | Tensor, Sequence[float] | Tensor]] | None = None,
+    below: bool = False,
     fname: str | Path | None = None,
     alt: str | None = None,
 ) -> Drawing:
@@ -315,6 +316,7 @@ def draw_lines(
         log: whether the vertical axis is logarithmic.
         logx: whether the horizontal axis is logarithmic.
         ranges: the lower and the upper values between which a line lies, by its label; drawn as a band behind it.
+        below: whether the legend stands below the axes, because the lines leave no room for it.
         fname: where to save the figure, as ``.pdf`` or ``.svg``; not saved without it.
         alt: what the figure shows; computed from the values if not given.
 
@@ -349,7 +351,10 @@ def draw_lines(
             axes.xaxis.set_major_formatter(_power_of_ten)
         elif x is None:
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.legend()
+        if below:
+            figure.legend(loc="outside lower center", ncols=max(2, len(theory)))
+        else:
+            axes.legend()
     if alt is None:
         named = "; ".join(f"{label} {_course(values)}" for label, values in {**lines, **theory}.items())
         alt = f"{ylabel[0].upper()}{ylabel[1:]} against {xlabel}: {named}."
