@@ -300,6 +300,8 @@ def draw_lines(
     x: Sequence[float] | Tensor | None = None,
     log: bool = True,
     logx: bool = False,
+    ranges: Mapping[str, tuple[Sequence[float] | Tensor, Sequence[float] | Tensor]] | None = None,
+    below: bool = False,
     fname: str | Path | None = None,
     alt: str | None = None,
 ) -> Drawing:
@@ -313,6 +315,8 @@ def draw_lines(
         x: where the values stand; 0, 1, 2, … if not given.
         log: whether the vertical axis is logarithmic.
         logx: whether the horizontal axis is logarithmic.
+        ranges: the lower and the upper values between which a line lies, by its label; drawn as a band behind it.
+        below: whether the legend stands below the axes, because the lines leave no room for it.
         fname: where to save the figure, as ``.pdf`` or ``.svg``; not saved without it.
         alt: what the figure shows; computed from the values if not given.
 
@@ -322,7 +326,7 @@ def draw_lines(
     Raises:
         ValueError: for more than four lines.
     """
-    theory = theory or {}
+    theory, ranges = theory or {}, ranges or {}
     _check_count(lines)
     # Markers are a number of steps apart; on a logarithmic axis, a part of its length.
     spacing: float = 0.08 if logx else max(1, max(len(values) for values in lines.values()) // 20)
@@ -331,6 +335,9 @@ def draw_lines(
         axes = figure.subplots()
         for label, values, line in zip(lines, lines.values(), LINES, strict=False):
             axes.plot(_positions(x, values), _clean(values), **line, label=label, markevery=spacing)
+            if label in ranges:
+                low, high = map(_clean, ranges[label])
+                axes.fill_between(_positions(x, low), low, high, color=line["color"], alpha=0.2, linewidth=0)
         for (label, values), dashes in zip(theory.items(), ((6, 2), (2, 2), (6, 2, 1, 2), (1, 1)), strict=False):
             axes.plot(
                 _positions(x, values), _clean(values), color=LIGHT["ink"], linewidth=0.9, dashes=dashes, label=label
@@ -344,12 +351,20 @@ def draw_lines(
             axes.xaxis.set_major_formatter(_power_of_ten)
         elif x is None:
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.legend()
+        if below:
+            figure.legend(loc="outside lower center", ncols=max(2, len(theory)))
+        else:
+            axes.legend()
     if alt is None:
         named = "; ".join(f"{label} {_course(values)}" for label, values in {**lines, **theory}.items())
         alt = f"{ylabel[0].upper()}{ylabel[1:]} against {xlabel}: {named}."
     table: list[list[Any]] = [["line", "x", "y"]]
-    for label, values in [*lines.items(), *theory.items()]:
+    ends = {
+        f"{label}, {end}": y
+        for label, pair in ranges.items()
+        for end, y in zip(("lowest", "highest"), pair, strict=True)
+    }
+    for label, values in [*lines.items(), *theory.items(), *ends.items()]:
         along = range(len(values)) if x is None else _numbers(x)
         table += [[label, *point] for point in zip(along, _numbers(values), strict=True)]
     return _finish(figure, alt.replace("$", ""), fname, table)

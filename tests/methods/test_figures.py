@@ -245,6 +245,19 @@ def test_the_csv_of_lines_holds_what_was_measured_and_what_theory_says():
     assert [row[1] for row in table(drawing)] == ["x", "0.5", "1.5"]
 
 
+def test_a_band_is_behind_its_line_and_its_ends_are_in_the_csv():
+    drawing = draw_lines({"one": [1.0, 2.0], "two": [3.0, 4.0]}, ranges={"two": ([2.5, 3.0], [3.5, 5.0])}, ylabel="y")
+    assert table(drawing)[5:] == [
+        ["two, lowest", "0", "2.5"],
+        ["two, lowest", "1", "3.0"],
+        ["two, highest", "0", "3.5"],
+        ["two, highest", "1", "5.0"],
+    ]
+    (band,) = drawing.figure.axes[0].collections
+    assert band.get_zorder() < min(line.get_zorder() for line in drawing.figure.axes[0].lines)
+    assert band.get_datalim(drawing.figure.axes[0].transData).extents.tolist() == [0, 2.5, 1, 5]
+
+
 def test_the_csv_of_bars_holds_each_with_its_theory_where_there_is_one():
     drawing = draw_bars({"a": 1.0, "b": 2}, xlabel="size")
     assert table(drawing) == [["bar", "value", "theory"], ["a", "1.0", ""], ["b", "2.0", ""]]

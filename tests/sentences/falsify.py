@@ -10,6 +10,8 @@ concerns it forks: the child runs the changed cells, up to the assertion of that
 from __future__ import annotations
 
 import ast
+import contextlib
+import io
 import json
 import os
 import sys
@@ -78,7 +80,8 @@ def falsify(page: str, only: list[str]) -> dict[str, str]:
 
     def run(code: str, names: dict[str, Any]) -> None:
         tree = ast.fix_missing_locations(WithoutAsserts().visit(Comparisons().visit(ast.parse(code))))
-        exec(compile(tree, "<cell>", "exec"), names)
+        with contextlib.redirect_stdout(io.StringIO()):  # what a cell prints is no part of the answer
+            exec(compile(tree, "<cell>", "exec"), names)
 
     found: dict[str, str] = {}
     names: dict[str, Any] = {"__name__": "__main__"}
