@@ -27,7 +27,20 @@ HOME = {"Optim": "optim", "check": "marking.checking", "output": "figures", "w":
 """The module of each name; the empty name stands for all other names. The build reads this table, too."""
 OPTIMIZERS = f"{__name__}.{HOME['']}"
 
-__all__ = ["AdamOptimizer", "Optim", "RMSPropOptimizer", "SGDMomentumOptimizer", "SGDOptimizer", "check", "output", "w"]
+__all__ = [
+    "AdagradOptimizer",
+    "AdamAMSGradOptimizer",
+    "AdamOptimizer",
+    "AdamWOptimizer",
+    "Optim",
+    "RMSPropOptimizer",
+    "SGDMomentumOptimizer",
+    "SGDNesterovOptimizer",
+    "SGDOptimizer",
+    "check",
+    "output",
+    "w",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -153,14 +153,14 @@ def _sides(line: str) -> list[str]:
 
 def _without_maximum(side: str) -> tuple[str, str, str]:
     r"""A side with `LARGEST` in place of its ``\\max(a, b)``, and the two arguments; empty if there is none."""
-    before, name, rest = side.partition(r"\max")
+    before, _, rest = side.partition(r"\max")
     depth, comma = 0, 0
     for place, character in enumerate(rest):
         depth += (character == "(") - (character == ")")
         if character == "," and depth == 1:
             comma = place
         elif character == ")" and depth == 0:
-            return f"{before} {LARGEST} {rest[place + 1 :]}", rest[: comma].strip(" ("), rest[comma + 1 : place]
+            return f"{before} {LARGEST} {rest[place + 1 :]}", rest[:comma].strip(" ("), rest[comma + 1 : place]
     return side, "", ""
 
 
