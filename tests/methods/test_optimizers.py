@@ -444,7 +444,7 @@ def test_sparse_gradients_are_right_or_refused(cls):
             optimizer.step()
         return table.weight.detach()
 
-    if cls in (SGDOptimizer, SGDMomentumOptimizer):
+    if cls in (SGDOptimizer, SGDMomentumOptimizer, SGDNesterovOptimizer):
         assert torch.allclose(run(True), run(False))
     else:
         with pytest.raises(TypeError, match="squares gradients, which fails for sparse gradients"):
