@@ -1050,7 +1050,7 @@ def test_it_is_light(html: Path) -> None:
 ADASUM = """
 
 class AdasumOptimizer(Optim):
-    \"\"\"AdaGrad: the gradient divided by the root of the sum of its squares.\"\"\"
+    \"\"\"AdaSum: the gradient divided by the root of the sum of its squares.\"\"\"
 
     def __init__(self, params, lr, eps=1e-8):
         super().__init__(params, dict(lr=lr, eps=eps))
