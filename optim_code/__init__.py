@@ -1,4 +1,4 @@
-"""The module of *Descent*: four optimizers, the bowl on which they run, figures of their runs, a check of your class.
+"""The module of *Descent*: its optimizers, the bowl on which they run, figures of their runs, a check of your class.
 
 A module is imported when a name of it is first used: the check of a class needs SymPy, and reading a section not even
 torch.
@@ -12,13 +12,35 @@ if TYPE_CHECKING:
     from .figures import output, w
     from .marking.checking import check
     from .optim import Optim
-    from .optimizers import AdamOptimizer, RMSPropOptimizer, SGDMomentumOptimizer, SGDOptimizer
+    from .optimizers import (
+        AdagradOptimizer,
+        AdamAMSGradOptimizer,
+        AdamOptimizer,
+        AdamWOptimizer,
+        RMSPropOptimizer,
+        SGDMomentumOptimizer,
+        SGDNesterovOptimizer,
+        SGDOptimizer,
+    )
 
 HOME = {"Optim": "optim", "check": "marking.checking", "output": "figures", "w": "figures", "": "optimizers"}
 """The module of each name; the empty name stands for all other names. The build reads this table, too."""
 OPTIMIZERS = f"{__name__}.{HOME['']}"
 
-__all__ = ["AdamOptimizer", "Optim", "RMSPropOptimizer", "SGDMomentumOptimizer", "SGDOptimizer", "check", "output", "w"]
+__all__ = [
+    "AdagradOptimizer",
+    "AdamAMSGradOptimizer",
+    "AdamOptimizer",
+    "AdamWOptimizer",
+    "Optim",
+    "RMSPropOptimizer",
+    "SGDMomentumOptimizer",
+    "SGDNesterovOptimizer",
+    "SGDOptimizer",
+    "check",
+    "output",
+    "w",
+]
 
 
 def __getattr__(name: str) -> Any:

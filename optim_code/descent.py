@@ -328,5 +328,6 @@ def describe(optimizer: torch.optim.Optimizer) -> str:
     """The optimizer in words, such as ``SGDMomentumOptimizer lr=0.1 momentum=0.5``; epsilon only if it is not 1e-8."""
     group = numbers(optimizer)
     values = [f"{name}={group[name]:g}" for name in ("lr", "alpha", "momentum") if name in group]
+    values += [f"weight_decay={group['weight_decay']:g}"] if group.get("weight_decay") else []
     values += [f"eps={group['eps']:g}"] if group.get("eps", 1e-8) != 1e-8 else []
     return " ".join([type(optimizer).__name__, *values])

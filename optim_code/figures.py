@@ -61,6 +61,10 @@ LINES: tuple[dict[str, Any], ...] = (
     dict(color=LIGHT["second"], linestyle="--", marker="s"),
     dict(color=LIGHT["third"], linestyle="-.", marker="^"),
     dict(color=LIGHT["fourth"], linestyle=":", marker="D"),
+    dict(color=LIGHT["path"], linestyle=(0, (9, 2)), marker="v"),
+    dict(color=LIGHT["second"], linestyle=(0, (5, 2, 1, 2, 1, 2)), marker="P"),
+    dict(color=LIGHT["third"], linestyle=(0, (1, 4)), marker="X"),
+    dict(color=LIGHT["fourth"], linestyle=(0, (5, 2, 5, 2, 1, 2)), marker="p"),
 )
 
 STYLE: dict[str, Any] = {
@@ -265,7 +269,7 @@ def draw_paths(runs: Mapping[str, Trajectory], fname: str | Path | None = None, 
         The figure.
 
     Raises:
-        ValueError: for more than four runs, or one that is not in two dimensions or begins too far out to be drawn.
+        ValueError: for more than eight runs, or one that is not in two dimensions or begins too far out to be drawn.
     """
     _check_count(runs)
     for run in runs.values():
@@ -324,7 +328,7 @@ def draw_lines(
         The figure.
 
     Raises:
-        ValueError: for more than four lines.
+        ValueError: for more than eight lines.
     """
     theory, ranges = theory or {}, ranges or {}
     _check_count(lines)
@@ -534,7 +538,7 @@ def _positions(x: Sequence[float] | Tensor | None, values: Sequence[float] | Ten
 
 
 def _check_count(lines: Mapping[str, Any]) -> None:
-    # A fifth line would repeat a colour, a dash and a marker.
+    # A ninth line would repeat a colour, a dash and a marker.
     if not 1 <= len(lines) <= len(LINES):
         raise ValueError(f"a figure holds at least 1 and at most {len(LINES)} lines, got {len(lines)}")
 

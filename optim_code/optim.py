@@ -17,6 +17,7 @@ RANGES: dict[str, tuple[str, Callable[[float], bool]]] = {
     "eps": ("finite and >= 0", lambda x: 0.0 <= x < float("inf")),
     "momentum": (">= 0 and < 1", lambda x: 0.0 <= x < 1.0),
     "alpha": (">= 0 and < 1", lambda x: 0.0 <= x < 1.0),
+    "weight_decay": ("finite and >= 0", lambda x: 0.0 <= x < float("inf")),
 }
 
 # What a group may hold besides hyper-parameters: labels, and what torch's schedulers keep there.

@@ -246,8 +246,9 @@
     };
   }
 
+  // Eight dashes differ in grey print as well; past them, a dash comes again in another colour.
   const LOOKS = ["path", "second", "third", "fourth"];
-  const DASHES = ["", "7 4", "8 3 2 3", "2 3"];
+  const DASHES = ["", "7 4", "8 3 2 3", "2 3", "16 4", "8 3 2 3 2 3", "2 7", "8 3 8 3 2 3"];
 
   function paint() {
     const colours = (look) => Object.entries(look).map(([role, colour]) => `--play-${role}: ${colour};`).join(" ");
@@ -677,8 +678,8 @@
   }
 
   function lineOf(method) {
-    const place = book.methods.indexOf(method) % LOOKS.length;
-    return { "stroke-dasharray": DASHES[place], style: `stroke: var(--play-${LOOKS[place]})` };
+    const place = book.methods.indexOf(method), look = (place + Math.floor(place / DASHES.length)) % LOOKS.length;
+    return { "stroke-dasharray": DASHES[place % DASHES.length], style: `stroke: var(--play-${LOOKS[look]})` };
   }
 
   function adjustments(play) {

@@ -64,11 +64,15 @@ NOTATION = (
     Symbol(r"\beta", "momentum", "the momentum; the decay of the mean of the gradient", "hyper", 0.05, 0.95),
     Symbol(r"\alpha", "alpha", "the decay of the mean of the squared gradient", "hyper", 0.05, 0.95),
     Symbol(r"\varepsilon", "eps", "the constant in the denominator, $10^{-8}$", "hyper", 1e-8, 1e-2),
-    Symbol("v", "v", "the velocity (momentum); the mean of the squared gradient (RMSProp, Adam)", "state", 0.1, 3,
+    Symbol(r"\delta", "weight_decay", "the weight decay", "hyper", 1e-3, 1),
+    Symbol("v", "v", "the velocity (momentum); the mean of the squared gradient (RMSProp, Adam); their sum (AdaGrad)",
+           "state", 0.1, 3,
            '`state["v"]`'),
     Symbol("m", "m", "the mean of the gradient (Adam)", "state", -3, 3, '`state["m"]`'),
     Symbol(r"\hat{m}", "m_hat", "the mean of the gradient, corrected for its bias", "mean", -3, 3),
     Symbol(r"\hat{v}", "v_hat", "the mean of the squared gradient, corrected for its bias", "mean", 0.1, 3),
+    Symbol("u", "u", "the largest mean of the squared gradient so far (AMSGrad)", "state", 0.1, 3, '`state["u"]`'),
+    Symbol(r"\hat{u}", "u_hat", "the largest mean of the squared gradient, corrected for its bias", "mean", 0.1, 3),
     Symbol("t", "t", "the step", "step", 1, 30, '`state["t"]`'),
     Symbol("A", "A", "the matrix of the quadratic"),
     Symbol("b", "b", "the vector of the quadratic", low=-3),
@@ -87,7 +91,9 @@ NOTATION = (
 """All symbols of the book: the only table that connects print and code."""
 
 # parse_latex knows no hats, so a letter that has no other meaning takes the place of a letter with a hat.
-HATS = {r"\hat{m}": "M", r"\hat{v}": "V"}
+HATS = {r"\hat{m}": "M", r"\hat{v}": "V", r"\hat{u}": "U"}
+LARGEST = sympy.Symbol("Z")
+"""Takes the place of ``\\max(a, b)``, which parse_latex does not know."""
 # A symbol before a parenthesis is a factor in this book; parse_latex would call it a function.
 LETTERS = "|".join(re.escape(HATS.get(s.latex, s.latex)) for s in NOTATION)
 FACTOR = re.compile(rf"(?<![\\a-zA-Z])((?:{LETTERS})(?:_\w|_\{{[^}}]*\}})?)\s*\(")
@@ -145,7 +151,23 @@ def _sides(line: str) -> list[str]:
     return [side.strip() for side in sides]
 
 
+def _without_maximum(side: str) -> tuple[str, str, str]:
+    r"""A side with `LARGEST` in place of its ``\\max(a, b)``, and the two arguments; empty if there is none."""
+    before, _, rest = side.partition(r"\max")
+    depth, comma = 0, 0
+    for place, character in enumerate(rest):
+        depth += (character == "(") - (character == ")")
+        if character == "," and depth == 1:
+            comma = place
+        elif character == ")" and depth == 0:
+            return f"{before} {LARGEST} {rest[place + 1 :]}", rest[:comma].strip(" ("), rest[comma + 1 : place]
+    return side, "", ""
+
+
 def _expression(side: str, line: str) -> sympy.Expr:
+    side, *largest_of = _without_maximum(side)
+    if all(largest_of):
+        return _expression(side, line).xreplace({LARGEST: sympy.Max(*(_expression(one, line) for one in largest_of))})
     try:
         parsed = parse_latex(side, strict=True)
     except LaTeXParsingError as error:
@@ -156,7 +178,7 @@ def _expression(side: str, line: str) -> sympy.Expr:
     for call in expression.atoms(AppliedUndef):
         raise EquationError(f"`{call}` in `{line}` reads like a function; no identity or update may hold one")
     for symbol in sorted(expression.free_symbols, key=str):
-        if _split(symbol)[0] not in SYMBOLS:
+        if symbol != LARGEST and _split(symbol)[0] not in SYMBOLS:
             raise EquationError(f"unknown symbol `{symbol}` in `{line}`; give it a row in NOTATION")
     return expression
 
@@ -345,10 +367,10 @@ SPLIT = 7
 """The number of coordinates in the first of two parameters."""
 # In some of them epsilon is large enough to show where it stands.
 SETTINGS: tuple[dict[str, float], ...] = (
-    {"lr": 0.1, "momentum": 0.7, "alpha": 0.8, "eps": 1e-8},
-    {"lr": 0.02, "momentum": 0.9, "alpha": 0.999, "eps": 1e-8},
-    {"lr": 0.05, "momentum": 0.35, "alpha": 0.6, "eps": 1e-2},
-    {"lr": 0.3, "momentum": 0.0, "alpha": 0.0, "eps": 1e-2},
+    {"lr": 0.1, "momentum": 0.7, "alpha": 0.8, "eps": 1e-8, "weight_decay": 0.1},
+    {"lr": 0.02, "momentum": 0.9, "alpha": 0.999, "eps": 1e-8, "weight_decay": 0.5},
+    {"lr": 0.05, "momentum": 0.35, "alpha": 0.6, "eps": 1e-2, "weight_decay": 1.0},
+    {"lr": 0.3, "momentum": 0.0, "alpha": 0.0, "eps": 1e-2, "weight_decay": 0.0},
 )
 
 
@@ -397,7 +419,8 @@ def optimizer_classes() -> dict[str, type[Optim]]:
 def torch_twin(cls: type[Optim], hyper: Mapping[str, float]) -> Callable[[list[torch.Tensor]], Any] | None:
     """A function that makes torch's own optimizer of the same method, or None.
 
-    It is the optimizer of torch with the longest name with which the name of the class begins.
+    It is the optimizer of torch with the longest name with which the name of the class begins. If the rest of the name
+    is a switch of that optimizer, such as ``nesterov`` of ``SGD``, it is on.
     """
     name = cls.__name__.removesuffix("Optimizer").lower()
     twins: dict[str, Any] = {key.lower(): twin for key, twin in inspect.getmembers(torch.optim, inspect.isclass)}
@@ -407,6 +430,9 @@ def torch_twin(cls: type[Optim], hyper: Mapping[str, float]) -> Callable[[list[t
     twin = twins[fitting[-1]]
     takes = inspect.signature(twin).parameters
     given: dict[str, Any] = {key: value for key, value in hyper.items() if key in takes}
+    switches = [switch for switch in takes if takes[switch].default is False and name.endswith(switch)]
+    # Without a momentum Nesterov's step is SGD's, and torch refuses it.
+    given |= {switch: True for switch in switches if switch != "nesterov" or hyper["momentum"] > 0}
     if "betas" in takes:
         given["betas"] = (hyper["momentum"], hyper["alpha"])
     return lambda params: twin(params, **given)

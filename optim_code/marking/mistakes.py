@@ -92,6 +92,10 @@ HINTS |= {
     "p set to the step": "What becomes of the old parameter in the equation, and what in your last line?",
     "dampening": "With what weight does the new gradient enter the buffer, at the first step and later?",
     "weight decay in the gradient": "Where does w stand on the right-hand side of the equation? Where in your lines?",
+    "weight decay forgotten": "Which symbols of the equation's last line does yours not use?",
+    "lr forgotten in the decay": "If a schedule makes `lr` zero, what moves in the equation, and what in your lines?",
+    "weight decay after the step": "Which w does the decay take in the equation: the one before the step or after it?",
+    "a mean in place of the sum": "How much of the old buffer does the equation keep, and how much of the new square?",
     "weight decay beside the step": "Where does w stand on the right-hand side of the equation? Where in your lines?",
 }
 LETTERS = "Go through the symbols of the equation: does each stand where yours stands?"
@@ -104,7 +108,9 @@ Wrong = Iterator[tuple[str, Lines]]
 
 def mistakes(rule: UpdateRule) -> Iterator[Version]:
     """All mistakes of a rule. Where two take the same steps, the more likely one comes first."""
-    in_lines = (in_the_step, in_the_hats, in_the_buffers, in_the_way, in_signs, in_the_letters, in_the_tree)
+    in_lines = (
+        in_the_step, in_the_decay, in_the_hats, in_the_buffers, in_the_way, in_signs, in_the_letters, in_the_tree,
+    )  # fmt: skip
     right = dict(rule.lines)
     for name, lines in itertools.chain.from_iterable(find(rule) for find in in_lines):
         changed = any(right[one] != line for one, line in lines.items())
@@ -209,6 +215,8 @@ def families(rule: UpdateRule) -> Iterator[Family]:
         line = dict(rule.lines)[f"{old}_new"]
         own.append(("the buffer is clipped", {f"{old}_new": clipped(line, c)}, None))
         past = line.coeff(symbol(old)) * symbol(old)
+        if past == symbol(old):
+            own.append(("a mean in place of the sum", {f"{old}_new": c * past + (1 - c) * (line - past)}, None))
         if not (line - past - g).free_symbols:
             own.append(("dampening", {f"{old}_new": past + c * g}, lambda g, w: g))
     for name, lines, begin in own:
@@ -219,18 +227,19 @@ def families(rule: UpdateRule) -> Iterator[Family]:
             return Version(changed, constants={"c": value}, firsts=dict.fromkeys(buffers(rule), begin) if begin else {})
 
         yield Family(name, HINTS[name], 1e-8, 10.0, version)
-    lr, u, u_new, name = symbol("lr"), symbol("u"), symbol("u_new"), "momentum that the equation hasn't"
+    more, name = one_more(rule), "momentum that the equation hasn't"
+    lr, u, u_new = symbol("lr"), symbol(more), symbol(f"{more}_new")
     (place,) = ("", *(line for line, _ in rule.lines))[-2:-1]
     for size in (sympy.Integer(1), lr):
-        more = {"u": (place, c * u + (w - step) / lr * size)}
-        above = extended(rule, {"w_new": w - lr / size * u_new}, more, ("c",))
+        velocity = {more: (place, c * u + (w - step) / lr * size)}
+        above = extended(rule, {"w_new": w - lr / size * u_new}, velocity, ("c",))
 
         def moving(value: float, above: UpdateRule = above) -> Version:
             return Version(above, constants={"c": value})
 
         yield Family(name, HINTS[name], 1e-8, 1.0, moving)
     if step.has(g):
-        mean = extended(rule, {"w_new": step.xreplace({g: u_new})}, {"u": ("", c * u + (1 - c) * g)}, ("c",))
+        mean = extended(rule, {"w_new": step.xreplace({g: u_new})}, {more: ("", c * u + (1 - c) * g)}, ("c",))
         yield Family(name, HINTS[name], 1e-8, 1.0, lambda c: Version(mean, constants={"c": c}))
     name = "the gradient is clipped by its norm"
     yield Family(name, HINTS[name], 1e-8, 10.0, lambda c: Version(rule, view=lambda g: g * min(1.0, c / norm(g))))
@@ -239,7 +248,8 @@ def families(rule: UpdateRule) -> Iterator[Family]:
 def other_methods(rule: UpdateRule) -> Iterator[Version]:
     """Other published methods that are similar to the rule."""
     lines, g, w, lr, t = dict(rule.lines), symbol("g"), symbol("w"), symbol("lr"), symbol("t")
-    eps, u, u_new = symbol("eps"), symbol("u"), symbol("u_new")
+    more = one_more(rule)
+    eps, u, u_new = symbol("eps"), symbol(more), symbol(f"{more}_new")
     step = lines["w_new"]
     hats = {str(mean): name for name, right in rule.lines for mean in right.free_symbols if not name.endswith("_new")
             and str(mean).endswith("_new")}  # fmt: skip
@@ -263,12 +273,13 @@ def other_methods(rule: UpdateRule) -> Iterator[Version]:
             for decay in decays:
                 towards = symbol(old) - (1 - decay) * sympy.sign(symbol(old) - g**2) * g**2
                 yield named("Yogi's mean", {own: towards})
-            for name in {hats.get(own, own), own}:
+            falls = decays and not any(right.has(sympy.Max) for right in lines.values())
+            for name in {hats.get(own, own), own} if falls else ():
                 largest = larger(u, symbol(name))
                 there = {key: right.xreplace({symbol(name): u_new}) for key, right in rule.lines if key != own}
-                yield named("AMSGrad's largest mean", there, {"u": (name, largest)})
+                yield named("AMSGrad's largest mean", there, {more: (name, largest)})
             for decay in decays:
-                mean = {"u": (own, decay * u + (1 - decay) * g)}
+                mean = {more: (own, decay * u + (1 - decay) * g)}
                 centred = {key: right.xreplace({new: new - u_new**2}) for key, right in rule.lines if key != own}
                 yield named("centred mean square", centred, mean)
                 for size in (abs(g), abs(g) + eps):
@@ -276,15 +287,15 @@ def other_methods(rule: UpdateRule) -> Iterator[Version]:
                         root = {sympy.sqrt(used): new} if bottom != new else {sympy.sqrt(used) + eps: new}
                         changed = {own: larger(decay * symbol(old), size), "w_new": step.xreplace(root)}
                         yield named("AdaMax's largest gradient", changed)
-                for other in (mean_of for mean_of in buffers(rule) if mean_of != old):
+                for other in (mean for mean in buffers(rule) if mean != old and lines[f"{mean}_new"].has(g)):
                     for before in (symbol(f"{other}_new"), symbol(other)):
-                        for more in (sympy.Integer(0), eps):
-                            yield named("AdaBelief's mean", {own: line.xreplace({g**2: (g - before) ** 2}) + more})
+                        for above in (sympy.Integer(0), eps):
+                            yield named("AdaBelief's mean", {own: line.xreplace({g**2: (g - before) ** 2}) + above})
                 if eps in step.free_symbols and len(buffers(rule)) == 1:
                     root = sympy.sqrt(u + eps) / sympy.sqrt(new + eps)
                     other_root = (sympy.sqrt(u) + eps) / (sympy.sqrt(new) + eps)
                     for ratio in (root, other_root):
-                        kept = {"u": (own, decay * u + (1 - decay) * (g * ratio) ** 2)}
+                        kept = {more: (own, decay * u + (1 - decay) * (g * ratio) ** 2)}
                         yield named("Adadelta's step", {"w_new": w - lr * g * ratio}, kept)
                         yield named("Adadelta's step", {"w_new": w - g * ratio}, kept)
         elif present.has(g):
@@ -294,7 +305,7 @@ def other_methods(rule: UpdateRule) -> Iterator[Version]:
                     yield named("NAdam's look ahead", {"w_new": step.xreplace({used: ahead + now})})
             yield named("the sign of the buffer", {"w_new": w - lr * sympy.sign(new)})
             last = {own: line.xreplace({symbol(old): line.coeff(g) * u})}
-            yield named("only the last gradient is remembered", last, {"u": (own, g)})
+            yield named("only the last gradient is remembered", last, {more: (own, g)})
             if used == new:
                 nesterov = rule.rewritten({"w_new": step.xreplace({new: line.xreplace({symbol(old): new})})})
                 past = line.coeff(symbol(old)) * symbol(old)
@@ -303,8 +314,8 @@ def other_methods(rule: UpdateRule) -> Iterator[Version]:
                 yield Version(
                     rule.rewritten({**inside, "w_new": w - ahead}), "Nesterov's step", HINTS["Nesterov's step"]
                 )
-    yield named("the gradient of the step before", replaced(rule, {g: u}), {"u": ("w_new", g)})
-    yield named("gradients are added up", replaced(rule, {g: u_new}), {"u": ("", u + g)})
+    yield named("the gradient of the step before", replaced(rule, {g: u}), {more: ("w_new", g)})
+    yield named("gradients are added up", replaced(rule, {g: u_new}), {more: ("", u + g)})
     name = "the gradient is divided by its norm"
     yield Version(rule, name, HINTS[name], view=lambda g: g / norm(g))
     yield named("p set to the step", {"w_new": step - w})
@@ -347,6 +358,21 @@ def in_the_step(rule: UpdateRule) -> Wrong:
     for old in buffers(rule):
         for wrong in each(rule, instead(symbol(f"{old}_new"), symbol(old))):
             yield "buffer used before its update", wrong
+
+
+def in_the_decay(rule: UpdateRule) -> Wrong:
+    """Weight decay in other places than the equation has it, and a factor that the last line lacks."""
+    delta, w, g, lr = symbol("weight_decay"), symbol("w"), symbol("g"), symbol("lr")
+    step = dict(rule.lines)["w_new"]
+    for factor in sorted(step.free_symbols & {symbol(name) for name in DECAYS}, key=str):
+        yield f"{factor} forgotten in the step", {"w_new": step.xreplace({factor: sympy.Integer(1)})}
+    if step.has(delta):
+        plain = step.xreplace({delta: sympy.Integer(0)})
+        yield "weight decay forgotten", {"w_new": plain}
+        penalty = {name: right.xreplace({g: g + delta * w}) for name, right in rule.lines}
+        yield "weight decay in the gradient", {**penalty, "w_new": plain.xreplace({g: g + delta * w})}
+        yield "lr forgotten in the decay", {"w_new": plain - delta * w}
+        yield "weight decay after the step", {"w_new": plain * (1 - lr * delta)}
 
 
 def in_the_hats(rule: UpdateRule) -> Wrong:
@@ -517,6 +543,11 @@ def in_the_hyper_parameters(rule: UpdateRule) -> Iterator[Version]:
 
 def symbol(name: str) -> sympy.Symbol:
     return sympy.Symbol(name, real=True)
+
+
+def one_more(rule: UpdateRule) -> str:
+    """A name for a buffer that the rule does not have."""
+    return "u" if "u" not in rule.state else "u_too"
 
 
 def buffers(rule: UpdateRule) -> list[str]:

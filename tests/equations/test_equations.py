@@ -134,7 +134,7 @@ def test_what_cannot_be_an_update_is_refused_in_one_line(latex, said):
 
 def test_every_optimizer_of_the_book_has_a_torch_twin_and_a_rule_that_agrees_with_both():
     agreed = 0
-    for docname in ("sgd", "momentum", "rmsprop", "adam"):
+    for docname in ("sgd", "momentum", "rmsprop", "adam", "beyond"):
         equations, _ = read_section(read_page(ROOT, f"book/{docname}"))
         for equation in equations:
             if equation.kind == "update":
@@ -143,7 +143,7 @@ def test_every_optimizer_of_the_book_has_a_torch_twin_and_a_rule_that_agrees_wit
                 assert found.steps >= 50
                 assert 0 < found.largest <= TOLERANCE
                 agreed += 1
-    assert agreed == len(optimizer_classes()) == 4
+    assert agreed == len(optimizer_classes()) == 8
 
 
 def test_the_check_covers_what_it_promises():
@@ -157,8 +157,8 @@ def test_the_check_covers_what_it_promises():
 
 
 def test_an_update_is_held_against_the_class_of_its_name_only():
-    with pytest.raises(EquationError, match="update-adagrad has no class"):
-        class_for("adagrad")
+    with pytest.raises(EquationError, match="update-adadelta has no class"):
+        class_for("adadelta")
     assert class_for("momentum").__name__ == "SGDMomentumOptimizer"
     assert class_for("sgd").__name__ == "SGDOptimizer"
     with pytest.raises(EquationError, match="uses momentum, which SGDOptimizer does not take"):
@@ -207,11 +207,11 @@ def test_the_table_of_symbols_has_each_symbol_once():
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """A tree whose one section defines all four updates."""
+    """A tree whose one section defines all updates."""
     shutil.copytree(ROOT / "optim_code", tmp_path / "optim_code", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "requirements.txt", tmp_path)
     text = []
-    for docname in ("sgd", "momentum", "rmsprop", "adam"):
+    for docname in ("sgd", "momentum", "rmsprop", "adam", "beyond"):
         equations, _ = read_section(read_page(ROOT, f"book/{docname}"))
         text += [f"$$\n{e.latex}\n$$ ({e.label})\n" for e in equations if e.kind == "update"]
     (tmp_path / "page.md").write_text("# Page\n\n" + "\n".join(text))
@@ -247,12 +247,12 @@ def test_a_section_in_order_has_no_complaint(tree):
 @pytest.mark.parametrize(
     ("added", "said"),
     [
-        ("$$\nf = 1\n$$\n", "page.md:31: equation: a displayed equation needs a label"),
+        ("$$\nf = 1\n$$\n", "page.md:66: equation: a displayed equation needs a label"),
         ("Text $$f = 1$$ in a line.\n", "a displayed equation needs a label"),
         ("```{math}\nf = 1\n```\n", "a displayed equation needs a label"),
-        ("```{hint}\n$$\nf = 1\n$$\n```\n", "page.md:32: equation: a displayed equation needs a label"),
+        ("```{hint}\n$$\nf = 1\n$$\n```\n", "page.md:67: equation: a displayed equation needs a label"),
         ("$$\nf = 1\n$$ (eq-x)\n", "eq-x: the label must begin with one of update-, identity-, claim-, def-"),
-        ("$$\nf = 1\n$$ (def-x)\n\n$$\nf = 2\n$$ (def-x)\n", "def-x: the label is used at page.md:31 already"),
+        ("$$\nf = 1\n$$ (def-x)\n\n$$\nf = 2\n$$ (def-x)\n", "def-x: the label is used at page.md:66 already"),
         ("$$\nf = 1\n$$ (claim-x)\n", "claim-x: a claim needs a hidden cell with an assert"),
         ("$$\nf = 1\n$$ (claim-x)\n\n```{code-cell}\n:tags: [claim-x]\nx = 1\n```\n", "a claim needs a hidden cell"),
         ("$$\n\\eta = 2 \\eta\n$$ (identity-x)\n", "identity-x: the two sides are"),
@@ -302,7 +302,8 @@ def test_what_was_checked_is_not_checked_again_until_it_changes(tree):
     ran = RAN.labels
     ran.clear()
     complaints(tree)
-    assert ran == ["update-sgd", "update-momentum", "update-rmsprop", "update-adam"]
+    later = ["update-nesterov", "update-adagrad", "update-adamw", "update-amsgrad"]
+    assert ran == ["update-sgd", "update-momentum", "update-rmsprop", "update-adam", *later]
     ran.clear()
     complaints(tree, "$$\n\\eta = \\eta\n$$ (identity-x)\n")
     assert ran == ["identity-x"]
@@ -313,7 +314,7 @@ def test_what_was_checked_is_not_checked_again_until_it_changes(tree):
     module.write_text(text.replace('p.add_(state["v"]', 'p.add_(1 * state["v"]'))
     complaints(tree)
     # All code counts, a comment does not.
-    assert len(ran) == 5
+    assert len(ran) == 9
     ran.clear()
     module.write_text(module.read_text().replace("import torch", "import torch  # new"))
     complaints(tree)
@@ -321,7 +322,7 @@ def test_what_was_checked_is_not_checked_again_until_it_changes(tree):
     (tree / "_build" / ".equations.json").write_text("{ not json")
     ran.clear()
     assert complaints(tree) == []
-    assert len(ran) == 5
+    assert len(ran) == 9
 
 
 def test_make_equations_prints_a_row_for_each_equation_of_the_book():
@@ -338,7 +339,7 @@ def test_make_equations_prints_a_row_for_each_equation_of_the_book():
     displayed = sum(text.count("\n$$ (") for text in (p.read_text() for p in (ROOT / "book").glob("*.md")))
     in_fences = (ROOT / "book" / "editing.md").read_text().count("\n$$ (")  # shown as source, not displayed
     assert len(rows) == displayed - in_fences
-    assert last.startswith(f"{len(rows)} equations: 4 update, ")
+    assert last.startswith(f"{len(rows)} equations: 8 update, ")
     definitions = sum(row.startswith("def ") for row in rows)
     assert definitions <= len(rows) / 4
     assert last.endswith("; 0 fail")

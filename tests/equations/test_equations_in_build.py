@@ -89,11 +89,11 @@ def test_a_module_that_cannot_be_read_is_one_line_for_the_build_and_for_make_equ
 
 
 def test_a_class_that_drifts_from_its_equation_stops_the_build(copy: Copy) -> None:
-    right, wrong = "beta ** state", "alpha ** state"
-    copy.replace("optim_code/optimizers.py", f"(1 - {right}", f"(1 - {wrong}")
+    right, wrong = 'u_hat = state["u"]', 'u_hat = state["v"]'
+    copy.replace("optim_code/optimizers.py", right, wrong)
     said = copy.fault()
-    copy.replace("optim_code/optimizers.py", f"(1 - {wrong}", f"(1 - {right}")
-    assert re.match(r"descent: book/updates\.md:\d+: update-adam: differs from AdamOptimizer by", said)
+    copy.replace("optim_code/optimizers.py", wrong, right)
+    assert re.match(r"descent: book/updates\.md:\d+: update-amsgrad: differs from AdamAMSGradOptimizer by", said)
 
 
 def test_each_update_carries_a_mark_that_says_against_what_it_was_checked(html: Path) -> None:

@@ -191,8 +191,8 @@ def test_lines_differ_by_dash_and_marker_not_by_colour_alone():
 
 def test_more_lines_than_styles_is_refused():
     losses = descend(SGDOptimizer([w], lr=0.1)).losses
-    with pytest.raises(ValueError, match="at most 4 lines, got 5"):
-        draw_lines({str(i): losses for i in range(5)}, ylabel="loss")
+    with pytest.raises(ValueError, match=f"at most {len(LINES)} lines, got {len(LINES) + 1}"):
+        draw_lines({str(i): losses for i in range(len(LINES) + 1)}, ylabel="loss")
 
 
 def test_a_diverging_path_stays_in_a_window_of_its_own():

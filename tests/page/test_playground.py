@@ -29,7 +29,7 @@ from small_book import NOTEBOOK, TOC, copy_book
 
 pytestmark = pytest.mark.needs("chromium")
 
-WITH = ("book/intro", "book/sgd", "book/momentum", "book/rmsprop", "book/adam")
+WITH = {"book/intro": 1, "book/sgd": 1, "book/momentum": 1, "book/rmsprop": 1, "book/adam": 1, "book/beyond": 4}
 NAMED = {  # the figures that teachers know by name
     "sgd_lr_opt_example": (SGDOptimizer, dict(lr=0.33333), 20, 0.0),
     "sgd_lr_good_example": (SGDOptimizer, dict(lr=0.1), 20, 0.0),
@@ -121,10 +121,16 @@ def test_every_optimizer_section_and_the_introduction_have_one_with_the_compiled
     html: Path, page: str
 ) -> None:
     text = (html / f"{page}.html").read_text(encoding="utf-8")
-    assert text.count('class="playground"') == 1
+    assert text.count('class="playground"') == WITH[page]
     for name, latex in UPDATES.items():
         assert f'"name": "{name}"' in text
         assert UpdateRule.from_latex(latex).to_js() in text
+
+
+def test_each_method_has_a_dash_of_its_own(play: Play) -> None:
+    dashes = [line.get_attribute("stroke-dasharray") for line in play.root.locator(".play-methods path").all()]
+    assert len(dashes) == len(UPDATES) == 8
+    assert len({*dashes}) == len(dashes)
 
 
 def test_no_method_is_named_in_the_script() -> None:
@@ -1041,10 +1047,10 @@ def test_it_is_light(html: Path) -> None:
 
 # --- another optimizer, and what an author can do wrong --------------------------------------------------------------
 
-ADAGRAD = """
+ADASUM = """
 
-class AdagradOptimizer(Optim):
-    \"\"\"AdaGrad: the gradient divided by the root of the sum of its squares.\"\"\"
+class AdasumOptimizer(Optim):
+    \"\"\"AdaSum: the gradient divided by the root of the sum of its squares.\"\"\"
 
     def __init__(self, params, lr, eps=1e-8):
         super().__init__(params, dict(lr=lr, eps=eps))
@@ -1063,39 +1069,39 @@ $$
 v_{{t+1}} &= v_t + g_t^2 \\
 w_{{t+1}} &= w_t - \eta\, \frac{{g_t}}{{\sqrt{{v_{{t+1}}}} + \varepsilon}}
 \end{{aligned}}
-$$ (update-adagrad)
+$$ (update-adasum)
 
 ```{{code-cell}} ipython3
 ---
 mystnb:
   figure:
-    name: fig-adagrad
-    caption: The path of AdaGrad over the bowl.
+    name: fig-adasum
+    caption: The path of AdaSum over the bowl.
 ---
-from optim_code import AdagradOptimizer, output, w
+from optim_code import AdasumOptimizer, output, w
 from optim_code.equations.sections import read_page
 
-output(AdagradOptimizer([w], lr=0.5), nsteps=25, fname="adagrad.pdf")
+output(AdasumOptimizer([w], lr=0.5), nsteps=25, fname="adasum.pdf")
 ```
 
-```{{playground}} fig-adagrad
+```{{playground}} fig-adasum
 :set: noise=0.5
 ```
 """
 
 
 @pytest.fixture(scope="module")
-def adagrad(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def adasum(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small book with one more optimizer, and a page with three playgrounds, two of them of one figure."""
-    copy = copy_book(tmp_path_factory.mktemp("adagrad") / "book")
+    copy = copy_book(tmp_path_factory.mktemp("adasum") / "book")
     path = copy.root / "optim_code/optimizers.py"
-    path.write_text(path.read_text() + ADAGRAD)
-    copy.write("book/adagrad.md", SECTION)
+    path.write_text(path.read_text() + ADASUM)
+    copy.write("book/adasum.md", SECTION)
     again = SECTION[SECTION.index("```{code-cell}") : SECTION.index("```{playground}")]
-    again = again.replace("fig-adagrad", "fig-again").replace("adagrad.pdf", "again.pdf")
-    more = "\n```{playground} fig-adagrad\n:set: noise=0.2\n```\n\n```{playground} fig-again\n```\n"
-    copy.write("book/three.md", f"{NOTEBOOK}\n# Three\n\n```{{playground}} fig-adagrad\n```\n\n{again}{more}")
-    copy.write("_toc.yml", f"{TOC}  - file: book/adagrad\n  - file: book/three\n")
+    again = again.replace("fig-adasum", "fig-again").replace("adasum.pdf", "again.pdf")
+    more = "\n```{playground} fig-adasum\n:set: noise=0.2\n```\n\n```{playground} fig-again\n```\n"
+    copy.write("book/three.md", f"{NOTEBOOK}\n# Three\n\n```{{playground}} fig-adasum\n```\n\n{again}{more}")
+    copy.write("_toc.yml", f"{TOC}  - file: book/adasum\n  - file: book/three\n")
     done = copy.build()
     assert done.returncode == 0, done.stderr
     return copy.root / "_build/html"
@@ -1105,20 +1111,20 @@ ALL_SETTINGS = "Object.fromEntries(Object.entries(descentPlayground.open).map(([
 CHANGE_ONE = "([id, values]) => descentPlayground.open[id].change(values)"
 
 
-def test_several_playgrounds_of_a_page_each_keep_their_part_of_the_address(adagrad: Path, browser: Browser) -> None:
-    opened = visit(browser, adagrad.as_uri(), "book/three.html")
+def test_several_playgrounds_of_a_page_each_keep_their_part_of_the_address(adasum: Path, browser: Browser) -> None:
+    opened = visit(browser, adasum.as_uri(), "book/three.html")
     page = opened.page
     page.wait_for_function("window.descentPlayground?.open")
     ids = [element.get_attribute("id") for element in page.locator(".playground").all()]
-    assert ids == ["play-fig-adagrad", "play-fig-adagrad-2", "play-fig-again"]
+    assert ids == ["play-fig-adasum", "play-fig-adasum-2", "play-fig-again"]
     begun = page.evaluate(ALL_SETTINGS)
     for number, identity in enumerate(ids, 1):
-        page.evaluate(CHANGE_ONE, [identity, {"nsteps": 40 + number, "race": ["sgd", "adagrad"]}])
+        page.evaluate(CHANGE_ONE, [identity, {"nsteps": 40 + number, "race": ["sgd", "adasum"]}])
         page.wait_for_timeout(400)
     settings = page.evaluate(ALL_SETTINGS)
     assert [settings[identity]["nsteps"] for identity in ids] == [41, 42, 43]
     address = page.url
-    fresh = visit(browser, adagrad.as_uri(), f"book/three.html#{address.split('#')[1]}")
+    fresh = visit(browser, adasum.as_uri(), f"book/three.html#{address.split('#')[1]}")
     fresh.page.wait_for_timeout(700)
     assert fresh.page.evaluate(ALL_SETTINGS) == settings
     assert fresh.page.url == address
@@ -1141,19 +1147,19 @@ def test_several_playgrounds_of_a_page_each_keep_their_part_of_the_address(adagr
     fresh.page.context.close()
 
 
-def test_a_new_optimizer_can_be_played_with_at_once(adagrad: Path, browser: Browser) -> None:
-    opened = visit(browser, adagrad.as_uri(), "book/adagrad.html")
+def test_a_new_optimizer_can_be_played_with_at_once(adasum: Path, browser: Browser) -> None:
+    opened = visit(browser, adasum.as_uri(), "book/adasum.html")
     play = Play(opened)
-    assert play.root.get_by_role("checkbox", name="AdaGrad").is_checked()
-    # Four updates stand on one page here: a method's name is its own, and not that of a page.
+    assert play.root.get_by_role("checkbox", name="AdaSum").is_checked()
+    # The updates stand on one page here: a method's name is its own, and not that of a page.
     named = [method["title"] for method in play.ask("() => descentPlayground.methods")]
-    assert sorted(named) == ["AdaGrad", "Adam", "Momentum", "RMSProp", "SGD"]
+    assert sorted(named) == ["AMSGrad", "AdaGrad", "AdaSum", "Adam", "AdamW", "Momentum", "Nesterov", "RMSProp", "SGD"]
     assert play.setting["noise"] == 0.5
     slider = play.root.get_by_role("slider", name="η (lr)")
     slider.focus()
     play.page.keyboard.press("ArrowRight")
     play.settle()
-    lr = play.setting["adagrad.lr"]
+    lr = play.setting["adasum.lr"]
     assert lr > 0.5
     p, v = torch.ones(2, dtype=torch.float64), torch.zeros(2, dtype=torch.float64)
     generator = torch.Generator().manual_seed(0)
@@ -1163,7 +1169,7 @@ def test_a_new_optimizer_can_be_played_with_at_once(adagrad: Path, browser: Brow
         p = p - lr * g / (v.sqrt() + 1e-8)
     end = play.ask("(play) => [play.runs[0].xs[25], play.runs[0].ys[25]]")
     assert torch.allclose(torch.tensor(end, dtype=torch.float64), p, rtol=0, atol=1e-9)
-    assert "AdagradOptimizer([w], lr=" in play.ask("(play) => play.python()")
+    assert "AdasumOptimizer([w], lr=" in play.ask("(play) => play.python()")
     assert opened.complaints == []
     opened.page.context.close()
 
@@ -1172,7 +1178,7 @@ def test_a_playground_that_cannot_be_is_refused_in_one_line(tmp_path: Path) -> N
     copy = copy_book(tmp_path / "book")
     walk = SECTION[: SECTION.index("# A sum")] + "# Walk\n" + SECTION[SECTION.index("\n```{code-cell}") :]
     walk = (
-        walk.replace("AdagradOptimizer", "SGDOptimizer").replace("adagrad", "walk").replace(":set: noise=0.5", "OPTION")
+        walk.replace("AdasumOptimizer", "SGDOptimizer").replace("adasum", "walk").replace(":set: noise=0.5", "OPTION")
     )
     own = walk[walk.index("```{code-cell}") : walk.index("```{playground}")].replace("walk", "own")
     own = own.replace("output(SGD", "class MyOptimizer(SGDOptimizer): pass\n\noutput(SGD").replace(

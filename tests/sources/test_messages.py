@@ -281,14 +281,15 @@ def said_of_equations(copy: Copy) -> list[str]:
 
 def test_a_mistake_in_an_optimizer_says_where_it_is(copy: Copy) -> None:
     source = (copy.root / OPTIMIZERS).read_text(encoding="utf-8")
-    sgd, momentum, rmsprop, adam = (source.index(f"class {name}") for name in NAMES)
+    sgd, momentum, rmsprop, adam, later = (source.index(f"class {name}") for name in (*NAMES, "SGDNesterov"))
     copy.write(
         OPTIMIZERS,
         source[:sgd]
         + source[sgd:momentum]
         + source[momentum:rmsprop].replace("class SGDMomentumOptimizer", "class SGDMomentumOptimiser")
         + source[rmsprop:adam].replace('group["alpha"]', 'group["decay"]')
-        + source[adam:].replace("def my_step", "def step_of"),
+        + source[adam:later].replace("def my_step", "def step_of")
+        + source[later:],
     )
     at = r"book/updates\.md:\d+: update"
     place = r"fix the class, optim_code/optimizers\.py"
@@ -298,6 +299,7 @@ def test_a_mistake_in_an_optimizer_says_where_it_is(copy: Copy) -> None:
         rf"{at}-momentum: update-momentum has no class of that name in {OPTIMIZERS}; write it, or fix the label",
         rf"{at}-rmsprop: RMSPropOptimizer raises KeyError at step 1: 'decay'; {place}:{of_rmsprop}",
         rf"{at}-adam: AdamOptimizer raises NotImplementedError at step 1: .*; {place}:{of_adam}",
+        rf"{at}-adamw: AdamWOptimizer raises NotImplementedError at step 1: .*; {place}:\d+",  # it makes Adam's step
     ]
     said = said_of_equations(copy)
     assert len(said) == len(expected), said
