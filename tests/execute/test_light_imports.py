@@ -70,4 +70,4 @@ def test_the_page_says_what_each_takes(html: Path) -> None:
         if isinstance(thing, property):
             continue
         takes = [p.name for p in inspect.signature(thing).parameters.values()]
-        assert [p for p in shown if p != "*"] == takes[of_class:], name
+        assert [p.lstrip("*") for p in shown if p != "*"] == takes[of_class:], name

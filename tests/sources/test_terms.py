@@ -12,8 +12,8 @@ from conftest import PAGES, ROOT
 from optim_code.equations.sections import Page, read_page
 
 NOT_A_TERM = re.compile(r"You (will learn|need)|Time|Further reading|In practice", re.I)
-NAMES = {"sgd", "momentum", "rmsprop", "adam"}
-"""The names of methods, which the introduction lists before their sections explain them."""
+NAMES = {"sgd", "momentum", "rmsprop", "adam", "adagrad", "amsgrad"}
+"""The names of methods, which the introduction lists, or another section refers to, before their own explains them."""
 EVERYDAY = {"decay", "noise", "quadratic"}
 """Words that a text may use in their everyday sense, such as "to decay", before they become terms."""
 
