@@ -103,11 +103,13 @@
     return { xs, ys, losses, count, left: count < nsteps };
   }
 
-  /* The steps that a run needs to come near; Infinity if it doesn't in time, NaN if its numbers end. */
+  /* The steps that a run needs to come near; Infinity if it doesn't in time, NaN if its numbers end. One that begins
+     there may yet leave: AdamW does, if its decay is longer than the way. */
   function stepsToNear(step, names, hyper, A, start, noise, xi) {
     let [x, y] = start, one = before(names, x), two = before(names, y);
+    const beganThere = Math.hypot(x, y) <= NEAR;
     for (let t = 0; t <= PATIENCE; t++) {
-      if (Math.hypot(x, y) <= NEAR) return t;
+      if (!beganThere && Math.hypot(x, y) <= NEAR) return t;
       if (beyond(x, y)) return NaN;
       const g = A[0] * x + A[1] * y - (noise && noise * xi[2 * t]);
       const h = A[1] * x + A[2] * y - (noise && noise * xi[2 * t + 1]);
@@ -116,7 +118,7 @@
       x = one.w;
       y = two.w;
     }
-    return Infinity;
+    return beganThere ? 0 : Infinity;
   }
 
   const rule = (method, corrected) => (corrected || !method.uncorrected ? method.step : method.uncorrected);

@@ -248,7 +248,8 @@ def test_check_knows_the_updates_of_sections_anywhere(book: Copy) -> None:
     found = json.loads(done.stdout)
     book.write("shared/words.txt", before)
     assert found.pop("update-included") == r"w_{t+1} = w_t - \eta\, g_t"
-    assert sorted(found) == ["update-adam", "update-momentum", "update-rmsprop", "update-sgd"]
+    methods = ("adagrad", "adam", "adamw", "amsgrad", "momentum", "nesterov", "rmsprop", "sgd")
+    assert sorted(found) == [f"update-{name}" for name in methods]
 
 
 TRIPLED = ("p.addcdiv_(g, root, ", "p.addcdiv_(3 * g, root, ")

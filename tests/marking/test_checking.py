@@ -681,8 +681,8 @@ class Mine(optim_code.Optim):
 
 
 BAD = {
-    "an unknown name": (lambda: check("adem", Mine), "check knows no method 'adem'; it knows \"adam\", \"momentum\", "
-                        '"rmsprop", "sgd"'),
+    "an unknown name": (lambda: check("adem", Mine), "check knows no method 'adem'; it knows "
+                        '"adagrad", "adam", "adamw", "amsgrad", "momentum", "nesterov", "rmsprop", "sgd"'),
     "no name": (lambda: check(Mine, Mine), "check knows no method <class"),
     "an instance": (lambda: check("sgd", Mine([torch.zeros(2)], lr=0.1)),
                     'check takes the class itself, got one made of it: write check("sgd", Mine)'),

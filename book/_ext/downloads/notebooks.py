@@ -61,6 +61,9 @@ CHECK = """\
 from optim_code import check
 
 check("{method}", {name})"""
+MARKED_BY = re.compile(r'check\("([\w-]+)", (\w+)\)')
+"""How the exercise says what marks the class, and what the class is called there."""
+PRINTED = re.compile(r"^`{3,}\{literalinclude\}", re.M)
 ANSWER = "*Your answer:*"
 MODULE_CHECK = """\
 # The cells below need the folder optim_code beside this notebook. Where it is missing, this cell says so.
@@ -217,7 +220,7 @@ class Section:
             yield Part("exercise", self.plain.directive(directive), label, points=self.points_of(directive))
         elif directive.name == "hint":
             yield Part("hint", self.plain.directive(directive))
-        elif directive.argument.endswith(MY_STEP):
+        elif directive.argument.endswith(MY_STEP) and PRINTED.search(directive.body):
             # The notebook has this solution further up, as the class.
             self.plain.pass_over(directive)
         elif self.edition == "teacher":
@@ -246,18 +249,20 @@ class Section:
     # --- arranging ---
 
     def with_class_exercise(self, parts: list[Part]) -> list[Part]:
-        """Move the exercise to write the class to where the class is printed; put an answer below each other one."""
+        """Move the exercise to write a class to where the class is printed; put an answer below each other one."""
         parts = with_hints(parts)
-        place = next((part for part in parts if part.kind == "class"), None)
-        asked = next((part for part in parts if part.kind == "exercise" and part.name.endswith(MY_STEP)), None)
+        classes = {part.name: part for part in parts if part.kind == "class"}
+        asking = [part for part in parts if part.kind == "exercise" and part.name.endswith(MY_STEP)]
+        exercises = {part.name: exercise for part, exercise in self.paired(list(classes.values()), asking)}
         arranged: list[Part] = []
         for part in parts:
-            if part is place:
+            if part is classes.get(part.name):
+                asked = exercises.get(part.name)
                 arranged += [
                     *([self.named_as_in_book(asked, part.name)] if asked else []),
                     *self.class_parts(part.name, asked.points if asked else None),
                 ]
-            elif part is asked and place is not None:
+            elif part in exercises.values():
                 title = part.source.partition("\n")[0]
                 arranged.append(Part("text", f"{title} stands further up, where its class belongs."))
             elif part.kind == "exercise" and self.edition == "student":
@@ -266,10 +271,20 @@ class Section:
                 arranged.append(part)
         return arranged
 
+    def paired(self, classes: list[Part], asking: list[Part]) -> Iterator[tuple[Part, Part]]:
+        """Each class with its exercise: the one that names the class's method, or else the next that names none."""
+        marked = {exercise.name: MARKED_BY.search(exercise.source) for exercise in asking}
+        methods = {found[1]: exercise for exercise in asking if (found := marked[exercise.name])}
+        nameless = iter([exercise for exercise in asking if not marked[exercise.name]])
+        for part in classes:
+            exercise = methods.get(self.methods[part.name]) or next(nameless, None)
+            if exercise:
+                yield part, exercise
+
     def named_as_in_book(self, exercise: Part, name: str) -> Part:
         """The exercise with the class's name in the book in place of `MyAdam`, because the figures use that name."""
-        own = re.search(r'check\("[\w-]+", (\w+)\)', exercise.source)
-        source = re.sub(rf"\b{own[1]}\b", name, exercise.source) if own else exercise.source
+        own = MARKED_BY.search(exercise.source)
+        source = re.sub(rf"\b{own[2]}\b", name, exercise.source) if own else exercise.source
         drawn = "The figures further down are drawn with the class that you write here."
         before, fold, hint = source.partition("\n\n<details>")
         return replace(exercise, source=f"{before} {drawn}{fold}{hint}")

@@ -43,6 +43,8 @@ WRITE = "% the class {} is left to the student"
 WRITTEN = re.compile(WRITE.format(r"(\w+)"))
 """Finds that comment."""
 EXERCISE = re.compile(r"^:label:\s*(ex-[\w-]+-my-step)\s*$", re.M)
+UPDATE = re.compile(r"\(update-([\w-]+)\)")
+"""The label of an update equation, below it."""
 FRONT = re.compile(r"\A(?P<mark>-{3,})[^\n]*\n(?P<yaml>.*?)^(?: {0,3}(?P=mark)-*|\.\.\.)[ \t]*(?:\n|\Z)", re.M | re.S)
 HTML_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.S)
 EMPTY = "<!-- -->"
@@ -184,8 +186,8 @@ def shows_classes(block: Block) -> bool:
 def replace_listing(lines: list[str], block: Block, text: str) -> None:
     """Replace the listing of a class by a sentence that says who writes the class."""
     shown = re.search(r"^pyobject:[ \t]*(\w+)[ \t]*$", block.options, re.M)
-    exercise = EXERCISE.search(text)
-    where = f", in {{ref}}`{exercise[1]}`" if exercise else ""
+    exercise = exercise_of(text, block.first)
+    where = f", in {{ref}}`{exercise}`" if exercise else ""
     instead = [
         f"You write the class `{shown[1]}` yourself{where}." if shown else f"You write this code yourself{where}."
     ]
@@ -196,6 +198,20 @@ def replace_listing(lines: list[str], block: Block, text: str) -> None:
     instead += [""] * (block.last - block.first)
     for number in range(block.first, block.last):
         lines[number] = f"{before if number == block.first else rest}{instead[number - block.first]}".rstrip()
+
+
+def exercise_of(text: str, line: int) -> str:
+    """The label of the exercise to write the class that a section prints at a line; empty if it has none.
+
+    Of several it is the one whose ``check`` names the update equation that stands last above that line.
+    """
+    found = list(EXERCISE.finditer(text))
+    updates = UPDATE.findall("\n".join(text.split("\n")[:line]))
+    for exercise, following in zip(found, [*found[1:], None], strict=True):
+        asked = text[exercise.end() : following.start() if following else None]
+        if updates and f'check("{updates[-1]}"' in asked:
+            return exercise[1]
+    return found[0][1] if found else ""
 
 
 # --- the edition of a page --------------------------------------------------------------------------------------------
