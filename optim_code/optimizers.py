@@ -201,8 +201,19 @@ class AdamWOptimizer(Optim):
         super().__init__(params, defaults)
 
     def my_step(self, p, state, group):
+        alpha, beta, g = group["alpha"], group["momentum"], p.grad
+        if not state:
+            state["t"] = 0
+            state["m"] = torch.zeros_like(p)
+            state["v"] = torch.zeros_like(p)
+        state["t"] += 1
+        state["m"].lerp_(g, 1 - beta)
+        state["v"].mul_(alpha).addcmul_(g, g, value=1 - alpha)
+        m_hat = state["m"] / (1 - beta ** state["t"])
+        v_hat = state["v"] / (1 - alpha ** state["t"])
+        root = v_hat.sqrt_().add_(group["eps"])
         p.mul_(1 - group["lr"] * group["weight_decay"])
-        AdamOptimizer.my_step(self, p, state, group)
+        p.addcdiv_(m_hat, root, value=-group["lr"])
 
 
 class AdamAMSGradOptimizer(Optim):

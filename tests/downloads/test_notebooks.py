@@ -72,8 +72,12 @@ def student(built: Any) -> dict[str, Notebook]:
 
 def cell(notebook: Notebook, kind: str) -> Notebook:
     """The only cell of that kind: its class, or the check of it."""
-    (found,) = [cell for cell in notebook.cells if cell.id.startswith(f"{kind}-")]
+    (found,) = cells(notebook, kind)
     return found
+
+
+def cells(notebook: Notebook, kind: str) -> list[Notebook]:
+    return [cell for cell in notebook.cells if cell.id.startswith(f"{kind}-")]
 
 
 def markdown(notebook: Notebook) -> str:
@@ -172,19 +176,24 @@ def test_equations_and_figures_keep_their_numbers_and_nothing_of_myst_is_left(
 
 @pytest.mark.parametrize("page", WITH_CLASS)
 def test_the_exercise_stands_where_the_class_is_printed(student: dict[str, Notebook], page: str) -> None:
-    cells = student[page].cells
-    place = cells.index(cell(student[page], "class"))
-    asked, written, checked = cells[place - 1 : place + 2]
-    name = re.match(r"(?:.*\n)*?class (\w+)\(Optim\):", written.source)[1]
-    assert "(Write my_step)**" in asked.source
-    assert "<summary><b>Hint</b></summary>" in asked.source
-    assert not re.search(r"\bMy[A-Z]", asked.source)
-    assert re.search(rf'check\("\w+", {name}\)', asked.source)
-    assert re.search(rf'\ncheck\("\w+", {name}\)$', checked.source)
-    assert "raise NotImplementedError" in written.source
-    asks = [c for c in cells if c.id.startswith("exercise-")]
-    answers = [cells[cells.index(c) + 1].id for c in asks if c is not asked]
-    assert answers == [c.id.replace("exercise-", "answer-") for c in asks if c is not asked]
+    there = student[page].cells
+    asking = []
+    for written in cells(student[page], "class"):
+        place = there.index(written)
+        asked, checked = there[place - 1], there[place + 1]
+        asking.append(asked)
+        name = re.match(r"(?:.*\n)*?class (\w+)\(Optim\):", written.source)[1]
+        assert "(Write my_step" in asked.source
+        assert "<summary><b>Hint</b></summary>" in asked.source
+        assert not re.search(r"\bMy[A-Z]", asked.source)
+        assert re.search(rf'check\("\w+", {name}\)', asked.source)
+        assert re.search(rf'\ncheck\("\w+", {name}\)$', checked.source)
+        assert "raise NotImplementedError" in written.source
+    asks = [c for c in there if c.id.startswith("exercise-")]
+    answers = [there[there.index(c) + 1].id for c in asks if c not in asking]
+    assert answers == [c.id.replace("exercise-", "answer-") for c in asks if c not in asking]
+    text = (ROOT / f"{page}.md").read_text(encoding="utf-8")
+    assert len(asking) == len(re.findall(r"^:label: ex-[\w-]+-my-step$", text, re.M))
     assert "stands further up" in markdown(student[page])
 
 
@@ -240,13 +249,15 @@ def test_a_students_run_with_the_class_written_and_draw_all_figures(
     write_kit_module(tmp_path / "optim_code")
     written = deepcopy(student)
     for page in WITH_CLASS:
-        cell(written[page], "class").source = cell(teacher[page], "class").source
+        for stub, whole in zip(cells(written[page], "class"), cells(teacher[page], "class"), strict=True):
+            stub.source = whole.source
     for page, ran in run_all(written, tmp_path).items():
         assert len(drawn(ran)) == len(re.findall(r"^\*\*Figure ", markdown(teacher[page]), flags=re.M))
         if page in WITH_CLASS:
-            (verdict,) = cell(ran, "check").outputs
-            assert ": passed" in verdict["data"]["text/plain"]
-            assert "✓" in verdict["data"]["text/html"]
+            for checked in cells(ran, "check"):
+                (verdict,) = checked.outputs
+                assert ": passed" in verdict["data"]["text/plain"]
+                assert "✓" in verdict["data"]["text/html"]
 
 
 def test_a_students_notebook_that_is_not_written_yet_runs_up_to_its_class_and_says_so(

@@ -348,7 +348,9 @@ def changed(part: ast.AST) -> set[str]:
         return {root(part.target)}
     if isinstance(part, ast.Expr) and isinstance(part.value, ast.Call) and isinstance(part.value.func, ast.Attribute):
         return {root(part.value.func)}
-    return {root(part.value)} if isinstance(part, ast.keyword) and part.arg == "generator" else set()
+    if isinstance(part, ast.keyword) and part.arg == "generator" and not isinstance(part.value, ast.Call):
+        return {root(part.value)}
+    return set()
 
 
 def shared(part: ast.AST) -> set[str]:

@@ -12,6 +12,7 @@ import difflib
 import posixpath
 import re
 from collections.abc import Callable, Iterator
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -207,7 +208,7 @@ def exercise_of(text: str, line: int) -> str:
     """
     found = list(EXERCISE.finditer(text))
     updates = UPDATE.findall("\n".join(text.split("\n")[:line]))
-    for exercise, following in zip(found, [*found[1:], None], strict=True):
+    for exercise, following in zip_longest(found, found[1:]):
         asked = text[exercise.end() : following.start() if following else None]
         if updates and f'check("{updates[-1]}"' in asked:
             return exercise[1]
