@@ -55,12 +55,13 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def test_the_kit_has_all_its_parts(kit: Path) -> None:
     there = {path.name for path in kit.iterdir()}
-    notebooks = {f"{page}.ipynb" for page in ("quadratic", *METHODS, "beyond", "training")}
+    sections = {"quadratic", *METHODS, "landscapes", "beyond", "training"}
+    notebooks = {f"{page}.ipynb" for page in sections}
     parts = {"html", "descent.pdf", "handouts", "optim_code", "requirements.txt", "README.md", "LICENSE"}
     parts |= {"descent-student.zip"}
     assert notebooks | parts <= there
     assert (kit / "html" / "index.html").is_file()
-    assert {path.stem for path in (kit / "handouts").iterdir()} == {"quadratic", *METHODS, "beyond", "training"}
+    assert {path.stem for path in (kit / "handouts").iterdir()} == sections
     assert len((kit / "README.md").read_text(encoding="utf-8").splitlines()) == 5
 
 

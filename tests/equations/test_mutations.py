@@ -103,7 +103,7 @@ LEAST = {
 @cache
 def book_equations(kind: str) -> tuple[tuple[str, str], ...]:
     found = []
-    for docname in ("quadratic", "sgd", "momentum", "rmsprop", "adam", "beyond"):
+    for docname in ("quadratic", "sgd", "momentum", "rmsprop", "adam", "landscapes", "beyond"):
         equations, _ = read_section(read_page(ROOT, f"book/{docname}"))
         found += [(e.label, e.latex) for e in equations if e.kind == kind]
     return tuple(found)

@@ -297,7 +297,7 @@ def test_what_the_menu_of_a_page_offers_is_there(book: dict[Path, BeautifulSoup]
             file = (path.parent / str(link["href"])).resolve()
             assert file.stat().st_size > 1000, path
             offering |= {path.stem} if file.suffix == ".ipynb" else set()
-    assert offering == {"intro", "quadratic", "sgd", "momentum", "rmsprop", "adam", "beyond", "training"}
+    assert offering == {"intro", "quadratic", "sgd", "momentum", "rmsprop", "adam", "landscapes", "beyond", "training"}
 
 
 def test_every_page_has_the_books_icon(book: dict[Path, BeautifulSoup]) -> None:
