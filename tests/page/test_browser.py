@@ -130,6 +130,9 @@ def test_nothing_runs_off_the_side_of_the_page(seen: Visit, width: int) -> None:
     # Nor need a reader push a table aside to see its last column.
     wide = "tables => tables.filter(table => table.scrollWidth > table.parentElement.clientWidth).length"
     assert seen.page.locator(".bd-article table").evaluate_all(wide) == 0
+    # And no mark stands in another line than the last word of its phrase.
+    torn = "ends => ends.filter(end => end.getClientRects().length > 1).map(end => end.textContent)"
+    assert seen.page.locator(".held-end:visible").evaluate_all(torn) == []
     if width > 1000:
         wide = "all => all.filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.textContent)"
         assert seen.page.locator("div.math mjx-container").evaluate_all(wide) == []

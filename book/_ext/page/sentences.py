@@ -69,12 +69,23 @@ def depart_html(self: Any, node: held) -> None:
         f'<span class="held-claim"><code>{self.encode(code)}</code> <span>{self.encode(shown)}</span></span>'
         for code, shown in lines
     )
+    keep_together(self.body, node.children[-1])
     self.body.append(
         f'<button type="button" class="held-mark" popovertarget="{name}" aria-label="checked: {phrase}">'
-        '<span aria-hidden="true">✓</span></button></span>&#8288;'
+        '<span aria-hidden="true">✓</span></button></span></span>&#8288;'
         f'<span class="held-note" id="{name}" popover role="note">'
         f'<span class="held-head">Asserted at this build:</span>{items}</span>'
     )
+
+
+def keep_together(body: list[str], last: nodes.Node) -> None:
+    """Begin a span that does not break before the last word of what was written, or before its formula."""
+    begin = '<span class="held-end">'
+    if isinstance(last, nodes.Text):
+        before, space, word = body[-1].rpartition(" ")
+        body[-1] = f"{before}{space}{begin}{word}"
+    else:  # Sphinx writes a formula in two parts
+        body.insert(len(body) - 2 if isinstance(last, nodes.math) else len(body), begin)
 
 
 def visit_plain(self: Any, node: held) -> None:
