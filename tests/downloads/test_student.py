@@ -92,7 +92,7 @@ def test_the_kit_does_not_depend_on_any_answer(kit: Path, tmp_path: Path) -> Non
         for block in list(blocks("\n".join(lines))):
             if block.name == "solution":
                 body = range(block.first + 1, block.last - 1)
-                kept = [number for number in body if re.match(r":|`|$", lines[number])]
+                kept = [number for number in body if re.match(r":|`{3}|$", lines[number])]
                 marks = MARK.finditer("\n".join(lines[number] for number in body))
                 names = [split(mark["content"])[1] for mark in marks]
                 words = sorted({*body} - {*kept})
