@@ -35,7 +35,7 @@ from book._ext.figures.needed_code import needed_code
 from book._ext.page.equations import await_verdicts
 from book._ext.page.listings import without_docstring
 from book._ext.printing.handouts import format_work
-from book._ext.sources.editions import CLASSES, WRITTEN
+from book._ext.sources.editions import CLASSES, WRITTEN, exercise_of
 from book._ext.state import build_state, kept_state
 from optim_code.equations.sections import read_page
 
@@ -61,8 +61,6 @@ CHECK = """\
 from optim_code import check
 
 check("{method}", {name})"""
-MARKED_BY = re.compile(r'check\("([\w-]+)", (\w+)\)')
-"""How the exercise says what marks the class, and what the class is called there."""
 PRINTED = re.compile(r"^`{3,}\{literalinclude\}", re.M)
 ANSWER = "*Your answer:*"
 MODULE_CHECK = """\
@@ -173,6 +171,7 @@ class Section:
         self.module = ast.parse((self.root / CLASSES).read_text(encoding="utf-8"))
         programs = [verdict.program for verdict in await_verdicts(app) if verdict.program]
         self.methods: dict[str, str] = {program["class"]: program["name"] for program in programs}
+        self.asked: dict[str, str] = {}  # the label of the exercise to write each class
 
     # --- reading ---
 
@@ -191,6 +190,7 @@ class Section:
             yield from self.text(text)
             text, instead = [], f"You write the class `{name}` yourself" if name else "\0"
             if name:
+                self.asked.setdefault(name, exercise_of(self.source, line_of(node) - 1))
                 yield Part("class", "", name)
             elif directive is not None:
                 yield from self.read_cell(node) if directive.name == "code-cell" else self.read_directive(directive)
@@ -251,9 +251,9 @@ class Section:
     def with_class_exercise(self, parts: list[Part]) -> list[Part]:
         """Move the exercise to write a class to where the class is printed; put an answer below each other one."""
         parts = with_hints(parts)
-        classes = {part.name: part for part in parts if part.kind == "class"}
-        asking = [part for part in parts if part.kind == "exercise" and part.name.endswith(MY_STEP)]
-        exercises = {part.name: exercise for part, exercise in self.paired(list(classes.values()), asking)}
+        classes = {part.name: part for part in reversed(parts) if part.kind == "class"}  # where each stands first
+        asking = {part.name: part for part in parts if part.kind == "exercise"}
+        exercises = {name: asking.pop(label) for name, label in self.asked.items() if label in asking}
         arranged: list[Part] = []
         for part in parts:
             if part is classes.get(part.name):
@@ -271,20 +271,10 @@ class Section:
                 arranged.append(part)
         return arranged
 
-    def paired(self, classes: list[Part], asking: list[Part]) -> Iterator[tuple[Part, Part]]:
-        """Each class with its exercise: the one that names the class's method, or else the next that names none."""
-        marked = {exercise.name: MARKED_BY.search(exercise.source) for exercise in asking}
-        methods = {found[1]: exercise for exercise in asking if (found := marked[exercise.name])}
-        nameless = iter([exercise for exercise in asking if not marked[exercise.name]])
-        for part in classes:
-            exercise = methods.get(self.methods[part.name]) or next(nameless, None)
-            if exercise:
-                yield part, exercise
-
     def named_as_in_book(self, exercise: Part, name: str) -> Part:
         """The exercise with the class's name in the book in place of `MyAdam`, because the figures use that name."""
-        own = MARKED_BY.search(exercise.source)
-        source = re.sub(rf"\b{own[2]}\b", name, exercise.source) if own else exercise.source
+        own = re.search(r'check\("[\w-]+", (\w+)\)', exercise.source)
+        source = re.sub(rf"\b{own[1]}\b", name, exercise.source) if own else exercise.source
         drawn = "The figures further down are drawn with the class that you write here."
         before, fold, hint = source.partition("\n\n<details>")
         return replace(exercise, source=f"{before} {drawn}{fold}{hint}")
