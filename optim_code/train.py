@@ -53,6 +53,8 @@ examples:
 Several workers share each batch, and take the steps that one alone would take. torchrun starts them, each on a GPU of
 its own, or on the CPU where there is no GPU (CUDA_VISIBLE_DEVICES= hides them). If a worker dies, torchrun starts all
 again, and the run goes on from its last whole epoch. It also does if you stop it, and give the same command again.
+--standalone takes a free port. Without it torchrun takes 29500, and fails by itself if another program has that one:
+add --standalone, or --master-port and another number.
 
 In the folder of the run, checkpoint.pt is the last whole epoch, and log.csv has a row for each.
 """

@@ -528,3 +528,22 @@ def test_a_figure_that_is_not_shown_is_one_line_though_the_text_refers_to_it(sma
     done = by_hand(small)
     assert done.returncode != 0
     assert f"book/one.md:{line}: cell 2: its options describe the figure fig-none" in done.stderr
+
+
+LIMITED = NOTEBOOK.replace("kernelspec:", "mystnb:\n  execution_timeout: {limit}\nkernelspec:", 1)
+
+
+def test_a_page_may_set_its_own_limit_of_time(small: Copy) -> None:
+    small.write("book/two.md", TWO)
+    small.write(
+        "book/one.md", LIMITED.format(limit=1) + ONE.removeprefix(NOTEBOOK) + cell("import time\ntime.sleep(20)")
+    )
+    assert re.search(r"book/one\.md:\d+: cell 2: ran longer than 1 s; ", small.fault())
+
+
+def test_the_section_with_the_longest_limit_of_its_own_is_started_first(small: Copy) -> None:
+    small.write("book/one.md", LIMITED.format(limit=300) + ONE.removeprefix(NOTEBOOK))
+    small.write("book/two.md", NOTEBOOK + TWO + "\nA longer page.\n" * 50 + cell("print(2)"))
+    done = small.build(cold=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.findall(r"(book/\w+) … running", done.stdout) == ["book/one", "book/two"]

@@ -20,6 +20,7 @@ from queue import Empty
 from typing import Any
 
 import nbformat
+import yaml
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
 from jupyter_cache.executors.utils import single_nb_execution
@@ -100,7 +101,7 @@ def execute(app: Sphinx, docname: str) -> float:
     reader = create_nb_reader(str(path), env.myst_config, env.mystnb_config, text)
     if reader is not None:
         notebook = reader.read(text)
-        run(notebook, path.parent, env.mystnb_config)
+        run(notebook, path.parent, env.mystnb_config.copy(**own_settings(page)))
         normalise(notebook)
         # If its sources changed while it ran, the outputs are not stored, and the next build runs it again.
         if code_of(Path(app.srcdir)).outputs_key(read_page(Path(app.srcdir), docname)) == folder.name:
@@ -108,6 +109,13 @@ def execute(app: Sphinx, docname: str) -> float:
             number_cells(folder)
             write_checksum(folder)
     return time.perf_counter() - started
+
+
+def own_settings(page: Page) -> dict[str, Any]:
+    """The settings of MyST-NB that a page's front matter makes for itself, such as its own ``execution_timeout``."""
+    front = page.texts[0].tokens[:1]
+    settings = yaml.safe_load(front[0].content) if front and front[0].type == "front_matter" else {}
+    return dict(settings.get("mystnb", {}))
 
 
 def run(notebook: nbformat.NotebookNode, folder: Path, config: NbParserConfig) -> None:
@@ -177,20 +185,25 @@ def code_cells_in(path: Path, changed: int) -> list[dict[str, Any]]:
 def start_outdated_sections(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
     """Start to run the sections that have no intact outputs, the longest one first.
 
-    Sphinx reads `docnames` in order: first the pages that do not have to run, then the longest sections, and at the end
-    the list of all equations, which waits for all verdicts.
+    The longest is the one with the longest ``execution_timeout`` of its own, and then the longest source. Sphinx reads
+    `docnames` in order: first the pages that do not have to run, then the longest sections, and at the end the list of
+    all equations, which waits for all verdicts.
     """
     keys, state = kept_state(env).outputs, build_state(app)
     running = [name for name in docnames if keys[name] and not is_intact(outputs_folder(app, name))]
     if app.config.nb_execution_mode != "cache":
         running = []
-    size = {name: Path(env.doc2path(name)).stat().st_size for name in docnames}
+    size = {
+        name: (own_settings(state.pages[name]).get("execution_timeout", 0), Path(env.doc2path(name)).stat().st_size)
+        for name in running
+    }
     # One section on each core. The threads wait for kernels.
     state.pool = pool = ThreadPoolExecutor(max_workers=os.cpu_count())
-    longest_first = sorted(running, key=lambda name: -size[name])
+    longest_first = sorted(running, key=size.__getitem__, reverse=True)
     state.jobs = {name: pool.submit(execute, app, name) for name in longest_first}
     listing = [name for name in docnames if LISTING in state.pages[name].text]
-    docnames.sort(key=lambda name: (name in listing, name in running, -size[name] if name in running else 0, name))
+    others = [name for name in sorted(docnames) if name not in running]
+    docnames[:] = sorted([*others, *longest_first], key=listing.__contains__)
 
 
 def await_section(app: Sphinx, docname: str, source: list[str]) -> None:

@@ -8,6 +8,7 @@ misspelt directive or role, but only after the cells have run, so this check rep
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 import re
 import tempfile
@@ -177,6 +178,8 @@ def check_front_matter(page: Page) -> Iterator[SourceFault]:
     for key in value:
         if key not in FRONT_KEYS and (question := near(str(key), FRONT_KEYS)):
             yield SourceFault(page, key_line(page, 1, str(key)), f"the front matter knows no {key}; {question}")
+    if "mystnb" in value:
+        yield from check_own_settings(page, value["mystnb"])
     if value.get("file_format", "mystnb") != "mystnb":
         line = key_line(page, 1, "file_format")
         yield SourceFault(page, line, f"there is no file_format {value['file_format']}; write file_format: mystnb")
@@ -186,6 +189,27 @@ def check_front_matter(page: Page) -> Iterator[SourceFault]:
         yield SourceFault(
             page, line, "the cells run in Python; write kernelspec: and below it, indented, name: python3"
         )
+
+
+def check_own_settings(page: Page, own: object) -> Iterator[SourceFault]:
+    """The faults of the settings of MyST-NB that a page makes for itself."""
+    from myst_nb.core.config import NbParserConfig  # takes long to import, and hardly any page has own settings
+
+    if not isinstance(own, dict):
+        text = "mystnb needs its settings below it, indented, each as name: value; write them, or take it out"
+        yield SourceFault(page, key_line(page, 1, "mystnb"), text)
+        return
+    known = [setting.name for setting in dataclasses.fields(NbParserConfig)]
+    for key, value in own.items():
+        line = key_line(page, 1, str(key))
+        if key not in known:
+            question = near(str(key), known) or "take it out"
+            yield SourceFault(page, line, f"mystnb has no setting {key}; {question}")
+            continue
+        try:
+            NbParserConfig().copy(**{key: value})
+        except (TypeError, ValueError):
+            yield SourceFault(page, line, f"{key}: {value!r:.40} is not what it takes; correct it, or take it out")
 
 
 def is_notebook(page: Page) -> bool:
