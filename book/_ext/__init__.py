@@ -31,6 +31,7 @@ PARTS = (
     "page.sentences",
     "page.playground",
     "page.bibliography",
+    "page.formulas",
     "page.offline",
     "page.repository",
     "figures.figure_files",
@@ -46,7 +47,6 @@ LISTENERS = {
     "config-inited": (
         (500, "sources.editions:set_edition", "the setting `edition` → a fault if there is no such edition"),
         (500, "execute.freshness:configure", "code, style sheets → digests in the settings; environment variables"),
-        (500, "page.offline:use_local_mathjax", "→ the place of MathJax"),
         (500, "page.repository:switch_on_links", "the setting `repository_url` → the theme's links"),
     ),
     "builder-inited": (
@@ -80,6 +80,7 @@ LISTENERS = {
     ),
     "doctree-read": (
         (500, "sources.checking:check_math", "the doctree → a warning for TeX that is not balanced"),
+        (500, "page.formulas:check_formulas", "the doctree → a warning for a formula that cannot be typeset"),
         (500, "page.equations:mark_updates", "the doctree → a mark beside each update equation"),
         (500, "page.sentences:note_assertions", "outputs → what each mark shows"),
         (500, "figures.figure_files:describe_figures", "figures of cells → alt texts, the files of each figure"),
@@ -110,7 +111,7 @@ LISTENERS = {
     "html-page-context": (
         (500, "page.playground:load_scripts", "the doctree → the playground's script and style"),
         (500, "page.bibliography:make_entries_list_items", "the HTML → roles that screen readers know"),
-        (500, "page.offline:load_formula_scripts", "the equations of the page → the menu and the copying of formulas"),
+        (500, "page.formulas:load_formulas", "→ the font of the formulas, and the script that copies them"),
         (500, "page.search:collect_words", "the HTML → the words of the page"),
         (500, "downloads.notebooks:write_notebook", "source, outputs, numbers → the notebook of the page"),
         (600, "downloads.downloads:offer_downloads", "the notebook, the PDFs → the menu at the head of the page"),
@@ -119,7 +120,7 @@ LISTENERS = {
     "build-finished": (
         (100, "execute.execution:finish_sections", "the running sections → their outputs; the oldest ones removed"),
         (400, "figures.figure_downloads:lay_out_downloads", "figures → their files, beside the book and in it"),
-        (500, "page.offline:copy_mathjax", "→ MathJax"),
+        (500, "page.formulas:write_font", "the formulas of all pages → a font with their characters"),
         (500, "page.search:write_index", "the words of all pages → the index of the search"),
         (500, "execute.warm_kernels:stop_server", "→ the end of the kernel server"),
         (800, "page.leftovers:remove_stale_files", "all pages → no page or picture that the book has no more"),

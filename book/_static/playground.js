@@ -405,10 +405,7 @@
       const meant = () => [...partsOfAddress().keys()][0] === root.id;
       window.addEventListener("hashchange", () => this.fromAddress() && meant() && root.scrollIntoView());
       this.render();
-      if (meant()) {
-        root.scrollIntoView();
-        window.MathJax?.startup?.promise?.then(() => root.scrollIntoView());
-      }
+      if (meant()) root.scrollIntoView();
     }
 
     fill() {

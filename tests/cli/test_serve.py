@@ -60,8 +60,8 @@ class Desk:
         return self.page.locator("div[role=status][aria-live]").last
 
     def settle(self) -> None:
-        """Wait until all formulas are typeset, and take their room."""
-        self.page.wait_for_function("window.MathJax?.startup?.promise?.then(() => true)")
+        """Wait until all formulas have their font, and take their room."""
+        self.page.evaluate("document.fonts.ready.then(() => true)")
         self.page.wait_for_timeout(300)
 
     def break_and_mend(self, file: str, old: str, new: str, complaint: str) -> None:

@@ -1,4 +1,4 @@
-"""The formulas of a page in a real browser: MathJax's menu offers only what works, and a selected formula is copied.
+"""The formulas of a page in a real browser: they are typeset, and a selected one is copied as TeX.
 
 A small book is built once, changed, and built again, so that the three kinds of pages with formulas are there: a
 section, the list of figures, and the list of what a build changed.
@@ -6,16 +6,21 @@ section, the list of figures, and the list of what a build changed.
 
 from __future__ import annotations
 
-import json
-import random
+import io
+import re
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
 
 import pytest
+from bs4 import BeautifulSoup
+from fontTools.ttLib import TTFont
 from playwright.sync_api import Browser, Page
 from test_browser import Visit, visit
 
-from small_book import NOTEBOOK, copy_book
+from book._ext.page.formulas import ANNOTATION, breakable, characters, mathml, subset
+from conftest import ROOT
+from small_book import NOTEBOOK, TWO, Copy, copy_book
 
 pytestmark = pytest.mark.needs("chromium")
 
@@ -101,23 +106,21 @@ def opened(browser: Browser, home: str, request: pytest.FixtureRequest) -> Itera
 
 
 # The theme repeats headings in lists that are not shown at every width, or only in print.
-FORMULA = "mjx-container:not(.onlyprint *, .bd-sidebar-secondary *)"
+FORMULA = "math:not(.onlyprint *, .bd-sidebar-secondary *)"
 every_page = pytest.mark.parametrize("opened", PAGES, indirect=True)
 
 
 def typeset(page: Page) -> int:
-    """Wait for MathJax; the number of formulas, all of which are there to see, none as TeX."""
-    page.wait_for_function("window.MathJax?.startup?.promise !== undefined")
-    # Not evaluate(), which would wait for ever where MathJax waits for a file that is not there.
-    page.wait_for_function("() => MathJax.startup.promise.then(() => true)")
-    assert page.locator("mjx-merror, [data-mjx-error]").count() == 0
+    """The number of formulas, all of which are there to see, in the book's font, none as TeX."""
+    page.evaluate("document.fonts.ready.then(() => true)")
+    assert page.evaluate("document.fonts.check('16px Formulas')")
     text = page.evaluate("document.body.innerText")
     assert "\\(" not in text
     assert "\\[" not in text
     shown = page.locator(FORMULA).evaluate_all(
         """all => all.map(e => {
             const box = e.getBoundingClientRect();
-            return e.getAttribute("jax") === "CHTML" && box.height > 4 && box.width > 2;
+            return getComputedStyle(e).fontFamily.startsWith("Formulas") && box.height > 4 && box.width > 2;
         })"""
     )
     assert shown
@@ -125,136 +128,91 @@ def typeset(page: Page) -> int:
     return len(shown)
 
 
-# --- the menu
-
-MENU = ".CtxtMenu_MenuFrame > .CtxtMenu_Menu"
-ENTRY = ".CtxtMenu_MenuItem:not(.CtxtMenu_MenuRule):not(.CtxtMenu_MenuLabel)"
-
-
-def entries(page: Page) -> list[tuple[str, ...]]:
-    """What can be clicked in the menu of the first formula, each by the words on the way to it."""
-    found: list[tuple[str, ...]] = []
-
-    def look(way: tuple[str, ...]) -> None:
-        level = len(way)
-        menus = page.locator(MENU)
-        names = [words(text) for text in menus.nth(level).locator(f"> {ENTRY}").all_inner_texts()]
-        for name in names:
-            entry = menus.nth(level).locator(f"> {ENTRY}").nth(names.index(name))
-            assert entry.get_attribute("aria-disabled") != "true", f"{way} {name} is offered, and does nothing"
-            entry.hover()
-            if entry.get_attribute("aria-haspopup"):
-                look((*way, name))
-            else:
-                found.append((*way, name))
-
-    open_menu(page)
-    look(())
-    page.keyboard.press("Escape")
-    return found
-
-
-def words(text: str) -> str:
-    return text.replace("✓", "").replace("►", "").strip()
-
-
-def open_menu(page: Page) -> None:
-    page.evaluate("window.scrollTo(0, 0)")
-    page.locator(FORMULA).first.click(button="right")
-    page.locator(MENU).first.wait_for()
-
-
-def click(page: Page, way: tuple[str, ...]) -> None:
-    open_menu(page)
-    for level, name in enumerate(way):
-        item = page.locator(MENU).nth(level).locator(f"> {ENTRY}")
-        entry = item.nth([words(text) for text in item.all_inner_texts()].index(name))
-        entry.hover()
-    entry.click()
-
-
-@pytest.mark.parametrize(("opened", "home"), [("section", "http"), ("figures", "file")], indirect=True)
-def test_every_entry_of_the_menu_works_and_leaves_all_formulas_on_the_page(opened: Visit) -> None:
-    page = opened.page
-    page.on("dialog", lambda dialog: dialog.accept("150%"))
-    count, offered = typeset(page), entries(page)
-    assert {("Show Math As", "MathML Code"), ("Copy to Clipboard", "TeX Commands"), ("About MathJax",)} <= {*offered}
-    for way in offered:
-        click(page, way)
-        page.keyboard.press("Escape")  # a window with the formula's text, or the formula enlarged
-        assert typeset(page) == count, way
-        page.reload()
-        assert typeset(page) == count, f"{way}, after it was stored"
-        assert opened.complaints == [], way
-    page.wait_for_load_state("networkidle")
+@every_page
+def test_formulas_are_typeset_without_a_script_for_it(opened: Visit) -> None:
+    assert typeset(opened.page)
+    assert opened.page.evaluate("window.MathJax") is None
     assert (opened.complaints, opened.elsewhere) == ([], [])
 
 
-@every_page
-def test_all_pages_have_the_same_menu_without_what_is_not_shipped(opened: Visit) -> None:
-    typeset(opened.page)
-    offered = entries(opened.page)
-    assert len(offered) > 15
-    assert not {"SVG", "CHTML", "Activate", "Collapsible Math", "Speech Output", "Hover"} & {way[-1] for way in offered}
-    assert opened.complaints == []
+# --- how they are written
 
 
-def test_the_menu_copies_the_formula_that_it_was_opened_on(opened: Visit) -> None:
-    click(opened.page, ("Copy to Clipboard", "TeX Commands"))
-    assert clipboard(opened.page) == "v"
+def seen(formula: str) -> str:
+    """What a reader sees of a formula in MathML."""
+    return BeautifulSoup(ANNOTATION.sub("", formula), "html.parser").get_text()
 
 
-NAMES = "renderer zoom zscale scale alt cmd ctrl shift texHints semantics inTabOrder assistiveMml explorer collapsible"
-NAMES += " autocollapse highlight speech braille locale speechRules backgroundColor infoType magnification other"
-VALUES = ["SVG", "CHTML", "Click", "NoZoom", "Flame", "de", "150%", "", "2", "1e9", "-1", "NaN", 0, -3, 0.5, True]
-VALUES += [False, None, [], {}, {"a": 1}, ["SVG"]]
-GARBAGE = [
-    "",
-    "{",
-    "undefined",
-    "null",
-    "[]",
-    '"SVG"',
-    "7",
-    "true",
-    '[{"renderer": "SVG"}]',
-    "\0",
-    "{'renderer':'SVG'}",
-]
+@pytest.mark.parametrize(
+    ("tex", "text"),
+    [
+        (r"a &= b \\ c &= d", "a=bc=d"),
+        (r"\begin{aligned} a &= b \\ c &= d \end{aligned}", "a=bc=d"),
+        (r"\begin{align} a &= b \label{x} \\ c &= d \nonumber \end{align}", "a=bc=d"),
+        (r"\begin{gather*} a \\ b \end{gather*}", "ab"),
+        (r"\begin{equation} a < b \tag{3} \end{equation}", "a<b"),
+        (r"\begin{split} a &= b \end{split}", "a=b"),
+    ],
+)
+def test_lines_and_environments_are_typeset_without_numbers_of_their_own(tex: str, text: str) -> None:
+    made = mathml(tex, True)
+    assert seen(made) == text
+    assert unescape(ANNOTATION.search(made)[0]) == tex  # type: ignore[index]
 
 
-def stored_values() -> Iterator[str]:
-    """What MathJax itself stores for a choice that does not work here, and much that nothing ever stored."""
-    yield from ('{"renderer":"SVG"}', '{"explorer":true}', '{"collapsible":true}', '{"scale":"0.001"}')
-    yield from GARBAGE
-    draw = random.Random(0)
-    for _ in range(12):
-        yield json.dumps({name: draw.choice(VALUES) for name in draw.sample(NAMES.split(), draw.randint(1, 12))})
+def test_a_long_formula_is_cut_before_relations_and_terms_and_loses_nothing() -> None:
+    made = breakable(mathml(r"w_{t+1} = w_t - \eta\, g_t + \beta (w_t - w_{t-1}) \le - x", True))
+    sides = [
+        [seen(str(term)) for term in side.select("math")] for side in BeautifulSoup(made, "html.parser").select(".side")
+    ]
+    assert sides == [["wt+1"], ["=wt", "−ηgt", "+β(wt−wt−1)"], ["≤−x"]]
+    assert made.count("<annotation") == 1
+    short = mathml("a = b + c", True)
+    assert breakable(short) == short
 
 
-@every_page
-def test_whatever_is_stored_all_formulas_are_there_at_the_next_load(opened: Visit, home: str) -> None:
-    page = opened.page
-    count = typeset(page)
-    values = list(stored_values())
-    if not (home.startswith("http") and "one.html" in page.url):
-        values = values[:4]
-    for value in values:
-        page.evaluate("value => localStorage.setItem('MathJax-Menu-Settings', value)", value)
-        page.reload()
-        assert typeset(page) == count, value
-        assert opened.complaints == [], value
-    page.wait_for_load_state("networkidle")
-    assert (opened.complaints, opened.elsewhere) == ([], [])
+def test_no_formula_of_the_book_loses_a_sign_when_it_is_cut() -> None:
+    sources = "\n".join(page.read_text(encoding="utf-8") for page in sorted((ROOT / "book").glob("*.md")))
+    formulas = re.findall(r"^\$\$\n(.*?)^\$\$ \(", sources, re.S | re.M)
+    assert len(formulas) > 100
+    cut = 0
+    for tex in formulas:
+        whole = mathml(tex, True)
+        assert seen(breakable(whole)) == seen(whole)
+        assert ANNOTATION.findall(breakable(whole)) == ANNOTATION.findall(whole)
+        cut += breakable(whole) != whole
+    assert cut > 40
 
 
-def test_a_stored_choice_that_works_stays(opened: Visit) -> None:
-    page = opened.page
-    page.evaluate("""localStorage.setItem("MathJax-Menu-Settings", '{"renderer": "SVG", "zoom": "Click"}')""")
-    page.reload()
-    typeset(page)
-    page.locator(FORMULA).first.click()
-    assert page.locator(".CtxtMenu_Info, .MathJax_Zoom, .CtxtMenu_MenuFrame").first.is_visible()
+def test_the_font_has_every_character_of_the_formulas_and_the_signs_that_browsers_add() -> None:
+    used = characters(mathml(r"\sqrt{\kappa} + h < \mathcal{N}", False), "outside: Ω")
+    assert {*"√κ𝜅hℎ+<"} <= {*used}
+    assert "Ω" not in used
+    signs = TTFont(io.BytesIO(subset(used))).getBestCmap()
+    assert {ord(sign) for sign in used} - signs.keys() <= {0xFE00}  # asks for another form of the sign before it
+
+
+def test_the_signs_of_roots_are_equally_wide_at_all_heights() -> None:
+    font = TTFont(io.BytesIO(subset("√x")))
+    variants = font["MATH"].table.MathVariants
+    roots = variants.VertGlyphConstruction[variants.VertGlyphCoverage.glyphs.index(font.getBestCmap()[ord("√")])]
+    names = [record.VariantGlyph for record in roots.MathGlyphVariantRecord]
+    assert len(names) == 4
+    assert len({font["hmtx"][name][0] for name in names}) == 1
+
+
+def test_a_formula_that_cannot_be_typeset_is_one_line_with_its_place(copy: Copy) -> None:
+    copy.write("book/two.md", TWO + "\nSome words, and $\\fooo{x}$.\n")
+    line = (copy.root / "book/two.md").read_text(encoding="utf-8").count("\n")
+    wanted = f'book/two.md:{line}: WARNING: a formula cannot be typeset: Unknown command "\\fooo"; correct it'
+    assert copy.fault() == wanted
+
+
+def test_a_formula_stays_with_the_punctuation_that_touches_it(html: Path) -> None:
+    page = BeautifulSoup((html / PAGES["section"]).read_text(encoding="utf-8"), "html.parser")
+    together = [seen(str(span)) for span in page.select("article .unbroken")]
+    assert together == ["v,", "0≤β<1:", "a."]
+    assert "zero at the start, with 0≤β<1: walk on." in seen(str(page.select_one("article p")))
 
 
 # --- copying
@@ -290,10 +248,10 @@ def flat(text: str) -> str:
 CASES = {
     "a line of text": (("article p", 0, "article p", 7), FIRST),
     "from the middle of a word": (("article p >> 0", 7, "article p >> 2", 6), "velocity $v$, zero"),
-    "one formula alone": (("article p", 1, "article p", 2), "$v$"),
-    "from within a formula": (("article mjx-container mjx-mi", 0, "article p >> 2", 6), "$v$, zero"),
-    "backwards, into a formula": (("article p >> 2", 6, "article mjx-container mjx-mi", 0), "$v$, zero"),
-    "within one formula": (("article mjx-container >> 0", 0, "article mjx-container", 1), "$v$"),
+    "one formula alone": (("article p .unbroken", 0, "article p .unbroken", 1), "$v$"),
+    "from within a formula": (("article math mi", 0, "article p >> 2", 6), "$v$, zero"),
+    "backwards, into a formula": (("article p >> 2", 6, "article math mi", 0), "$v$, zero"),
+    "within one formula": (("article math >> 0", 0, "article math", 1), "$v$"),
     "lines of their own": (("div.math", 0, "div.math", 3), f"(1) {ALIGNED}"),
     "a line of its own, without its number": (
         ("[id$=def-half]", 2, "[id$=def-half]", 3),
@@ -319,7 +277,7 @@ def test_a_selection_is_copied_with_its_formulas_as_tex(opened: Visit) -> None:
 def test_a_selection_made_with_the_mouse_is_copied_with_its_formulas(opened: Visit) -> None:
     page = opened.page
     paragraph = page.locator("article p").first
-    box, formula = paragraph.bounding_box(), paragraph.locator("mjx-container").nth(1).bounding_box()
+    box, formula = paragraph.bounding_box(), paragraph.locator("math").nth(1).bounding_box()
     assert box is not None
     assert formula is not None
     page.mouse.move(box["x"] + 1, box["y"] + 12)
@@ -337,12 +295,12 @@ def test_the_copy_has_its_html_too_with_the_formulas_and_the_bold_words(opened: 
     )
     assert r"$0 \le \beta &lt; 1$" in html
     assert ">walk</strong>" in html
-    assert "mjx-" not in html
+    assert "<math" not in html
 
 
 def test_copying_leaves_the_page_the_selection_and_the_place_as_they_were(opened: Visit) -> None:
     page = opened.page
-    for selection in [("article", 0, "article", 3), ("article p >> 2", 6, "article mjx-container mjx-mi", 0)]:
+    for selection in [("article", 0, "article", 3), ("article p >> 2", 6, "article math mi", 0)]:
         page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
         page.evaluate(SELECT, list(selection))
         state = """() => [document.querySelector("article").innerHTML, String(getSelection()), window.scrollY,
@@ -351,13 +309,12 @@ def test_copying_leaves_the_page_the_selection_and_the_place_as_they_were(opened
         page.keyboard.press("Control+c")
         assert "$v$" in clipboard(page)
         assert page.evaluate(state) == before
-    open_menu(page)
 
 
 def test_what_is_no_formula_is_copied_as_the_browser_copies_it(browser: Browser, home: str, opened: Visit) -> None:
     page = opened.page
     plain = browser.new_context()
-    plain.route("**/copy_formulas.js*", lambda route: route.abort())
+    plain.route("**/formulas.js*", lambda route: route.abort())
     other = plain.new_page()
     other.goto(page.url)
     typeset(other)

@@ -25,11 +25,7 @@
     const before = JSON.parse(kept);
     if (before.path !== location.pathname) return;
     goBack(before);
-    // Formulas take their room when they are typeset.
-    addEventListener("load", () => {
-      goBack(before);
-      window.MathJax?.startup?.promise?.then(() => goBack(before));
-    });
+    addEventListener("load", () => goBack(before));
   }
 
   const panel = document.createElement("div");

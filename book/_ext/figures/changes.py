@@ -18,7 +18,7 @@ from book._ext.cli.publishing import BUILD, places
 from book._ext.execute.execution import executed_cells
 from book._ext.execute.outputs import glued_values
 from book._ext.figures.figure_files import cell_images, render
-from book._ext.page.offline import mathjax_tags
+from book._ext.page.formulas import head_tags, mathml
 from book._ext.state import build_state
 
 KINDS = {"figures": "figure", "numbers": "number", "equations": "equation"}
@@ -88,8 +88,8 @@ def write_report(after: dict[str, dict[str, list[str]]], out: Path) -> str:
         for picture in filter(None, (figure[side] for figure in kinds.get("figures", []))):
             (page / side).mkdir(exist_ok=True)
             shutil.copyfile(folder / "_images" / picture, page / side / picture)
-    mathjax = mathjax_tags("../html/_static")
-    text = render("changes.html.jinja", mathjax=mathjax, summary=summary, kinds=kinds)
+    head = head_tags("../html/_static")
+    text = render("changes.html.jinja", head=head, mathml=mathml, summary=summary, kinds=kinds)
     (page / "index.html").write_text(text, encoding="utf-8")
     return summary
 

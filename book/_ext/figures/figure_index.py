@@ -13,7 +13,7 @@ from sphinx.util.nodes import clean_astext
 from book._ext.figures.figure_files import Figure, figure_number, figures_of, kinds_of, render
 from book._ext.figures.needed_code import Program
 from book._ext.page.equations import toc_order
-from book._ext.page.offline import mathjax_tags
+from book._ext.page.formulas import head_tags
 
 CAPTION = re.compile(r'<figure[^>]* id="([^"]+)".*?<span class="caption-text">(.*?)</span><a class="headerlink"', re.S)
 
@@ -30,8 +30,8 @@ def index_page(app: Sphinx) -> str:
             shown = [(figure, number, captions[figure.label]) for figure, number in zip(figures, numbers, strict=True)]
             sections.append({"page": quote(page), "title": heading(app, docname), "figures": shown})
     functions = {"kinds_of": kinds_of, "seed_of": seed_of, "needs_imports_alone": needs_imports_alone}
-    mathjax = mathjax_tags("../html/_static")
-    return render("index.html.jinja", book=app.config.html_title, mathjax=mathjax, sections=sections, **functions)
+    head = head_tags("../html/_static")
+    return render("index.html.jinja", book=app.config.html_title, head=head, sections=sections, **functions)
 
 
 def heading(app: Sphinx, docname: str) -> str:

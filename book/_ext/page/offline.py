@@ -1,4 +1,4 @@
-"""Pages load nothing from another host: MathJax comes with the book, and there are no live kernels.
+"""Pages load nothing from another host: there are no live kernels, and formulas and icons come with the book.
 
 The build refuses a page or an output of a cell that would load something from another host. Links are allowed.
 """
@@ -6,39 +6,18 @@ The build refuses a page or an output of a cell that would load something from a
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from html.parser import HTMLParser
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
-from sphinx.config import Config
-from sphinx.errors import ExtensionError
 from sphinx.util import logging
 
 from book._ext.compat import remove_extension
 from optim_code.equations.sections import Page, read_page
 
 logger = logging.getLogger(__name__)
-
-MATHJAX = "mathjax/tex-chtml.js"
-# tex-chtml.js is the TeX reader, the HTML writer and the menu in one file. The rest of MathJax's 24 MB is not copied.
-USED = ("tex-chtml.js", "output/chtml/fonts/woff-v2", "a11y/assistive-mml.js")
-FORMULA_SCRIPTS = ("formula_menu.js", "copy_formulas.js")
-"""The scripts that each page with formulas loads before MathJax."""
-
-
-def mathjax_tags(static: str) -> str:
-    """The tags that load MathJax on a page that Sphinx does not write.
-
-    Args:
-        static: the path from that page to the folder `_static`.
-    """
-    return "\n".join(f'<script defer src="{static}/{file}"></script>' for file in (*FORMULA_SCRIPTS, MATHJAX))
-
 
 # Attributes with an address that a browser loads by itself, unless the tag is a link.
 LOADED = {"src", "srcset", "imagesrcset", "href", "xlink:href", "data", "poster", "background", "code", "archive"}
@@ -134,40 +113,6 @@ def address_line(page: Page, node: nodes.Node, address: str) -> int:
         around = around.parent
     first = (around.line if around is not None else None) or 1
     return next((n for n, line in enumerate(page.lines, start=1) if n >= first and address in line), first)
-
-
-def use_local_mathjax(app: Sphinx, config: Config) -> None:
-    """Let pages load MathJax from the book's own folder."""
-    config["mathjax_path"] = MATHJAX
-
-
-def load_formula_scripts(
-    app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: nodes.document | None
-) -> None:
-    """Let pages with formulas load the scripts for the menu and for copying before MathJax, whose priority is 500."""
-    if doctree is not None and app.env.get_domain("math").has_equations(pagename):  # type: ignore[attr-defined]
-        for script in FORMULA_SCRIPTS:
-            app.add_js_file(script, priority=400, loading_method="defer")
-
-
-def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
-    """Copy the used part of MathJax into the book.
-
-    Raises:
-        ExtensionError: if sphinx-mathjax-offline is not installed.
-    """
-    if error is not None or app.builder.name != "html":
-        return
-    spec = find_spec("sphinx-mathjax-offline")
-    if spec is None or spec.origin is None:
-        raise ExtensionError("sphinx-mathjax-offline is not installed: pip install -r requirements.txt")
-    source, target = Path(spec.origin).parent / "static" / "mathjax", Path(app.outdir) / "_static" / "mathjax"
-    for name in USED:
-        if (target / name).exists():
-            continue
-        (target / name).parent.mkdir(parents=True, exist_ok=True)
-        copy = shutil.copytree if (source / name).is_dir() else shutil.copyfile
-        copy(source / name, target / name)
 
 
 def setup(app: Sphinx) -> None:

@@ -80,6 +80,8 @@ class Reader(HTMLParser):
             kind = "number"
         elif "math" in classes:
             kind, self.tex = "formula", ""
+        elif tag == "annotation":
+            kind = "tex"
         elif tag in HEADINGS:
             kind = "heading"
             self.parts.append([self.section, "", ""])
@@ -96,7 +98,7 @@ class Reader(HTMLParser):
         while self.open:
             name, kind = self.open.pop()
             if kind == "formula":
-                text = plain_text(re.sub(r"^\s*\\[(\[]|\\[)\]]\s*$", "", self.tex))
+                text = plain_text(self.tex)
                 self.add_text(text if name in INLINE else f" {text} ")
             if name == tag:
                 break
@@ -104,7 +106,7 @@ class Reader(HTMLParser):
             self.add_text(" ")
 
     def handle_data(self, data: str) -> None:
-        if self.within("formula") and not self.within("number"):
+        if self.within("tex"):
             self.tex += data
         else:
             self.add_text(data)

@@ -84,8 +84,10 @@ def keep_together(body: list[str], last: nodes.Node) -> None:
     if isinstance(last, nodes.Text):
         before, space, word = body[-1].rpartition(" ")
         body[-1] = f"{before}{space}{begin}{word}"
-    else:  # Sphinx writes a formula in two parts
-        body.insert(len(body) - 2 if isinstance(last, nodes.math) else len(body), begin)
+    elif isinstance(last, nodes.math):
+        body.insert(-1, begin)
+    else:
+        body.append(begin)
 
 
 def visit_plain(self: Any, node: held) -> None:

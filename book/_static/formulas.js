@@ -1,23 +1,28 @@
 /* Copying: a selected formula is copied as TeX, $…$ in a line of text and $$…$$ on lines of its own.
 
-   A formula on the screen has no text that a browser could copy. While the browser copies, each formula that the
-   selection touches is replaced by its TeX. Everything else is copied by the browser itself, as on any page. */
+   A browser would copy the signs of a formula, one below the other. While it copies, each formula that the selection
+   touches is replaced by its TeX. Everything else is copied by the browser itself, as on any page. */
 "use strict";
 (() => {
   /* The formulas of the page: the element that shows each, whether it stands on lines of its own, and its TeX. */
   function formulas() {
-    return [...(window.MathJax?.startup?.document?.math ?? [])]
-      .map(({ typesetRoot, display, math }) => ({
-        // The span around a formula in a line of text is no part of the line for the theme: its text would stand apart.
-        element: typesetRoot?.closest("span.math") ?? typesetRoot, display, tex: asWritten(math.trim()),
-      }))
-      .filter(({ element }) => element?.isConnected);
+    return [...document.querySelectorAll("math annotation")].map((annotation) => {
+      const math = annotation.closest("math"), lines = math.closest(".formula");
+      // A formula in a line of text is copied with the span around it; one on lines of its own can be in pieces.
+      return {
+        element: lines ?? math.closest("span.math") ?? math,
+        display: Boolean(lines) || math.getAttribute("display") === "block",
+        tex: annotation.textContent,
+      };
+    });
   }
 
-  /* Without the `split` that Sphinx puts around several lines even where the author's environment holds them. */
-  function asWritten(tex) {
-    const environment = /^\\begin\{split\}\s*(\\begin\{(\w+\*?)\}(?:(?!\\begin\{\2\})[^])*\\end\{\2\})\s*\\end\{split\}$/;
-    return tex.replace(environment, "$1");
+  /* A formula that is wider than its place can be pushed aside with the keys, too; the others are no stop for them. */
+  function letScroll() {
+    for (const box of document.querySelectorAll(".formula")) {
+      if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+      else box.removeAttribute("tabindex");
+    }
   }
 
   /* Put the TeX of each formula in its place. Returns the function that brings the formulas back. */
@@ -38,6 +43,9 @@
       }
     };
   }
+
+  addEventListener("resize", letScroll);
+  document.fonts.ready.then(letScroll);
 
   document.addEventListener("copy", (event) => {
     const selection = getSelection();
