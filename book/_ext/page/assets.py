@@ -21,11 +21,11 @@ import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from sphinx.application import Sphinx
 from sphinx.util import logging
 
+from book._ext.compat import fontawesome
 from book._ext.files import files_digest, read_json, text_digest, write_json
 from book._ext.page import icons
 from book._ext.page.offline import FORMULA_SCRIPTS
@@ -46,8 +46,8 @@ FONTAWESOME = "vendor/fontawesome/"
 PAGENAME = re.compile(r"DOCUMENTATION_OPTIONS\.pagename\s*=\s*'([^']*)';?")
 POLICY = '<meta http-equiv="Content-Security-Policy"'
 BEGIN = """\
-/* The scripts of several packages in one, in the order in which a browser would run them. They were written for the head
-   of a page: until all of them have run they see a page that is still loading, and so wait for it, one by one. */
+/* The scripts of several packages in one, in the order in which a browser would run them. They were written for the
+   head of a page: until all have run, each sees a page that is still loading, and so waits for it by itself. */
 document.addEventListener("DOMContentLoaded", () => { delete document.readyState; }, { capture: true, once: true });
 Object.defineProperty(document, "readyState", { configurable: true, value: "loading" });
 """
@@ -69,7 +69,7 @@ class Parts:
 
 
 def bundle_assets(app: Sphinx, error: Exception | None) -> None:
-    """Give each page its one style sheet, its one script and its policy, and move what they are made of out of the book."""
+    """Give each page its style sheet, its script and its policy, and move what they are made of out of the book."""
     if error is not None or app.builder.name != "html":
         return
     out, note = Path(app.outdir), read_json(note_file(app))
@@ -80,7 +80,10 @@ def bundle_assets(app: Sphinx, error: Exception | None) -> None:
     for name, text in texts.items():
         if POLICY not in text[: text.find("</head>")]:
             new[name], parts[name] = take_apart(text)
-    bundles = Bundles(app, note.get("made", {}), icons_of(app, {**texts, **new}, parts))
+    program = files_digest(Path(__file__), Path(icons.__file__), fontawesome() / "css")
+    before = note if note.get("program") == program else {}
+    classes = icons_of(app, texts, parts, before.get("icons", []))
+    bundles = Bundles(app, before.get("made", {}), classes)
     pages = {}
     for name, text in texts.items():
         style, script = bundles.style(parts[name].styles), bundles.script(parts[name].scripts)
@@ -89,7 +92,8 @@ def bundle_assets(app: Sphinx, error: Exception | None) -> None:
         else:
             pages[name] = renamed(text, style, script)
     # The note comes first: a page without a policy is taken apart again, and one with a policy is in the note.
-    write_json(note_file(app), {"pages": {name: vars(said) for name, said in parts.items()}, "made": bundles.made})
+    said = {name: vars(page_parts) for name, page_parts in parts.items()}
+    write_json(note_file(app), {"program": program, "pages": said, "icons": classes, "made": bundles.made})
     for name, page in pages.items():
         if page != texts[name]:
             paths[name].write_text(page, encoding="utf-8")
@@ -256,15 +260,23 @@ def with_policy(page: str) -> str:
 # --- the files -----------------------------------------------------------------------------------------------------
 
 
-def icons_of(app: Sphinx, pages: dict[str, str], parts: dict[str, Parts]) -> list[str]:
-    """The icons of all pages and of all scripts, as their classes; warns of one that FontAwesome does not have."""
+def icons_of(app: Sphinx, pages: dict[str, str], parts: dict[str, Parts], known: list[str]) -> list[str]:
+    """The icons of all pages and of all scripts, as their classes; warns of one that FontAwesome does not have.
+
+    Args:
+        app: the application.
+        pages: the text of each page.
+        parts: what each page names.
+        known: the icons of the last build, which FontAwesome has.
+    """
     scripts = {name for said in parts.values() for name in said.scripts if not name.startswith("inline:")}
     texts = {name: source(app, name).read_text(encoding="utf-8") for name in sorted(scripts)} | pages
     found: set[str] = set()
     for name, text in texts.items():
         for classes in icons.icon_classes(text) - found:
             try:
-                icons.class_rules([classes])
+                if classes not in known:
+                    icons.class_rules([classes])
                 found.add(classes)
             except icons.UnknownIcon as unknown:
                 logger.warning("%s", unknown, location=name if name in pages else None)
@@ -272,7 +284,7 @@ def icons_of(app: Sphinx, pages: dict[str, str], parts: dict[str, Parts]) -> lis
 
 
 def source(app: Sphinx, name: str) -> Path:
-    """A style sheet or script as its package has it: in the book, if this build has copied it, or where it was moved."""
+    """A style sheet or script of a package: in the book, if this build has copied it, or where it was moved."""
     fresh = Path(app.outdir, "_static", name)
     return fresh if fresh.exists() else sources(app) / name
 
@@ -292,7 +304,6 @@ class Bundles:
         self.known: dict[tuple[str, ...], str] = {}
         self.used: set[str] = set()
         self.static = Path(app.outdir, "_static")
-        self.program = files_digest(Path(__file__), Path(icons.__file__))
 
     def style(self, names: list[str]) -> str:
         """The name of the style sheet that these become."""
@@ -308,7 +319,7 @@ class Bundles:
             return self.known.get((kind, *names), "")
         texts = {name: self.read(name) for name in self.with_imports(names)}
         self.used |= texts.keys()
-        key = text_digest(self.program, kind, *names, *texts.values(), *self.classes)
+        key = text_digest(kind, *names, *texts.values(), *self.classes)
         file = self.before.get(key, "")
         if not file or not (self.static / file).exists():
             text = self.all_styles(names) if suffix == "css" else self.all_scripts(names)
@@ -349,7 +360,7 @@ class Bundles:
         return BEGIN + "".join(f"{SOURCE_MAP.sub('', self.read(name)).strip()}\n;\n" for name in names)
 
     def clear(self, pages: Iterable[str]) -> None:
-        """Move what the files were made of out of the book, unless a page names it, and remove those that no page has."""
+        """Move the parts out of the book, unless a page names one, and remove the files that no page has any more."""
         text = "".join(pages)
         for name in self.used:
             file = self.static / name
