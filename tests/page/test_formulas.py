@@ -107,7 +107,7 @@ every_page = pytest.mark.parametrize("opened", PAGES, indirect=True)
 
 def typeset(page: Page) -> int:
     """Wait for MathJax; the number of formulas, all of which are there to see, none as TeX."""
-    page.wait_for_function("window.MathJax?.startup?.promise !== undefined")
+    page.wait_for_function("() => window.MathJax?.startup?.promise !== undefined")
     # Not evaluate(), which would wait for ever where MathJax waits for a file that is not there.
     page.wait_for_function("() => MathJax.startup.promise.then(() => true)")
     assert page.locator("mjx-merror, [data-mjx-error]").count() == 0

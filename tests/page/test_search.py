@@ -147,7 +147,7 @@ def test_a_result_leads_to_its_place_with_all_formulas_and_the_words_marked(
     page = opened.page
     result = next(result for result in search("beta factor") if result["page"] == "book/momentum")
     page.locator(f"#search-results a[href='{result['href']}']").click()
-    page.wait_for_function("window.MathJax?.startup?.promise !== undefined")
+    page.wait_for_function("() => window.MathJax?.startup?.promise !== undefined")
     page.evaluate("MathJax.startup.promise.then(() => true)")
     assert page.locator(".highlighted").first.inner_text().lower() in ("factor", "beta")
     assert page.locator("mjx-container").count() == page.locator(".math").count()

@@ -364,8 +364,9 @@ class Bundles:
         text = "".join(pages)
         for name in self.used:
             file = self.static / name
-            named = any(f"_static/{name}{end}" in text for end in "\"'?)")
-            if file.exists() and not named and name not in FORMULA_SCRIPTS:
+            if not file.exists() or name in FORMULA_SCRIPTS:
+                continue
+            if not any(f"_static/{name}{end}" in text for end in "\"'?)"):
                 (sources(self.app) / name).parent.mkdir(parents=True, exist_ok=True)
                 os.replace(file, sources(self.app) / name)
         for file in [*self.static.glob("styles.*.css"), *self.static.glob("scripts.*.js")]:
