@@ -357,7 +357,7 @@ def playground(html: Path) -> dict[str, float]:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
         page = browser.new_page()
         page.goto((html / "book" / "intro.html").as_uri())
-        page.wait_for_function("window.descentPlayground?.open")
+        page.wait_for_function("() => window.descentPlayground?.open")
         names = page.evaluate("descentPlayground.methods.map((method) => method.name)")
         frame = statistics.median(page.evaluate(FRAMES))
         # Another start each time, or the map would be there already.

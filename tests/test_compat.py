@@ -178,3 +178,19 @@ def test_plug_ins_are_looked_for_once() -> None:
         before = module.entry_points.cache_info().hits
         assert module.entry_points(group="pybtex.database.input") is found
         assert module.entry_points.cache_info().hits == before + 1
+
+
+# --- pydata-sphinx-theme
+
+
+def test_the_themes_fontawesome_has_its_outlines_and_rules_where_they_are_read() -> None:
+    from book._ext.page.icons import Icon, all_icons, class_rules, sizes
+
+    icons = all_icons()
+    assert len({icon for (kind, _), icon in icons.items() if kind == "fas"}) > 1000
+    # by its name, by an older one, and by its code
+    assert icons["fas", "magnifying-glass"] == icons["fas", "search"] == icons["fas", "f002"]
+    assert icons["fab", "github"].path.startswith("M")
+    assert isinstance(icons["far", "bell"], Icon)
+    assert "1.25em" in sizes()["fa-lg"]
+    assert class_rules(["fa-lg fa-sun fas"]).count("mask:") >= 1

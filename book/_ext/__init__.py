@@ -123,6 +123,11 @@ LISTENERS = {
         (500, "page.formulas:write_font", "the formulas of all pages → a font with their characters"),
         (500, "page.search:write_index", "the words of all pages → the index of the search"),
         (500, "execute.warm_kernels:stop_server", "→ the end of the kernel server"),
+        (
+            700,
+            "page.assets:bundle_assets",
+            "the pages, static files → one style sheet and one script a page; its policy",
+        ),
         (800, "page.leftovers:remove_stale_files", "all pages → no page or picture that the book has no more"),
         (800, "downloads.notebooks:remove_stale_notebooks", "the pages → no notebook that the book has no more"),
         (900, "sources.strict:fail_on_warnings", "the number of warnings → the end of a build that warned"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import importlib.util
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -158,3 +159,16 @@ def cache_entry_points() -> None:
     for module in (plugin, referencing):
         if not hasattr(module.entry_points, "cache_info"):
             vars(module)["entry_points"] = functools.cache(module.entry_points)
+
+
+# --- pydata-sphinx-theme -------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def fontawesome() -> Path:
+    """The folder of the FontAwesome that the theme brings, with `js/all.min.js` and `css/all.min.css`."""
+    spec = importlib.util.find_spec("pydata_sphinx_theme")
+    assert spec is not None
+    assert spec.origin is not None
+    (folder,) = Path(spec.origin).parent.glob("theme/*/static/vendor/fontawesome/*")
+    return folder

@@ -61,7 +61,7 @@ def visit(browser: Browser, home: str, path: str) -> Visit:
     page.on("pageerror", lambda error: seen.complaints.append(str(error)))
     page.on("response", lambda reply: None if reply.ok else seen.complaints.append(f"{reply.status} {reply.url}"))
     page.goto(f"{home}/{path}", wait_until="load")
-    page.wait_for_function("document.fonts.status === 'loaded'")
+    page.wait_for_function("() => document.fonts.status === 'loaded'")
     return seen
 
 
@@ -150,7 +150,7 @@ def test_axe_finds_nothing_serious(seen: Visit, theme: str, width: int) -> None:
     open_dropdowns(seen)
     # The theme makes what scrolls focusable, a moment after the window has changed its size.
     seen.page.wait_for_function(
-        "[...document.querySelectorAll('pre')].every(e => e.scrollWidth <= e.clientWidth || e.tabIndex === 0)"
+        "() => [...document.querySelectorAll('pre')].every(e => e.scrollWidth <= e.clientWidth || e.tabIndex === 0)"
     )
     found = [
         f"{violation['id']}: {node['target']}: {node['failureSummary']}"

@@ -54,7 +54,7 @@ class Play:
 
     def __init__(self, seen: Visit) -> None:
         self.seen, self.page = seen, seen.page
-        self.page.wait_for_function("window.descentPlayground?.open")
+        self.page.wait_for_function("() => window.descentPlayground?.open")
         self.root = self.page.locator(".playground").first
         self.root.scroll_into_view_if_needed()
 
@@ -417,7 +417,7 @@ def test_no_rate_is_claimed_for_a_method_that_is_not_linear(play: Play) -> None:
 
 def test_the_map_counts_the_steps_that_the_module_counts(play: Play) -> None:
     play.change(race=["momentum"], adjust="momentum", noise=0, view="map")
-    play.page.wait_for_function("Object.values(descentPlayground.open)[0].map.row === 64")
+    play.page.wait_for_function("() => Object.values(descentPlayground.open)[0].map.row === 64")
     steps = play.ask("(play) => [...play.map.steps].map((n) => Number.isNaN(n) ? 'lost' : n === Infinity ? 'long' : n)")
     low, high = math.log(0.001), math.log(10)
     kinds = set()
@@ -808,7 +808,7 @@ def test_play_goes_step_by_step_pauses_and_ends(browser: Browser, site: str) -> 
     page.goto(f"{site}/book/adam.html")
     play = Play(Visit(page))
     play.button("Play").click()
-    page.wait_for_function("Object.values(descentPlayground.open)[0].setting.shown > 3")
+    page.wait_for_function("() => Object.values(descentPlayground.open)[0].setting.shown > 3")
     play.button("Pause").click()
     stopped = play.setting["shown"]
     page.wait_for_timeout(500)
@@ -818,7 +818,7 @@ def test_play_goes_step_by_step_pauses_and_ends(browser: Browser, site: str) -> 
     )
     assert [path.count("M") for path in dots if path] == [stopped + 1]  # only Adam runs
     play.button("Play").click()
-    page.wait_for_function("Object.values(descentPlayground.open)[0].setting.shown === 30")
+    page.wait_for_function("() => Object.values(descentPlayground.open)[0].setting.shown === 30")
     expect(play.button("Play")).to_be_visible()
     page.context.close()
 
@@ -1043,14 +1043,14 @@ def test_it_works_from_disk(html: Path, browser: Browser) -> None:
     play.settle()
     assert opened.page.url.endswith("book/adam.html#play-fig-adam-noise?seed=3")
     play.change(view="map")
-    play.page.wait_for_function("Object.values(descentPlayground.open)[0].map.row === 64")
+    play.page.wait_for_function("() => Object.values(descentPlayground.open)[0].map.row === 64")
     assert opened.complaints == []
     assert opened.elsewhere == []
     opened.page.context.close()
 
 
-def test_it_is_light(html: Path) -> None:
-    files = [html / "_static" / name for name in ("playground.js", "playground.css")]
+def test_it_is_light() -> None:
+    files = [ROOT / "book/_static" / name for name in ("playground.js", "playground.css")]
     assert sum(len(gzip.compress(path.read_bytes(), 9)) for path in files) <= 30_000
 
 
@@ -1123,7 +1123,7 @@ CHANGE_ONE = "([id, values]) => descentPlayground.open[id].change(values)"
 def test_several_playgrounds_of_a_page_each_keep_their_part_of_the_address(adasum: Path, browser: Browser) -> None:
     opened = visit(browser, adasum.as_uri(), "book/three.html")
     page = opened.page
-    page.wait_for_function("window.descentPlayground?.open")
+    page.wait_for_function("() => window.descentPlayground?.open")
     ids = [element.get_attribute("id") for element in page.locator(".playground").all()]
     assert ids == ["play-fig-adasum", "play-fig-adasum-2", "play-fig-again"]
     begun = page.evaluate(ALL_SETTINGS)

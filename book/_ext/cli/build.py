@@ -221,9 +221,11 @@ def start_kernels_early() -> None:
 
 def write_front_page(app: Any) -> None:
     """Write `index.html`, which leads to the first page of the book."""
+    from book._ext.page.assets import policy  # it needs Sphinx
+
     front, title = app.config.root_doc, html.escape(app.config.html_title)
     Path(app.outdir, "index.html").write_text(
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">{policy([])}<title>{title}</title>'
         f'<meta http-equiv="refresh" content="0; url={front}.html"></head>'
         f'<body><p><a href="{front}.html">{title}</a></p></body></html>\n',
         encoding="utf-8",

@@ -1,8 +1,7 @@
 """Decide which pages Sphinx writes again: those that it has read again, and all pages after a change of shared data.
 
 Shared data is what a page can show about other pages: titles, numbers, labels, citations. Sphinx alone would leave an
-old title or number on other pages. This module also makes the static files, whose checksums pages name, independent of
-the files of earlier builds.
+old title or number on other pages. This module also copies the static files that a page may load.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ from sphinx.util.parallel import parallel_available
 
 from book._ext import compat
 from book._ext.files import read_json, text_digest, write_json
+from book._ext.page import assets
 from book._ext.state import build_state, kept_state
 
 # The shared data in Sphinx's environment.
@@ -90,30 +90,24 @@ def canonical(value: Any) -> str:
 
 
 def assets_note(app: Sphinx) -> Path:
-    """The file that notes which scripts and style sheets the last build copied, and for which state of the book."""
+    """The file that notes for which state of the book the last build copied the static files."""
     return Path(app.doctreedir, "static.json")
 
 
-def scripts(static: Path) -> list[str]:
-    """The scripts and style sheets below a folder."""
-    return [file.relative_to(static).as_posix() for file in static.rglob("*") if file.suffix in (".css", ".js")]
-
-
 def copy_assets(app: Sphinx) -> None:
-    """Copy the static files before the first page is written, because pages name checksums of the style sheets."""
+    """Copy the static files, if those of the last build are not current."""
     builder: Any = app.builder
-    static = Path(app.outdir, "_static")
     if build_state(app).pages_around_are_current:
-        # Some extensions copy their files after the pages, so the pages of the first build name no checksums of them.
-        for late in set(scripts(static)) - set(read_json(assets_note(app))["files"]):
-            (static / late).unlink()
-        # The theme overwrites this file after the pages were written.
-        builder.create_pygments_style_file()
-    else:
-        shutil.rmtree(static, ignore_errors=True)
-        type(builder).copy_assets(builder)
-        # No page uses these hundred folders of translations, and publishing them takes half of its time.
-        shutil.rmtree(static / "locales", ignore_errors=True)
-        for unused in ("searchtools.js", "language_data.js"):
-            (static / unused).unlink(missing_ok=True)
-        write_json(assets_note(app), {"state": build_state(app).written_for, "files": scripts(static)})
+        return
+    static = Path(app.outdir, "_static")
+    for folder in (static, assets.sources(app)):
+        shutil.rmtree(folder, ignore_errors=True)
+    type(builder).copy_assets(builder)
+    # No page uses these hundred folders of translations, and publishing them takes half of its time. Icons are drawn
+    # by style rules, and nobody debugs the theme here.
+    for unused in ("locales", "vendor/fontawesome"):
+        shutil.rmtree(static / unused, ignore_errors=True)
+    for pattern in ("searchtools.js", "language_data.js", "*/*.map", "*webpack-macros.html"):
+        for file in static.glob(pattern):
+            file.unlink()
+    write_json(assets_note(app), {"state": build_state(app).written_for})
