@@ -94,6 +94,14 @@ MAP = """async ([name, w1]) => {
     while (play.map.row < 64) await new Promise((done) => setTimeout(done, 10));
     return play.map.took;
 }"""
+SECTION = "book/momentum"
+LOADS = {
+    "requests": "requests",
+    "kB": "kilobytes",
+    "largest contentful paint, ms": "lcp",
+    "total blocking time, ms": "blocked",
+    "cumulative layout shift": "shift",
+}
 MILLISECONDS = {"a frame of the playground: four methods, 200 steps": 4, "the map of the slowest method": 300}
 
 
@@ -366,6 +374,26 @@ def playground(html: Path) -> dict[str, float]:
     return dict(zip(MILLISECONDS, (frame, max(maps)), strict=True))
 
 
+def loads(ours: Path, stock: Path) -> list[str]:
+    """A table of what the first load of a section costs beside stock's, on a slow phone: medians of runs in turn."""
+    sys.path.insert(0, str(ROOT / "tests"))
+    from conftest import FLAGS
+    from tests.page.page_weight import Load, load, served
+
+    runs: dict[str, list[Load]] = {"ours": [], "stock": []}
+    with sync_playwright() as playwright, served(ours) as mine, served(stock) as theirs:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        for _ in range(RUNS):
+            runs["ours"].append(load(browser, f"{mine}/{SECTION}.html", slow=True))
+            runs["stock"].append(load(browser, f"{theirs}/{SECTION}.html", slow=True))
+        browser.close()
+    rows = [f"| first load of {SECTION}, slow phone | ours | stock | ratio |", "| --- | ---: | ---: | ---: |"]
+    for what, name in LOADS.items():
+        us, them = (statistics.median(getattr(one, name) for one in runs[who]) for who in ("ours", "stock"))
+        rows.append(f"| {what} | {us:.4g} | {them:.4g} | {us / them:.2f} |" if them else f"| {what} | {us:.4g} | 0 | |")
+    return rows
+
+
 def sizes() -> dict[str, str]:
     """How much of a book there is."""
     pages = read_pages(ROOT).values()
@@ -384,7 +412,9 @@ def main() -> None:
     OUT.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         seconds = measure(Path(folder))
-        milliseconds = playground(Path(folder) / "ours" / "_build" / "html") if shutil.which("chromium") else {}
+        ours, stock = Path(folder, "ours", "_build", "html"), Path(folder, "stock", "_build", "html")
+        milliseconds = playground(ours) if shutil.which("chromium") else {}
+        loaded = loads(ours, stock) if shutil.which("chromium") else []
     medians = {what: {who: statistics.median(all_) for who, all_ in by.items()} for what, by in seconds.items()}
     found = ratios(medians)
     print(f"\nMedians of {RUNS} runs on {os.cpu_count()} cores.\n")
@@ -405,7 +435,7 @@ def main() -> None:
     for what, number in sizes().items():
         print(f"| {what} | {number} | | | |")
     rows, steps = optimizer_cost.table()
-    print("\n" + "\n".join(rows))
+    print("\n" + "\n".join(rows) + "\n\n" + "\n".join(loaded))
     report = {"runs": RUNS, "cores": os.cpu_count(), "seconds": seconds, "medians": medians, "ratios": found}
     report["playground, ms"] = milliseconds
     report["steps, to torch's"] = steps
