@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from PIL import Image, ImageChops, ImageStat
+from PIL import Image, ImageChops
 from playwright.sync_api import Browser, Locator, Page, Route
 
 from conftest import PAGES
@@ -160,9 +160,11 @@ def test_a_figure_looks_as_its_file_does(seen: Visit, html: Path, theme: str) ->
             difference = ImageChops.difference(shown, screenshot(drawing)).convert("L")
         finally:
             seen.page.evaluate("putBack()")
-        # Browsers draw edges in steps of a quarter of a pixel, so a 100th of a pixel can make a step somewhere.
-        assert ImageStat.Stat(difference).mean[0] < 0.1, file.name
-        assert difference.getextrema()[1] < 80, file.name
+        # Points move by less than a 100th of a pixel. This can change how much of a pixel an edge covers by a quarter,
+        # because browsers count in such steps, and more at the ends of dashes of a line with hundreds of corners.
+        counts = difference.histogram()
+        assert sum(counts[100:]) <= 10, file.name
+        assert sum(counts[30:]) <= sum(counts) / 2000, file.name
 
 
 def screenshot(element: Locator) -> Image.Image:
