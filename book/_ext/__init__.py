@@ -34,7 +34,7 @@ PARTS = (
     "page.formulas",
     "page.offline",
     "page.repository",
-    "figures.figure_files",
+    "figures.inline",
     "figures.figure_downloads",
     "printing.worksheets",
     "printing.handouts",
@@ -47,6 +47,7 @@ LISTENERS = {
     "config-inited": (
         (500, "sources.editions:set_edition", "the setting `edition` → a fault if there is no such edition"),
         (500, "execute.freshness:configure", "code, style sheets → digests in the settings; environment variables"),
+        (500, "figures.inline:use_palette", "the palettes of figures → the colours of figures.css; a digest"),
         (500, "page.repository:switch_on_links", "the setting `repository_url` → the theme's links"),
     ),
     "builder-inited": (
@@ -96,7 +97,6 @@ LISTENERS = {
         (500, "downloads.notebooks:find_renamed", "the pages → the pages whose notebook has another name"),
     ),
     "env-get-updated": (
-        (500, "figures.figure_files:find_pages_to_darken", "code of dark figures → pages with figures, if it changed"),
         (
             850,
             "page.playground:collect_playgrounds",

@@ -60,7 +60,6 @@ class KeptState:
         marks: the text of the mark of each update equation, by label.
         sentences: how many phrases each page marks as asserted.
         works: the formatted works of the bibliography.
-        dark: a digest of the code that makes figures dark.
         playground: what all playgrounds share, and the figures that they can show.
         shared: a digest of the shared data: what pages can show about other pages.
         notebooks: the names of the notebooks by page.
@@ -74,7 +73,6 @@ class KeptState:
     marks: dict[str, str] = field(default_factory=dict)
     sentences: dict[str, int] = field(default_factory=dict)
     works: dict[str, Any] = field(default_factory=dict)
-    dark: str = ""
     playground: tuple[dict[str, Any], dict[str, Any]] = field(default_factory=lambda: ({}, {}))
     shared: str = ""
     notebooks: dict[str, str] = field(default_factory=dict)

@@ -184,7 +184,8 @@ def test_a_notebook_runs_to_its_end_once_the_class_is_written(unpacked: Path, na
     assert any("passed" in output.get("data", {}).get("text/plain", "") for output in outputs)
     drawn = sum("image/svg+xml" in output.get("data", {}) for output in outputs)
     assert (
-        drawn == len((unpacked / "html" / "book" / f"{name}.html").read_text(encoding="utf-8").split("for-light")) - 1
+        drawn
+        == len((unpacked / "html" / "book" / f"{name}.html").read_text(encoding="utf-8").split('class="drawing"')) - 1
     )
 
 

@@ -94,8 +94,16 @@ def test_a_changed_module_changes_figures_and_numbers_and_going_back_runs_nothin
     changed = state(walk)
     assert number(walk) != said_before
     assert changed["figures/walk.pdf"] != before["figures/walk.pdf"]
-    pictures = [{name for name in book if name.startswith("_images/")} for book in (before, changed)]
-    assert pictures[0].isdisjoint(pictures[1])
+    drawings = [
+        re.findall(rb'<svg class="drawing".*?</svg>', book["book/walk.html"], re.S) for book in (before, changed)
+    ]
+    assert [len(found) for found in drawings] == [1, 1]
+    assert drawings[0] != drawings[1]
+    report = (walk.root / "_build/changes/index.html").read_bytes()
+    for side, (drawing,) in zip((b"before", b"now"), drawings, strict=True):
+        ids = side + b"-book-walk-drawing1-"
+        assert drawing in report.replace(ids, b"drawing1-")
+        assert ids in report
     walk.replace(module, "nsteps: int = 19", "nsteps: int = 20")
     assert "executed" not in build(walk)
     assert state(walk) == before

@@ -376,7 +376,7 @@ def edited(books: Books, before: dict[str, bytes]) -> dict[str, bytes]:
         ".equations.json",
         ".facts.json",
         "html/book/two.html",
-        "html/_images/*.svg",
+        "html/_figures/*.svg",
     ],
 )
 def test_what_is_damaged_is_made_anew(

@@ -6,15 +6,20 @@ narrow.
 
 from __future__ import annotations
 
+import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from matplotlib.image import imread
 from playwright.sync_api import Browser, Locator, Page, Route
 
 from conftest import PAGES
+from optim_code.figures import DARK, LIGHT
 
 pytestmark = pytest.mark.needs("chromium")
 
@@ -84,25 +89,98 @@ def test_all_maths_is_rendered(seen: Visit) -> None:
     assert seen.page.locator("math merror, math mtext[style*=red]").count() == 0
 
 
+PALETTES = {"light": LIGHT, "dark": DARK}
+FIGURE = "article figure:has(.drawing)"
+# For each line and each area the colour with which it was drawn, and its colour now.
+COLOURS = """drawing => ["fill", "stroke"].flatMap((kind) =>
+    [...drawing.querySelectorAll(`[${kind}^="#"]`)].map((e) => [e.getAttribute(kind), getComputedStyle(e)[kind]]))"""
+
+
+def colours_of(drawing: Locator) -> set[tuple[str, str]]:
+    """The pairs of a colour with which something was drawn and of the colour that it has now."""
+    found = set()
+    for drawn, now in drawing.evaluate(COLOURS):
+        red, green, blue = map(int, re.findall(r"\d+", now))
+        found.add((drawn, f"#{red:02x}{green:02x}{blue:02x}"))
+    return found
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("theme", THEMES)
-def test_each_figure_is_shown_once_drawn_for_the_theme_and_with_its_caption(
+def test_each_figure_is_one_drawing_in_the_colours_of_the_theme_with_its_caption(
     seen: Visit, theme: str, width: int
 ) -> None:
     seen.show(theme, width)
-    for figure in seen.all("article figure:has(img)"):
-        shown = [img for img in figure.locator("img").all() if img.is_visible()]
-        assert [img.get_attribute("class") for img in shown] == [f"for-{theme}"]
-        looks = shown[0].evaluate(
-            "e => [e.naturalWidth > 0, getComputedStyle(e).filter, getComputedStyle(e).backgroundColor, e.clientWidth]"
-        )
-        assert looks[:3] == [True, "none", "rgba(0, 0, 0, 0)"]
-        assert 200 <= looks[3] <= width
+    pairs = {(LIGHT[role], colour) for role, colour in PALETTES[theme].items()}
+    for figure in seen.all(FIGURE):
+        assert figure.locator("img").count() == 0
+        drawing = figure.get_by_role("img", name=figure.locator(".drawing").get_attribute("aria-label"), exact=True)
+        assert drawing.count() == 1
+        assert colours_of(drawing) <= pairs
+        assert len(colours_of(drawing)) >= 3
+        looks = drawing.evaluate("e => [getComputedStyle(e).filter, e.clientWidth, e.clientWidth / e.clientHeight]")
+        shape = drawing.evaluate("e => e.viewBox.baseVal.width / e.viewBox.baseVal.height")
+        assert looks[0] == "none"
+        assert 200 <= looks[1] <= width
+        assert looks[2] == pytest.approx(shape, rel=0.02)
         caption = figure.locator("figcaption .caption-text")
         assert caption.is_visible()
         box = caption.bounding_box()
         assert box is not None
         assert box["height"] > 5
+
+
+# The drawing gives its place to the SVG of its file, and comes back.
+TO_FILE = """(drawing, text) => {
+    const file = new DOMParser().parseFromString(text, "image/svg+xml").documentElement;
+    file.setAttribute("class", "drawing");
+    drawing.replaceWith(file);
+    window.putBack = () => file.replaceWith(drawing);
+}"""
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_a_figure_looks_as_its_file_does(seen: Visit, html: Path, theme: str) -> None:
+    seen.show(theme, 1280)
+    open_dropdowns(seen)
+    for figure in seen.all(FIGURE):
+        name = figure.locator(".downloads a[href$='.pdf']").get_attribute("href")
+        assert name is not None
+        file = html / "_figures" / f"{Path(name).stem}{'-dark' if theme == 'dark' else ''}.svg"
+        drawing = figure.locator(".drawing")
+        shown, box = screenshot(drawing), drawing.bounding_box()
+        drawing.evaluate(TO_FILE, file.read_text(encoding="utf-8"))
+        try:
+            # The same locator finds the file's SVG now.
+            other_box = drawing.bounding_box()
+            assert box is not None
+            assert other_box is not None
+            assert all(abs(box[key] - other_box[key]) < 0.1 for key in ("x", "y", "width", "height"))
+            difference = abs(shown - screenshot(drawing)).mean(axis=2)
+        finally:
+            seen.page.evaluate("putBack()")
+        # Points move by less than a 100th of a pixel. This can change how much of a pixel an edge covers by a quarter,
+        # because browsers count in such steps, and more at the ends of dashes of a line with hundreds of corners.
+        assert (difference > 0.4).sum() <= 10, file.name
+        assert (difference > 0.25).mean() <= 0.0002, file.name
+
+
+def screenshot(element: Locator) -> numpy.ndarray:
+    """The element as a browser shows it: rows of pixels, with red, green and blue from 0 to 1."""
+    return numpy.asarray(imread(io.BytesIO(element.screenshot())))[..., :3]
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_where_the_system_sets_the_colours_a_figure_keeps_its_own_and_their_ground(seen: Visit, theme: str) -> None:
+    seen.show(theme, 1280)
+    try:
+        ground = seen.page.evaluate("getComputedStyle(document.body).backgroundColor")
+        seen.page.emulate_media(forced_colors="active")
+        for drawing in seen.all(".drawing"):
+            assert drawing.evaluate("e => getComputedStyle(e).backgroundColor") == ground
+            assert colours_of(drawing) <= {(LIGHT[role], colour) for role, colour in PALETTES[theme].items()}
+    finally:
+        seen.page.emulate_media(forced_colors="none")
 
 
 def test_on_paper_all_is_dark_on_white_with_each_figure_once(seen: Visit) -> None:
@@ -113,9 +191,8 @@ def test_on_paper_all_is_dark_on_white_with_each_figure_once(seen: Visit) -> Non
             for element in seen.all(selector)[:20]:
                 shade = element.evaluate("e => getComputedStyle(e).color.match(/\\d+/g).map(Number)")
                 assert max(shade[:3]) < 80, f"{selector} is printed in {shade}"
-        for figure in seen.all("article figure:has(img)"):
-            shown = [img.get_attribute("class") for img in figure.locator("img").all() if img.is_visible()]
-            assert shown == ["for-light"]
+        for drawing in seen.all(".drawing"):
+            assert {(now, now) for _, now in colours_of(drawing)} == colours_of(drawing)
     finally:
         seen.page.emulate_media(media="screen")
 

@@ -16,6 +16,7 @@ import pytest
 from bs4 import BeautifulSoup, Tag
 
 from conftest import BUILD, PAGES, ROOT
+from optim_code.figures import LIGHT
 
 CLAIMS = ("update", "identity", "claim", "def")  # what a displayed equation's label may begin with
 
@@ -123,28 +124,39 @@ def test_no_picture_stands_outside_a_figure(article: Tag) -> None:
 
 
 def test_every_picture_says_in_words_what_it_shows(article: Tag) -> None:
-    for img in article.select("img"):
-        alt = str(img.get("alt", "")).strip()
-        assert len(alt.split()) >= 5, f"{img['src']}: {alt!r}"
+    for picture in article.select("img, svg"):
+        assert picture.name == "img" or picture["role"] == "img"
+        alt = str(picture.get("alt" if picture.name == "img" else "aria-label", "")).strip()
+        assert len(alt.split()) >= 5, alt
         assert not re.search(r"[0-9a-f]{16}|\.(svg|png|pdf)\b|_images", alt), alt
 
 
-def test_every_figure_is_drawn_as_svg_for_a_light_and_for_a_dark_page(html: Path, page: str, article: Tag) -> None:
-    for figure in article.select("figure"):
-        pictures = figure.select("img")
-        if not pictures:
-            continue
-        light, dark = pictures
-        assert ("for-light" in light["class"], "for-dark" in dark["class"]) == (True, True)
-        assert light["alt"] == dark["alt"]
-        drawn = [(html / page).parent / str(img["src"]) for img in (light, dark)]
-        for path in drawn:
-            tree = ElementTree.parse(path)
-            assert tree.getroot().tag == "{http://www.w3.org/2000/svg}svg"
-            assert tree.find(".//{http://www.w3.org/2000/svg}image") is None, f"{path} holds a raster picture"
-        shapes = [re.sub(r"#[0-9a-f]{6}\b", "", path.read_text(encoding="utf-8")) for path in drawn]
-        assert shapes[0] == shapes[1], "the two differ in more than their colours"
-        assert drawn[0].read_bytes() != drawn[1].read_bytes(), "the two have the same colours"
+def test_every_figure_of_a_cell_is_one_drawing_in_the_colours_of_the_book(page: str, article: Tag) -> None:
+    assert len(article.select("figure .drawing")) == len(fnames(page))
+    for figure in article.select("figure:has(svg)"):
+        (drawing,) = figure.select("svg, img")
+        assert {element.name for element in drawing.find_all(True)} <= {"g", "defs", "path", "use", "clippath", "rect"}
+        assert not drawing.get_text(strip=True)
+        for element in [drawing, *drawing.find_all(True)]:
+            assert not {"style", "class"} & set(element.attrs) or element is drawing
+            assert {str(element[kind]) for kind in ("fill", "stroke") if kind in element.attrs} <= {
+                "none", *LIGHT.values()
+            }  # fmt: skip
+
+
+def test_ids_are_unique_on_a_page_and_each_part_of_a_drawing_refers_to_its_own(html: Path, page: str) -> None:
+    whole = soup(html / f"{page}.html")
+    ids = [str(element["id"]) for element in whole.select("[id]")]
+    assert sorted(ids) == sorted(set(ids))
+    for drawing in whole.select(".drawing"):
+        own = {str(element["id"]) for element in drawing.select("[id]")}
+        used = set(re.findall(r'(?:href="|url\()#([^")]+)', str(drawing)))
+        assert used == own
+
+
+def test_no_file_of_a_picture_is_there_that_no_page_shows(html: Path) -> None:
+    text = "".join((html / f"{page}.html").read_text(encoding="utf-8") for page in PAGES)
+    assert [path.name for path in html.glob("_images/*") if path.name not in text] == []
 
 
 def test_each_named_figure_lies_once_among_the_pdfs(html: Path) -> None:

@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from html import escape
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -84,14 +86,41 @@ def write_report(after: dict[str, dict[str, list[str]]], out: Path) -> str:
     page.mkdir(parents=True)
     summary = ", ".join(counts)
     kinds = {kind: [entry(kind, name, before, after) for name in names] for kind, names in moved.items() if names}
-    for side, folder in (("before", BUILD / "html"), ("now", out)):
-        for picture in filter(None, (figure[side] for figure in kinds.get("figures", []))):
-            (page / side).mkdir(exist_ok=True)
-            shutil.copyfile(folder / "_images" / picture, page / side / picture)
+    for side, book, facts in (("before", BUILD / "html", before), ("now", out, after)):
+        for figure in kinds.get("figures", []):
+            if figure[side]:
+                docname, _ = facts["figures"][figure["name"]]
+                figure[side] = shown_figure(book, docname, figure["name"], page / side)
     head = head_tags("../html/_static")
     text = render("changes.html.jinja", head=head, mathml=mathml, summary=summary, kinds=kinds)
     (page / "index.html").write_text(text, encoding="utf-8")
     return summary
+
+
+def shown_figure(book: Path, docname: str, name: str, folder: Path) -> str:
+    """A figure as the page of a book shows it, as HTML for the report.
+
+    Args:
+        book: the folder of the book.
+        docname: the page.
+        name: the figure.
+        folder: the folder, of the report, for figures that are files.
+    """
+    html = (book / f"{docname}.html").read_text(encoding="utf-8")
+    anchors = "|".join(map(re.escape, (name, nodes.make_id(name))))
+    figure = re.search(rf'<figure\b[^>]* id="(?:{anchors})".*?</figure>', html, re.S)
+    if figure is None:
+        return ""
+    if drawing := re.search(r"<svg\b.*?</svg>", figure[0], re.S):
+        # Figures of several pages come together in the report.
+        return re.sub(r'(?<=[ "(#])(?=drawing\d+-)', f"{folder.name}-{docname.replace('/', '-')}-", drawing[0])
+    image = re.search(r'<img\b[^>]* src="([^"]*)"', figure[0])
+    if image is None:
+        return ""
+    folder.mkdir(exist_ok=True)
+    file = Path(book, docname).parent / unquote(image[1])
+    shutil.copyfile(file, folder / file.name)
+    return f'<img src="{folder.name}/{file.name}" alt="{escape(name)}, {folder.name}">'
 
 
 def entry(kind: str, name: str, before: Any, after: Any) -> dict[str, str]:

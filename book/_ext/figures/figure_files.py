@@ -1,4 +1,4 @@
-"""The figures that cells draw: their alt texts, their twins for dark pages, and their files.
+"""The figures that cells draw: their alt texts, their twins for dark grounds, and their files.
 
 Reads the outputs of the cells, just run or from the cache: the SVG holds the description and the name of the figure,
 the metadata of the output its numbers and the versions that drew it (`optim_code.figures`). Runs when a page is read.
@@ -14,7 +14,6 @@ from xml.etree import ElementTree
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
-from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
 from sphinx.util.template import FileRenderer
 
@@ -145,25 +144,8 @@ def figure_number(env: BuildEnvironment, docname: str, label: str) -> str:
     return ".".join(map(str, env.toc_fignumbers.get(docname, {}).get("figure", {}).get(label, ())))
 
 
-class LightAndDark(SphinxPostTransform):
-    """In HTML each figure is there twice, for light and for dark pages; the style sheet shows one."""
-
-    default_priority = 20
-    formats = ("html",)
-
-    def run(self, **kwargs: Any) -> None:
-        for image in cell_images(self.document, ".svg"):
-            twin = image.deepcopy()
-            twin["uri"] = dark_twin(self.app, image["uri"].lstrip("/"))
-            twin["candidates"] = {"*": twin["uri"]}
-            self.env.images.add_file(self.env.docname, twin["uri"])
-            image["classes"].append("for-light")
-            twin["classes"].append("for-dark")
-            image.parent.insert(image.parent.index(image) + 1, twin)
-
-
 def dark_twin(app: Sphinx, uri: str) -> str:
-    """The path of a figure for dark pages. It is made once for each state of the code, slow to import."""
+    """The path of a figure for a dark ground. It is made once for each state of the code, slow to import."""
     light = Path(app.srcdir, uri)
     twin = light.parent / dark_code_digest(app.env) / f"{light.stem}-dark.svg"
     if not twin.exists():
@@ -183,15 +165,3 @@ def dark_code_digest(env: BuildEnvironment) -> str:
     code = kept_state(env).code
     assert code is not None
     return code.reachable_digest(["optim_code.figures.dark"])[:16]
-
-
-def find_pages_to_darken(app: Sphinx, env: BuildEnvironment) -> list[str]:
-    """The pages with figures, if the code that makes figures dark has changed; no cell depends on it."""
-    kept = kept_state(env)
-    before, now = kept.dark, dark_code_digest(env)
-    kept.dark = now
-    return [docname for docname in sorted(env.found_docs) if figures_of(env, docname)] if before != now else []
-
-
-def setup(app: Sphinx) -> None:
-    app.add_post_transform(LightAndDark)

@@ -1,0 +1,299 @@
+"""Figures inside the HTML of a page: one SVG each, which follows the theme.
+
+A figure of the book has the colours of `figures.LIGHT`. On a dark page, `_static/figures.css` replaces each of them by
+its partner of `figures.DARK`; Sphinx makes that file from its template and the two palettes. Colours are attributes
+such as ``fill="#1a1c20"``, so the page needs no style sheet to be right on white, and a Content-Security-Policy can
+forbid styles within pages. An SVG with other colours stays a file, shown on white in both themes. Runs when a page is
+written.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import defaultdict
+from html import escape
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import Element, fromstring
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.config import Config
+from sphinx.transforms.post_transforms import SphinxPostTransform
+from sphinx.util.images import get_image_size
+
+from book._ext.execute.freshness import PACKAGE
+from book._ext.figures.figure_files import cell_images, read_label
+from book._ext.files import python_files, text_digest
+
+PALETTES = ("LIGHT", "DARK")
+MATPLOTLIB_STYLE = "*{stroke-linejoin: round; stroke-linecap: butt}"
+SHAPES = {"path", "rect", "circle", "ellipse", "line", "polyline", "polygon"}
+COLOURED = ("fill", "stroke")
+LENGTH = re.compile(r"([\d.]+)(\w*)")
+REFERENCE = re.compile(r"(?<=url\(#)[^)]+|(?<=href=#).+")
+TOKEN = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[A-Za-z]")
+COORDINATES = {"M": 2, "L": 2, "Q": 4, "C": 6, "Z": 0}
+"""The commands that matplotlib writes into paths, and how many numbers each takes."""
+DIGITS = 2
+"""A figure's unit is a point, so the last digit is an 80th of a pixel."""
+
+
+# --- the palette ---------------------------------------------------------------------------------------------------
+
+
+def palette(root: Path) -> dict[str, str]:
+    """For each colour of a figure its partner on a dark page, read from the source, because an import takes seconds."""
+    found: dict[str, dict[str, str]] = {}
+    for path in python_files(root / PACKAGE):
+        text = path.read_text(encoding="utf-8", errors="replace")
+        if not re.search(rf"^({'|'.join(PALETTES)}) = ", text, flags=re.M):
+            continue
+        try:
+            statements = ast.parse(text).body
+        except SyntaxError:  # the build will say so
+            return {}
+        for node in statements:
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in PALETTES:
+                found[ast.unparse(node.targets[0])] = ast.literal_eval(node.value)
+    light, dark = (found.get(name, {}) for name in PALETTES)
+    return {light[role]: dark[role] for role in light if role in dark}
+
+
+def use_palette(app: Sphinx, config: Config) -> None:
+    """Give the palette to the template of `figures.css`; all pages are written again after a change of it."""
+    colours = palette(Path(app.srcdir))
+    config["html_context"] = {**config["html_context"], "figure_colours": colours}
+    config["descent_look_digest"] = text_digest(config["descent_look_digest"], str(colours))
+
+
+# --- from the file to the page -------------------------------------------------------------------------------------
+
+
+def inline_svg(svg: str, colours: set[str], prefix: str, attributes: dict[str, str]) -> str:
+    """An SVG of matplotlib as part of a page: the same picture, much shorter.
+
+    Args:
+        svg: the file.
+        colours: the colours that it may have.
+        prefix: what its ids begin with; ids must be unique on a page.
+        attributes: further attributes of the SVG; they replace those that it has. An empty one removes it.
+
+    Raises:
+        ValueError: if it has other colours, or styles that are not matplotlib's.
+    """
+    root = fromstring(svg)
+    for element in root.iter():
+        element.tag = element.tag.rpartition("}")[2]
+        if element.tag in ("script", "foreignObject") or (
+            element.tag == "style" and "".join(element.itertext()).strip() != MATPLOTLIB_STYLE
+        ):
+            raise ValueError(f"the figure holds a {element.tag} that is not matplotlib's")
+        use_attributes(element, colours)
+    drop_repeated(root)
+    names = {name: f"{prefix}{number}" for number, name in enumerate(referenced(root), 1)}
+    kept = {key: root.attrib[key] for key in ("width", "height", "viewBox")}
+    kept["viewBox"] = " ".join(number_text(float(x)) for x in kept["viewBox"].split())
+    kept |= {key: LENGTH.sub(lambda m: number_text(float(m[1])) + m[2], kept[key]) for key in ("width", "height")}
+    # In the file, matplotlib's style says this for every element; here it must not reach the rest of the page.
+    kept["stroke-linejoin"] = "round"
+    said = {key: value for key, value in {**attributes, **kept, **attributes}.items() if value}
+    inside = "".join(written(child, names, False) for child in root)
+    return f"<svg{attributes_text(said)}>{inside}</svg>"
+
+
+def use_attributes(element: Element, colours: set[str]) -> None:
+    """Turn the style of an element into attributes, and shorten its numbers.
+
+    Raises:
+        ValueError: if it has a colour that is not one of these.
+    """
+    found = {key.rpartition("}")[2]: value for key, value in element.attrib.items()}
+    declarations = (part.partition(":") for part in found.pop("style", "").split(";"))
+    found |= {key.strip(): value.strip() for key, colon, value in declarations if colon}
+    if element.tag not in SHAPES:
+        # They have no effect: matplotlib's style, which is for every element, holds for the shapes within.
+        for key in ("stroke-linejoin", "stroke-linecap"):
+            found.pop(key, None)
+    for key in COLOURED:
+        value = found.get(key, "none")
+        if value != "none" and not value.startswith("url(#"):
+            found[key] = value.lower()
+            if found[key] not in colours:
+                raise ValueError(f"the figure uses {value}, which is not one of figures.LIGHT")
+    if {"color", "stop-color", "flood-color"} & {*found}:
+        raise ValueError("the figure has a gradient or a filter, whose colours are not known")
+    if "d" in found:
+        found["d"] = short_path(found["d"])
+    if element.tag == "use" and (moved := re.fullmatch(r"translate\((\S+) (\S+)\)", found.get("transform", ""))):
+        del found["transform"]
+        found |= {"x": moved[1], "y": moved[2]}
+    for key in {"x", "y", "width", "height"} & {*found} if element.tag in ("use", "rect") else ():
+        found[key] = number_text(float(found[key]))
+        if found[key] == "0" and key in ("x", "y"):
+            del found[key]
+    if "transform" in found:
+        found["transform"] = re.sub(
+            r"translate\((\S+) (\S+)\)",
+            lambda m: f"translate({number_text(float(m[1]))} {number_text(float(m[2]))})",
+            found["transform"],
+        )
+    element.attrib.clear()
+    element.attrib.update(found)
+
+
+def drop_repeated(root: Element) -> None:
+    """Drop from a shape that is drawn in many places what each of the places says, too: it is inherited."""
+    places = defaultdict(list)
+    for use in root.iter("use"):
+        places[use.attrib["href"][1:]].append(use.attrib)
+    for element in root.iter():
+        for key in ("stroke-width", *COLOURED):
+            said = {place.get(key) for place in places.get(element.get("id", ""), ())}
+            if said == {element.get(key)}:
+                element.attrib.pop(key, None)
+
+
+def referenced(root: Element) -> list[str]:
+    """The ids that other elements refer to, in the order of the elements that have them."""
+    used = {
+        name for element in root.iter() for pair in element.attrib.items() for name in REFERENCE.findall("=".join(pair))
+    }
+    return list(dict.fromkeys(e.attrib["id"] for e in root.iter() if e.get("id") in used))
+
+
+def written(element: Element, names: dict[str, str], is_defined: bool) -> str:
+    """An element as HTML, without what shows nothing.
+
+    Args:
+        element: the element.
+        names: the new ids by the old ones.
+        is_defined: whether it is within ``defs``, where a shape takes its colours from the place that uses it.
+    """
+    tag, found = element.tag, dict(element.attrib)
+    if tag in ("metadata", "style"):
+        return ""
+    is_defined = is_defined or tag in ("defs", "clipPath", "pattern")
+    if tag == "path" and not is_defined and found.get("fill") == "none" and found.get("stroke", "none") == "none":
+        return ""
+    if (name := found.pop("id", "")) in names:
+        found["id"] = names[name]
+    for key, value in found.items():
+        found[key] = REFERENCE.sub(lambda m: names[m[0]], f"{key}={value}").removeprefix(f"{key}=")
+    inside = "".join(written(child, names, is_defined) for child in element)
+    if tag in ("g", "defs") and (not inside or (tag == "g" and not found)):
+        return inside
+    inside += escape(element.text.strip(), quote=False) if element.text else ""
+    start = f"<{tag}{attributes_text(found)}"
+    return f"{start}>{inside}</{tag}>" if inside else f"{start}/>"
+
+
+def attributes_text(found: dict[str, str]) -> str:
+    return "".join(f' {key}="{escape(value)}"' for key, value in found.items())
+
+
+def number_text(value: float) -> str:
+    """A number with few digits, written as short as SVG allows."""
+    text = f"{value:.{DIGITS}f}".rstrip("0").rstrip(".")
+    return re.sub(r"^(-?)0\.", r"\1.", text) if text != "-0" else "0"
+
+
+def short_path(path: str) -> str:
+    """The same path with each point relative to the one before. Each point is rounded, so errors do not add up."""
+    unit = 10**DIGITS
+    text: list[str] = []
+    x = y = start_x = start_y = 0
+    last = command = ""
+    tokens = TOKEN.findall(path)
+    place = 0
+    while place < len(tokens):
+        if tokens[place].isalpha():
+            command = tokens[place].upper() if tokens[place] == "z" else tokens[place]
+            place += 1
+        if command not in COORDINATES:
+            return " ".join(path.split())
+        count = COORDINATES[command]
+        points = [round(float(token) * unit) for token in tokens[place : place + count]]
+        place += count
+        if command == "Z":
+            text.append("z")
+            x, y, last = start_x, start_y, "z"
+            continue
+        deltas = [point - (y if i % 2 else x) for i, point in enumerate(points)]
+        short = command.lower()
+        if command == "L" and 0 in deltas:
+            short, deltas = ("h", deltas[:1]) if deltas[1] == 0 else ("v", deltas[1:])
+        # A line that follows a move needs no letter, nor does a command that is the same as the last one.
+        text.append("" if short == last or (short == "l" and last == "m") else short)
+        text += [number_text(delta / unit) for delta in deltas]
+        last = "l" if short == "l" else short
+        x, y = points[-2:]
+        if command == "M":
+            start_x, start_y = x, y
+    return joined(text)
+
+
+def joined(parts: list[str]) -> str:
+    """The letters and numbers of a path with spaces only where two numbers would become one."""
+    found: list[str] = []
+    before = ""
+    for part in filter(None, parts):
+        runs_on = before[-1:].isdigit() and (part[0].isdigit() or (part[0] == "." and "." not in before))
+        found.append(f" {part}" if runs_on else part)
+        before = part
+    return "".join(found)
+
+
+# --- on the page ---------------------------------------------------------------------------------------------------
+
+
+class InlineFigures(SphinxPostTransform):
+    """In HTML the figures of the book are part of the page; other drawings of cells stay files, on white."""
+
+    default_priority = 20
+    formats = ("html",)
+
+    def run(self, **kwargs: Any) -> None:
+        colours = {*self.config.html_context["figure_colours"]}
+        for number, image in enumerate(cell_images(self.document, ".svg"), 1):
+            path = Path(self.app.srcdir, image["uri"].lstrip("/"))
+            try:
+                if not read_label(path)[0]:
+                    raise ValueError("a figure of ours has a description; of others it is not known what they rely on")
+                text = path.read_text(encoding="utf-8")
+                svg = inline_svg(text, colours, f"drawing{number}-", attributes_of(image, path))
+            except ValueError:
+                image["classes"].append("on-white")
+            else:
+                image.replace_self(nodes.raw("", svg, format="html"))
+
+
+def attributes_of(image: nodes.image, path: Path) -> dict[str, str]:
+    """What the SVG of an image says of itself: its class, what it shows, and the size that its cell asks for."""
+    classes = ["drawing", *image["classes"], *(f"align-{image[key]}" for key in ("align",) if key in image)]
+    found = {"class": " ".join(classes), "role": "img", "aria-label": str(image["alt"])}
+    size = {key: str(image[key]) for key in ("width", "height") if key in image}
+    if "scale" in image and not size and (drawn := get_image_size(str(path))):
+        size["width"] = f"{drawn[0] * image['scale'] / 100:g}"
+    return found | ({"width": "", "height": ""} | size if size else {})
+
+
+def visit_image(self: Any, node: nodes.image) -> None:
+    """Write an image as Sphinx does, with the size of its file, so that nothing moves when it arrives, late."""
+    path = Path(self.builder.srcdir, node["uri"].lstrip("/"))
+    node.setdefault("loading", "lazy")
+    type(self).visit_image(self, node)
+    size = get_image_size(str(path)) if path.is_file() else None
+    if size and not {"width", "height", "scale"} & {*node.attributes}:
+        self.body[-1] = self.body[-1].replace("<img ", f'<img width="{size[0]}" height="{size[1]}" ', 1)
+
+
+def depart_image(self: Any, node: nodes.image) -> None:
+    type(self).depart_image(self, node)
+
+
+def setup(app: Sphinx) -> None:
+    app.add_post_transform(InlineFigures)
+    app.add_node(nodes.image, override=True, html=(visit_image, depart_image))
+    app.add_css_file("figures.css")
