@@ -102,6 +102,7 @@ def test_the_book_has_no_file_of_fontawesome(html: Path) -> None:
     names = [str(path.relative_to(html)) for path in html.rglob("*") if path.is_file()]
     assert [name for name in names if re.search("fontawesome|webfonts|fa-solid|[.]map$|locales", name)] == []
     for sheet in html.rglob("*.css"):
+        assert sheet.name == "formulas.css" or "Fonticons, Inc." in sheet.read_text(encoding="utf-8")
         assert not re.search(r"font-family: *.?Font ?Awesome|Font Awesome|--fa-font", sheet.read_text(encoding="utf-8"))
 
 

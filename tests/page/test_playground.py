@@ -863,7 +863,7 @@ def test_on_the_narrowest_telephone_nothing_runs_off_the_side(
 def test_without_javascript_the_figure_is_there_and_says_so(browser: Browser, site: str) -> None:
     page = browser.new_context(java_script_enabled=False).new_page()
     page.goto(f"{site}/book/adam.html")
-    assert page.locator("#fig-adam-noise img").first.is_visible()
+    assert page.locator("#fig-adam-noise svg[role=img]").first.is_visible()
     expect(page.locator(".playground")).to_have_text(
         re.compile(r"With JavaScript, you can play with Figure 5\.\d here\.")
     )

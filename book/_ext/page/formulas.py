@@ -230,7 +230,8 @@ def subset(used: str) -> bytes:
     """The font with these characters only, the larger variants that MathML makes of them included, as WOFF2."""
     from fontTools import subset as fonts  # only a change of the characters needs it
 
-    options = fonts.Options(flavor="woff2", layout_features=["ssty"], hinting=False)
+    licence = [0, 13, 14]  # whose it is, and under which licence, must go with it
+    options = fonts.Options(flavor="woff2", layout_features=["ssty"], hinting=False, name_IDs=[1, 2, 6, *licence])
     package = find_spec(FONT[0])
     assert package is not None
     assert package.origin is not None
