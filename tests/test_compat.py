@@ -184,7 +184,7 @@ def test_plug_ins_are_looked_for_once() -> None:
 
 
 def test_the_themes_fontawesome_has_its_outlines_and_rules_where_they_are_read() -> None:
-    from book._ext.page.icons import Icon, all_icons, class_rules, sizes
+    from book._ext.website.icons import Icon, all_icons, class_rules, sizes
 
     icons = all_icons()
     assert len({icon for (kind, _), icon in icons.items() if kind == "fas"}) > 1000

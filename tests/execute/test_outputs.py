@@ -22,7 +22,7 @@ from book._ext.execute.freshness import configure_environment
 from book._ext.execute.output_forms import normalise, overwritten
 from book._ext.execute.outputs import fault_of, fault_of_names
 from book._ext.faults import OutputFault
-from book._ext.page.offline import other_host
+from book._ext.website.offline import other_host
 from conftest import ROOT
 from small_book import NO_BOOK, NOTEBOOK, ONE, TWO, Copy, copy_book
 from small_book import run as run_command

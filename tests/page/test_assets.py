@@ -18,7 +18,7 @@ from matplotlib import image
 from playwright.sync_api import Browser, Locator, Page
 from test_browser import Visit, visit
 
-from book._ext.page.assets import take_apart
+from book._ext.website.assets import take_apart
 from conftest import PAGES
 from small_book import TWO, Copy, copy_book
 

@@ -16,7 +16,7 @@ from test_browser import Visit, visit
 
 from book._ext.page.formula_text import plain_text
 from book._ext.page.formulas import mathml
-from book._ext.page.search import Reader, words
+from book._ext.website.search import Reader, words
 from conftest import PAGES
 
 Results = list[dict[str, str]]

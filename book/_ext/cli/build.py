@@ -221,7 +221,7 @@ def start_kernels_early() -> None:
 
 def write_front_page(app: Any) -> None:
     """Write `index.html`, which leads to the first page of the book."""
-    from book._ext.page.assets import policy  # it needs Sphinx
+    from book._ext.website.assets import policy  # it needs Sphinx
 
     front, title = app.config.root_doc, html.escape(app.config.html_title)
     Path(app.outdir, "index.html").write_text(

@@ -19,8 +19,8 @@ from sphinx.util import logging
 from book._ext.execute.execution import SectionFails, executed_cells
 from book._ext.execute.output_forms import FROM_LATEX, MATHS, picture
 from book._ext.faults import OutputFault, code_cells
-from book._ext.page.offline import other_host
 from book._ext.state import kept_state
+from book._ext.website.offline import other_host
 from optim_code.equations.sections import Page, read_page
 
 logger = logging.getLogger(__name__)

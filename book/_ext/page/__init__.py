@@ -1,1 +1,1 @@
-"""What a page shows beside its text: the marks of equations, playgrounds, listings, the search."""
+"""What a page shows beside its text: formulas, the marks of equations and sentences, playgrounds, listings."""

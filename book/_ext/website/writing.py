@@ -20,8 +20,8 @@ from sphinx.util.parallel import parallel_available
 
 from book._ext import compat
 from book._ext.files import read_json, text_digest, write_json
-from book._ext.page import assets
 from book._ext.state import build_state, kept_state
+from book._ext.website import assets
 
 # The shared data in Sphinx's environment.
 SHARED = ("titles", "longtitles", "tocs", "toctree_includes", "toc_secnumbers", "toc_fignumbers", "toc_num_entries")

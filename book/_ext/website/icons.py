@@ -1,8 +1,8 @@
 """The icons of the pages, as style rules that draw exactly those in use.
 
 The theme draws its icons with FontAwesome, as a script and a font of 700 kB. The book has neither. The step that makes
-a page's one style sheet (`page/assets.py`) takes from here a rule for each icon: a box in the colour of the text, cut
-out by the icon's outline. The outlines are read from the FontAwesome that the theme brings.
+a page's one style sheet (`website/assets.py`) takes from here a rule for each icon: a box in the colour of the text,
+cut out by the icon's outline. The outlines are read from the FontAwesome that the theme brings.
 """
 
 from __future__ import annotations

@@ -27,7 +27,8 @@ from sphinx.util import logging
 
 from book._ext.compat import fontawesome
 from book._ext.files import files_digest, read_json, text_digest, write_json
-from book._ext.page import formulas, icons
+from book._ext.page import formulas
+from book._ext.website import icons
 
 logger = logging.getLogger(__name__)
 
