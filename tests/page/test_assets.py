@@ -18,6 +18,7 @@ from matplotlib import image
 from playwright.sync_api import Browser, Locator, Page
 from test_browser import Visit, visit
 
+from book._ext.website import icons
 from book._ext.website.assets import take_apart
 from conftest import PAGES
 from small_book import TWO, Copy, copy_book
@@ -103,6 +104,7 @@ def test_the_book_has_no_file_of_fontawesome(html: Path) -> None:
     assert [name for name in names if re.search("fontawesome|webfonts|fa-solid|[.]map$|locales", name)] == []
     for sheet in html.rglob("*.css"):
         assert sheet.name == "formulas.css" or "Fonticons, Inc." in sheet.read_text(encoding="utf-8")
+        assert not re.search(icons.CHARACTER, sheet.read_text(encoding="utf-8"))
         assert not re.search(r"font-family: *.?Font ?Awesome|Font Awesome|--fa-font", sheet.read_text(encoding="utf-8"))
 
 

@@ -103,18 +103,20 @@ def breakable(formula: str) -> str:
     if row is None or len(html.unescape(re.sub(r"<[^>]*>", "", WIDE.sub("mmmm", row["row"])))) <= LONG:
         return formula
     sides: list[list[str]] = [[""]]
-    depth, before = 0, "="
+    depth, before, joined = 0, "=", False
     for element in elements(row["row"]):
         sign = OPERATOR.sub(r"\1", element) if OPERATOR.fullmatch(element) else ""
         infix = element.replace("<mo", '<mo form="infix"', 1)
-        if depth == 0 and sign in RELATIONS and sides != [[""]]:
+        if depth == 0 and sign in RELATIONS and sides != [[""]] and not joined:
             sides.append([infix])
-        elif depth == 0 and sign in TERMS and before not in RELATIONS:
+        elif depth == 0 and (sign in RELATIONS or (sign in TERMS and before not in RELATIONS)) and sides != [[""]]:
             sides[-1].append(infix)
+            joined = joined and sign not in RELATIONS
         else:
             sides[-1][-1] += element
         if depth == 0 and WIDE.match(element):
             sides.append([""])
+            joined = True  # the next formula, after the wide space, has its first two sides in one place
         brackets = OPERATOR.findall(element)
         depth += sum(mark in "([{" for mark in brackets) - sum(mark in ")]}" for mark in brackets)
         before = sign

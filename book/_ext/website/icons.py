@@ -152,11 +152,13 @@ def without_font(css: str) -> str:
     for name in sorted(names):
         css = re.sub(rf"content:\s*var\({name}\)", f'content:"";--icon:var({name})', css)
     css = re.sub(r"font:\s*var\(--fa-font-(?:solid|regular|brands)\)", f"{DRAWN};width:1em", css)
-    return re.sub(
+    css = re.sub(
         rf'content:\s*{CHARACTER};\s*font-family:\s*"?Font Awesome[^;}}]*',
         lambda match: f'content:"";--icon:{by_character(match[1])};{DRAWN};width:1em',
         css,
     )
+    # Another package may only put its character in the place of the theme's.
+    return re.sub(rf"content:\s*{CHARACTER}", lambda match: f'content:"";--icon:{by_character(match[1])}', css)
 
 
 def by_character(character: str) -> str:
