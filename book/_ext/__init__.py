@@ -34,6 +34,7 @@ PARTS = (
     "page.formulas",
     "website.offline",
     "website.repository",
+    "website.licences",
     "figures.inline",
     "figures.figure_downloads",
     "printing.worksheets",

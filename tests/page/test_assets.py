@@ -7,20 +7,23 @@ scripts, tabs, and icons in the text.
 from __future__ import annotations
 
 import io
+import json
 import re
 import shutil
 from collections.abc import Iterator
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
 from bs4 import BeautifulSoup
 from matplotlib import image
+from packaging.utils import canonicalize_name
 from playwright.sync_api import Browser, Locator, Page
 from test_browser import Visit, visit
 
 from book._ext.website import icons
 from book._ext.website.assets import take_apart
-from conftest import PAGES
+from conftest import PAGES, ROOT
 from small_book import TWO, Copy, copy_book
 
 AROUND = ("genindex", "search", "py-modindex")
@@ -106,6 +109,26 @@ def test_the_book_has_no_file_of_fontawesome(html: Path) -> None:
         assert sheet.name == "formulas.css" or "Fonticons, Inc." in sheet.read_text(encoding="utf-8")
         assert not re.search(icons.CHARACTER, sheet.read_text(encoding="utf-8"))
         assert not re.search(r"font-family: *.?Font ?Awesome|Font Awesome|--fa-font", sheet.read_text(encoding="utf-8"))
+
+
+def test_the_licence_of_each_work_that_is_shipped_is_named(html: Path) -> None:
+    page = BeautifulSoup((html / "book" / "references.html").read_bytes(), "html.parser")
+    rows = [[cell.get_text() for cell in row.select("td")] for row in page.select("table tbody tr")]
+    assert len(rows) > 10
+    assert all(re.search("BSD|MIT|CC BY|OFL", licence) for _, _, licence, _ in rows)
+    named = {brought.split()[0] for *_, brought in rows}
+    # Every file of which a page is made is the book's own, made by this build, or of a package that is named.
+    parts = json.loads((html.parent / ".work" / "html" / ".doctrees" / "assets.json").read_text(encoding="utf-8"))
+    files = {name for said in parts["pages"].values() for name in (*said["styles"], *said["scripts"])}
+    files = {Path(name).name for name in files if not name.startswith("inline:")}
+    owners: dict[str, set[str]] = {}
+    for distribution in distributions():
+        for file in distribution.files or []:
+            owners.setdefault(file.name, set()).add(canonicalize_name(distribution.metadata["Name"]))
+    own = {path.name for path in (ROOT / "book" / "_static").iterdir()}
+    without = {name for name in files - own if not owners.get(name, set()) & named}
+    made = {"copybutton.js", "documentation_options.js", "figures.css", "formulas.css", "pygments.css"}
+    assert {name for name in without if not name.startswith("mystnb.")} <= made
 
 
 # --- icons in a browser
