@@ -6,6 +6,7 @@ import io
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import nbformat
@@ -13,6 +14,7 @@ import pytest
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
 from sphinx.application import Sphinx
+from sphinx.builders.html import StandaloneHTMLBuilder
 from sphinx.util.docutils import docutils_namespace, patch_docutils
 
 from book._ext import compat
@@ -194,3 +196,16 @@ def test_the_themes_fontawesome_has_its_outlines_and_rules_where_they_are_read()
     assert isinstance(icons["far", "bell"], Icon)
     assert "1.25em" in sizes()["fa-lg"]
     assert class_rules(["fa-lg fa-sun fas"]).count("mask:") >= 1
+
+
+def test_a_file_of_the_theme_that_cannot_be_copied_is_an_error(tmp_path: Path) -> None:
+    theme, out = tmp_path / "theme", tmp_path / "out"
+    (theme / "static").mkdir(parents=True)
+    (theme / "static" / "a.css").write_text("a {}", encoding="utf-8")
+    (out / "_static" / "a.css").mkdir(parents=True)  # a folder of its name is in the way
+    builder: Any = SimpleNamespace(
+        theme=SimpleNamespace(get_theme_dirs=lambda: [str(theme)]), templates=None, outdir=str(out)
+    )
+    StandaloneHTMLBuilder.copy_theme_static_files(builder, {})  # Sphinx only warns
+    with pytest.raises(OSError, match=r"a\.css"), compat.copy_errors_raised():
+        StandaloneHTMLBuilder.copy_theme_static_files(builder, {})

@@ -81,7 +81,7 @@ LISTENERS = {
         (550, "execute.outputs:check_outputs", "the outputs → a fault for what print or page cannot show"),
     ),
     "doctree-read": (
-        (500, "sources.checking:check_math", "the doctree → a warning for TeX that is not balanced"),
+        (500, "sources.checking:check_math", "the doctree → a warning for a displayed equation that is not checked"),
         (500, "page.formulas:check_formulas", "the doctree → a warning for a formula that cannot be typeset"),
         (500, "page.equations:mark_updates", "the doctree → a mark beside each update equation"),
         (500, "page.sentences:note_assertions", "outputs → what each mark shows"),

@@ -6,6 +6,7 @@ the packages, and `tests/test_compat.py` has a test for each function.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import importlib.util
@@ -57,6 +58,24 @@ def write_no_pages_around(builder: Any) -> None:
 def replace_steps(builder: Any, copy_assets: Callable[[], None], write: Callable[..., None]) -> None:
     """Let a builder copy static files and write pages with these functions; `type(builder)` still has Sphinx's own."""
     builder.copy_assets, builder.write = copy_assets, write
+
+
+@contextlib.contextmanager
+def copy_errors_raised() -> Iterator[None]:
+    """Raise the error if a file of the theme cannot be copied, as on a full disk; Sphinx warns of each, and goes on."""
+
+    def check(record: logging.LogRecord) -> bool:
+        for argument in record.args or ():
+            if isinstance(argument, OSError):
+                raise argument
+        return True
+
+    logger = logging.getLogger("sphinx.sphinx.builders.html")
+    logger.addFilter(check)
+    try:
+        yield
+    finally:
+        logger.removeFilter(check)
 
 
 def prepare_only(builder: Any, wanted: set[str]) -> None:

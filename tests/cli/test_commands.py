@@ -392,11 +392,11 @@ def test_a_handout_of_a_section_in_a_folder_is_made_by_its_full_name(hard: Path)
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("Some words.\n\n- an item\n- another $\\nothing$", r"book/one\.md:7: TeX stops at .*: Undefined control"),
+        ("Some words.\n\n- an item\n- another $\\plim$", r"book/one\.md:7: TeX stops at .*: Undefined control"),
         ("Words.\n\nA rocket: 🚀", r"book/one\.md:6: the fonts have no 🚀"),
-        ("| a |\n| - |\n| $\\frac{1$ |", r"book/one\.md:\d+: WARNING: a formula has braces that do not match"),
-        ("```{table} Caption $\\nothing$\n| a |\n| - |\n| b |\n```", r"book/one\.md:\d+: TeX stops at "),
-        ("## A heading $\\nothing$\n\nText.", r"book/one\.md:4: TeX stops at "),
+        ("| a |\n| - |\n| $\\frac{1$ |", r"book/one\.md:\d+: WARNING: a formula cannot be typeset: Expected closing "),
+        ("```{table} Caption $\\plim$\n| a |\n| - |\n| b |\n```", r"book/one\.md:\d+: TeX stops at "),
+        ("## A heading $\\plim$\n\nText.", r"book/one\.md:4: TeX stops at "),
     ],
 )
 def test_what_tex_cannot_set_is_told_by_file_and_line(hard: Path, text: str, said: str) -> None:

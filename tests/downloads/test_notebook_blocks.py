@@ -17,6 +17,7 @@ import pytest
 from markdown_it import MarkdownIt
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 
+from book._ext.page.formulas import with_tex
 from small_book import NO_BOOK, NOTEBOOK, Copy, copy_book
 
 DOT = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg==")
@@ -149,7 +150,9 @@ def structure(soup: bs4.Tag) -> dict[str, int]:
 
 def formula(latex: str, options: dict[str, bool]) -> str:
     """A formula as its source, the number of an equation before it, as on a page."""
-    return html.escape(re.sub(r"(.*)\\tag\{(\d+)\}", r"\2 \1", latex, flags=re.S))
+    # A notebook's MathJax needs Sphinx's `split` around several lines, which the page does without.
+    plain = re.sub(r"\\(?:begin|end)\{split\}", "", latex)
+    return html.escape(re.sub(r"(.*)\\tag\{(\d+)\}", r"\2 \1", plain, flags=re.S))
 
 
 def as_jupyter(text: str) -> bs4.BeautifulSoup:
@@ -185,7 +188,8 @@ def notebook(book: Copy) -> nbformat.NotebookNode:
 @pytest.fixture(scope="module")
 def pairs(book: Copy, notebook: nbformat.NotebookNode) -> dict[str, tuple[bs4.Tag, bs4.Tag]]:
     """Each case as the page shows it, and as the notebook does."""
-    page = bs4.BeautifulSoup((book.root / "_build/html/book/one.html").read_text(encoding="utf-8"), "html.parser")
+    text = (book.root / "_build/html/book/one.html").read_text(encoding="utf-8")
+    page = bs4.BeautifulSoup(with_tex(text), "html.parser")
     for gone in page.select(".headerlink, script, svg, .solution > .admonition-title"):
         gone.decompose()
     sections = [section for section in page.select("article section") if section.find("h2", recursive=False)]

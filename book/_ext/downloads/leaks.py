@@ -30,6 +30,7 @@ from sphinx.application import Sphinx
 from sphinx_exercise.nodes import solution_end_node, solution_node, solution_start_node, solution_title
 
 from book._ext.faults import Fault
+from book._ext.page.formulas import with_tex
 from book._ext.sources.editions import class_files, student_contents
 from optim_code.equations.sections import contents, name_of, pages_of, read_text
 
@@ -448,9 +449,9 @@ def texts_of(name: str, content: bytes) -> Iterator[tuple[str, str]]:
 
 
 def text_of_html(page: str) -> str:
-    """The text of an HTML page, with its comments and the attributes that hold text."""
+    """The text of an HTML page, with its formulas in TeX, its comments, and the attributes that hold text."""
     hidden = [comment or title for comment, title in HIDDEN_TEXT.findall(page)]
-    return html.unescape("\n".join([re.sub(r"<[^>]*>", "", page), *hidden]))
+    return html.unescape("\n".join([re.sub(r"<[^>]*>", "", with_tex(page)), *hidden]))
 
 
 def strings(value: Any) -> Iterable[str]:

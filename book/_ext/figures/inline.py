@@ -81,9 +81,11 @@ def inline_svg(svg: str, colours: set[str], prefix: str, attributes: dict[str, s
         attributes: further attributes of the SVG; they replace those that it has. An empty one removes it.
 
     Raises:
-        ValueError: if it has other colours, or styles that are not matplotlib's.
+        ValueError: if it has other colours, styles that are not matplotlib's, or no size.
     """
     root = fromstring(svg)
+    if not {"width", "height", "viewBox"} <= root.attrib.keys():
+        raise ValueError("the figure does not say how large it is")
     for element in root.iter():
         element.tag = element.tag.rpartition("}")[2]
         if element.tag in ("script", "foreignObject") or (

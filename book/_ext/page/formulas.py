@@ -89,6 +89,11 @@ def check_formulas(app: Sphinx, document: nodes.document) -> None:
             logger.warning("a formula cannot be typeset: %s; correct it", reason, location=node)
 
 
+def with_tex(page: str) -> str:
+    """A page, or a part of one, with the TeX of each formula in its place."""
+    return MATH.sub(lambda found: "".join(ANNOTATION.findall(found[0])), page)
+
+
 def breakable(formula: str) -> str:
     """A long displayed formula in pieces that can stand in several lines, because MathML Core does not break lines.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from typing import Any
 
@@ -87,20 +86,7 @@ class PrintTranslator(LaTeXTranslator):
     def visit_captioned_literal_block(self, node: Element) -> None:
         self.set_counter("literalblock", "code-block", node["ids"])
 
-    def check_braces(self, formula: Element) -> None:
-        """Warn of braces that do not match. TeX would name the end of the document, not the formula."""
-        braces = re.findall(r"(?<!\\)(?:\\\\)*([{}])", formula.astext())
-        depth = list(itertools.accumulate({"{": 1, "}": -1}[brace] for brace in braces))
-        # Only in the whole book, which has every formula, so that each is named once.
-        if depth and (depth[-1] or min(depth) < 0) and self.builder.document == self.config.root_doc:
-            logger.warning("a formula has braces that do not match; close each", location=formula)
-
-    def visit_math(self, node: Element) -> None:
-        self.check_braces(node)
-        super().visit_math(node)
-
     def visit_math_block(self, node: Element) -> None:
-        self.check_braces(node)
         if node.get("label"):
             self.set_counter("equation", "displaymath", [nodes.make_id(f"equation-{node['label']}")])
         super().visit_math_block(node)

@@ -102,7 +102,8 @@ def copy_assets(app: Sphinx) -> None:
     static = Path(app.outdir, "_static")
     for folder in (static, assets.sources(app)):
         shutil.rmtree(folder, ignore_errors=True)
-    type(builder).copy_assets(builder)
+    with compat.copy_errors_raised():
+        type(builder).copy_assets(builder)
     # No page uses these hundred folders of translations, and publishing them takes half of its time. Icons are drawn
     # by style rules, and nobody debugs the theme here.
     for unused in ("locales", "vendor/fontawesome"):
