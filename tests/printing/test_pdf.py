@@ -506,8 +506,8 @@ def test_a_section_is_added_and_removed_by_the_table_of_contents_alone(small: Pa
     ("text", "said"),
     [
         (
-            "$$ \\undefinedcommand $$ (def-four)",
-            r"book/two\.md:26: TeX stops at '.*\\undefinedcommand.*': Undefined control",
+            "$$ \\plim $$ (def-four)",
+            r"book/two\.md:26: TeX stops at '.*\\plim.*': Undefined control",
         ),
         (
             f"$$ {'a + ' * 80} b $$ (def-four)\n\n\U000f1234",

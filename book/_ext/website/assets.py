@@ -82,7 +82,8 @@ def bundle_assets(app: Sphinx, error: Exception | None) -> None:
             new[name], parts[name] = take_apart(text)
             for names in (parts[name].styles, parts[name].scripts):
                 # Sphinx's search page names scripts that this book does without.
-                names[:] = [one for one in names if one.startswith("inline:") or source(app, one).exists()]
+                made = ("inline:", FONTAWESOME)
+                names[:] = [one for one in names if one.startswith(made) or source(app, one).exists()]
     program = files_digest(Path(__file__), Path(icons.__file__), fontawesome() / "css")
     before = note if note.get("program") == program else {}
     classes = icons_of(app, texts, parts, before.get("icons", []))
