@@ -112,7 +112,6 @@ LISTENERS = {
     "html-page-context": (
         (500, "page.playground:load_scripts", "the doctree → the playground's script and style"),
         (500, "page.bibliography:make_entries_list_items", "the HTML → roles that screen readers know"),
-        (500, "page.formulas:load_formulas", "→ the font of the formulas, and the script that copies them"),
         (500, "website.search:collect_words", "the HTML → the words of the page"),
         (500, "downloads.notebooks:write_notebook", "source, outputs, numbers → the notebook of the page"),
         (600, "downloads.downloads:offer_downloads", "the notebook, the PDFs → the menu at the head of the page"),

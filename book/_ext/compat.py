@@ -9,11 +9,12 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib
-import importlib.util
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from book._ext.files import package_folder
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -186,8 +187,5 @@ def cache_entry_points() -> None:
 @functools.cache
 def fontawesome() -> Path:
     """The folder of the FontAwesome that the theme brings, with `js/all.min.js` and `css/all.min.css`."""
-    spec = importlib.util.find_spec("pydata_sphinx_theme")
-    assert spec is not None
-    assert spec.origin is not None
-    (folder,) = Path(spec.origin).parent.glob("theme/*/static/vendor/fontawesome/*")
+    (folder,) = package_folder("pydata_sphinx_theme").glob("theme/*/static/vendor/fontawesome/*")
     return folder

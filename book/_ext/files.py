@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 
 def source_files(*paths: Path) -> list[Path]:
@@ -70,3 +74,18 @@ def write_json(path: Path, data: dict[str, Any]) -> None:
     new = path.with_suffix(f".{os.getpid()}")
     new.write_text(json.dumps(data), encoding="utf-8")
     new.replace(path)
+
+
+def package_folder(name: str) -> Path:
+    """The folder of an installed package, which is not imported for it."""
+    spec = importlib.util.find_spec(name)
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent
+
+
+def html_pages(app: Sphinx) -> dict[str, Path]:
+    """The files of the pages of the book, by their names: those of the contents, and those that Sphinx adds."""
+    names = (*sorted(app.env.found_docs), "genindex", "search", "py-modindex")
+    paths = {name: Path(app.outdir, f"{name}.html") for name in names}
+    return {name: path for name, path in paths.items() if path.exists()}

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import io
 import re
+from base64 import b64decode
 from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from bs4 import BeautifulSoup
@@ -18,7 +21,7 @@ from fontTools.ttLib import TTFont
 from playwright.sync_api import Browser, Page
 from test_browser import Visit, visit
 
-from book._ext.page.formulas import ANNOTATION, breakable, characters, mathml, subset
+from book._ext.page.formulas import ANNOTATION, breakable, characters, mathml, subset, write_font
 from conftest import ROOT
 from small_book import NOTEBOOK, TWO, Copy, copy_book
 
@@ -192,6 +195,22 @@ def test_the_font_has_every_character_of_the_formulas_and_the_signs_that_browser
     assert {ord(sign) for sign in used} - signs.keys() <= {0xFE00}  # asks for another form of the sign before it
 
 
+def test_a_page_that_the_book_has_no_more_leaves_no_character_in_the_font(tmp_path: Path) -> None:
+    (tmp_path / "_static").mkdir()
+    for name, tex in (("kept", "x"), ("removed", r"\Omega")):
+        (tmp_path / f"{name}.html").write_text(mathml(tex, False), encoding="utf-8")
+    app: Any = SimpleNamespace(
+        outdir=str(tmp_path), builder=SimpleNamespace(name="html"), env=SimpleNamespace(found_docs={"kept"})
+    )
+    write_font(app, None)
+    style = (tmp_path / "_static" / "formulas.css").read_text(encoding="utf-8")
+    font = re.search(r"base64,([^\"]+)", style)
+    assert font is not None
+    signs = TTFont(io.BytesIO(b64decode(font[1]))).getBestCmap()
+    assert ord("x") in signs
+    assert ord("Ω") not in signs
+
+
 def test_the_font_says_whose_it_is_and_under_which_licence() -> None:
     names = TTFont(io.BytesIO(subset("x")))["name"]
     assert "STIX Fonts Project Authors" in names.getDebugName(0)
@@ -219,6 +238,19 @@ def test_a_formula_stays_with_the_punctuation_that_touches_it(html: Path) -> Non
     together = [seen(str(span)) for span in page.select("article .unbroken")]
     assert together == ["v,", "0≤β<1:", "a."]
     assert "zero at the start, with 0≤β<1: walk on." in seen(str(page.select_one("article p")))
+
+
+@pytest.mark.parametrize("home", ["file"], indirect=True)
+def test_only_a_formula_that_has_to_be_pushed_aside_is_a_stop_of_the_tab_key(opened: Visit) -> None:
+    page, stops = opened.page, "() => document.querySelectorAll('.formula[tabindex]').length"
+    assert page.evaluate(stops) == 0
+    squeeze = (
+        "width => { document.querySelector('.formula').style.maxWidth = width; dispatchEvent(new Event('resize')); }"
+    )
+    page.evaluate(squeeze, "20px")
+    assert page.evaluate(stops) == 1
+    page.evaluate(squeeze, "none")
+    assert page.evaluate(stops) == 0
 
 
 # --- copying

@@ -1,7 +1,7 @@
 """Formulas as MathML, which browsers typeset by themselves, without a script.
 
 While a page is written, each formula becomes a `<math>` element, with its TeX inside as an annotation: copying, the
-search and whoever reads the page's source find it there. At the end of the build the font of the formulas is cut down
+search and people who read the page's source find it there. At the end of the build the font of the formulas is cut down
 to the characters that the pages use, and put into the style sheet that each page loads.
 """
 
@@ -14,7 +14,6 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
 from sphinx.util.math import get_node_equation_number
 
-from book._ext.files import text_digest
+from book._ext.files import html_pages, package_folder, text_digest
 
 logger = logging.getLogger(__name__)
 
@@ -47,8 +46,6 @@ ENVIRONMENT = re.compile(rf"\\(begin|end)\{{({'|'.join(INSIDE)})\*?\}}")
 NUMBERING = re.compile(r"\\(?:nonumber|notag)\b|\\(?:label|tag\*?)\{[^{}]*\}")
 ITALIC = ["\u210e", *map(chr, range(0x1D434, 0x1D468)), *map(chr, range(0x1D6E2, 0x1D71C))]
 """The italic letters, Latin and Greek: a browser shows them for a variable, which is written in plain letters."""
-
-
 ROW = re.compile(
     r'<math display="block"><semantics><mrow>(?P<row>.*)</mrow>(?P<annotation><annotation.*)</semantics></math>', re.S
 )
@@ -192,14 +189,6 @@ def write_display(translator: Any, node: nodes.math_block) -> None:
     raise nodes.SkipNode
 
 
-def load_formulas(
-    app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: nodes.document | None
-) -> None:
-    """Let each page load the font of the formulas, which can be in the list of contents, too, and their script."""
-    app.add_css_file(STYLE)
-    app.add_js_file(SCRIPT, loading_method="defer")
-
-
 def head_tags(static: str) -> str:
     """The tags that load what formulas need on a page that Sphinx does not write.
 
@@ -213,15 +202,14 @@ def write_font(app: Sphinx, error: Exception | None) -> None:
     """Write the style sheet with the font of the formulas, which has the characters that the pages use."""
     if error is not None or app.builder.name != "html":
         return
-    pages = [path for path in Path(app.outdir).rglob("*.html") if "_static" not in path.parts]
-    used = characters(*(path.read_text(encoding="utf-8") for path in sorted(pages)))
+    used = characters(*(path.read_text(encoding="utf-8") for path in html_pages(app).values()))
     code = Path(__file__).read_text(encoding="utf-8")
-    kept = Path(app.doctreedir, f"formulas-{text_digest(used, version(FONT[0]), version('fonttools'), code)[:16]}.css")
-    if not kept.exists():
+    head = f"/* {text_digest(used, version(FONT[0]), version('fonttools'), code)} */\n"
+    file = Path(app.outdir, "_static", STYLE)
+    if not file.exists() or not file.read_text(encoding="utf-8").startswith(head):
         font = base64.b64encode(subset(used)).decode()
         source = f'url("data:font/woff2;base64,{font}") format("woff2")'
-        kept.write_text(RULES.format(source=source), encoding="ascii")
-    Path(app.outdir, "_static", STYLE).write_bytes(kept.read_bytes())
+        file.write_text(head + RULES.format(source=source), encoding="utf-8")
 
 
 def characters(*pages: str) -> str:
@@ -239,10 +227,7 @@ def subset(used: str) -> bytes:
 
     licence = [0, 13, 14]  # whose it is, and under which licence, must go with it
     options = fonts.Options(flavor="woff2", layout_features=["ssty"], hinting=False, name_IDs=[1, 2, 6, *licence])
-    package = find_spec(FONT[0])
-    assert package is not None
-    assert package.origin is not None
-    with Path(package.origin).parent.joinpath(*FONT[1:]).open("rb") as file:
+    with package_folder(FONT[0]).joinpath(*FONT[1:]).open("rb") as file:
         font = fonts.load_font(file, options, lazy=True, dontLoadGlyphNames=True)
         cutter, buffer = fonts.Subsetter(options), io.BytesIO()
         cutter.populate(text=used)
@@ -273,4 +258,6 @@ def narrow_roots(font: Any) -> None:
 
 def setup(app: Sphinx) -> None:
     app.add_post_transform(Unbroken)
+    app.add_css_file(STYLE)
+    app.add_js_file(SCRIPT, loading_method="defer")
     app.add_html_math_renderer("mathml", (write_inline, None), (write_display, None))

@@ -26,14 +26,12 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 
 from book._ext.compat import fontawesome
-from book._ext.files import files_digest, read_json, text_digest, write_json
+from book._ext.files import files_digest, html_pages, read_json, text_digest, write_json
 from book._ext.page import formulas
 from book._ext.website import icons
 
 logger = logging.getLogger(__name__)
 
-AROUND = ("genindex", "search", "py-modindex")
-"""The pages that Sphinx adds to those of the contents."""
 ATTRIBUTES = r"""(?:[^>"']|"[^"]*"|'[^']*')*"""
 TAG = re.compile(
     rf"<!--.*?-->|<script\b(?P<script>{ATTRIBUTES})>(?P<text>.*?)</script\s*>|<link\b(?P<link>{ATTRIBUTES})>\n?",
@@ -43,6 +41,8 @@ ATTRIBUTE = re.compile(r"""([\w:-]+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+)
 HANDLER = re.compile(rf"""<\w(?=[^>]*\son)({ATTRIBUTES})>""", re.I)
 BUNDLE = re.compile(r"_static/((?:styles|scripts)\.[0-9a-f]{16}\.(?:css|js))")
 FONTAWESOME = "vendor/fontawesome/"
+NO_FILE = ("inline:", FONTAWESOME)
+"""What the names of parts begin with that no file has to be there for."""
 PAGENAME = re.compile(r"DOCUMENTATION_OPTIONS\.pagename\s*=\s*'([^']*)';?")
 POLICY = '<meta http-equiv="Content-Security-Policy"'
 BEGIN = """\
@@ -72,9 +72,9 @@ def bundle_assets(app: Sphinx, error: Exception | None) -> None:
     """Give each page its style sheet, its script and its policy, and move what they are made of out of the book."""
     if error is not None or app.builder.name != "html":
         return
-    out, note = Path(app.outdir), read_json(note_file(app))
-    paths = {name: out / f"{name}.html" for name in (*sorted(app.env.found_docs), *AROUND)}
-    texts = {name: path.read_text(encoding="utf-8") for name, path in paths.items() if path.exists()}
+    note = read_json(note_file(app))
+    paths = html_pages(app)
+    texts = {name: path.read_text(encoding="utf-8") for name, path in paths.items()}
     parts = {name: Parts(**said) for name, said in note.get("pages", {}).items() if name in texts}
     new: dict[str, str] = {}
     for name, text in texts.items():
@@ -82,8 +82,7 @@ def bundle_assets(app: Sphinx, error: Exception | None) -> None:
             new[name], parts[name] = take_apart(text)
             for names in (parts[name].styles, parts[name].scripts):
                 # Sphinx's search page names scripts that this book does without.
-                made = ("inline:", FONTAWESOME)
-                names[:] = [one for one in names if one.startswith(made) or source(app, one).exists()]
+                names[:] = [one for one in names if one.startswith(NO_FILE) or source(app, one).exists()]
     program = files_digest(Path(__file__), Path(icons.__file__), fontawesome() / "css")
     before = note if note.get("program") == program else {}
     classes = icons_of(app, texts, parts, before.get("icons", []))
