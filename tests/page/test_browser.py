@@ -16,7 +16,7 @@ import numpy
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from matplotlib.image import imread
-from playwright.sync_api import Browser, Locator, Page, Route
+from playwright.sync_api import Browser, FloatRect, Locator, Page, Route
 
 from conftest import PAGES
 from optim_code.figures import DARK, LIGHT
@@ -148,15 +148,17 @@ def test_a_figure_looks_as_its_file_does(seen: Visit, html: Path, theme: str) ->
         assert name is not None
         file = html / "_figures" / f"{Path(name).stem}{'-dark' if theme == 'dark' else ''}.svg"
         drawing = figure.locator(".drawing")
-        shown, box = screenshot(drawing), drawing.bounding_box()
+        drawing.scroll_into_view_if_needed()
+        box = drawing.bounding_box()
+        assert box is not None
+        shown = screenshot(seen.page, box)
         drawing.evaluate(TO_FILE, file.read_text(encoding="utf-8"))
         try:
             # The same locator finds the file's SVG now.
             other_box = drawing.bounding_box()
-            assert box is not None
             assert other_box is not None
             assert all(abs(box[key] - other_box[key]) < 0.1 for key in ("x", "y", "width", "height"))
-            difference = abs(shown - screenshot(drawing)).mean(axis=2)
+            difference = abs(shown - screenshot(seen.page, box)).mean(axis=2)
         finally:
             seen.page.evaluate("putBack()")
         # Points move by less than a 100th of a pixel. This can change how much of a pixel an edge covers by a quarter,
@@ -165,9 +167,10 @@ def test_a_figure_looks_as_its_file_does(seen: Visit, html: Path, theme: str) ->
         assert (difference > 0.25).mean() <= 0.0002, file.name
 
 
-def screenshot(element: Locator) -> numpy.ndarray:
-    """The element as a browser shows it: rows of pixels, with red, green and blue from 0 to 1."""
-    return numpy.asarray(imread(io.BytesIO(element.screenshot())))[..., :3]
+def screenshot(page: Page, box: FloatRect) -> numpy.ndarray:
+    """What the window shows in the whole pixels of a box: rows of pixels, with red, green and blue from 0 to 1."""
+    clip = FloatRect(**{key: round(size) for key, size in box.items()})
+    return numpy.asarray(imread(io.BytesIO(page.screenshot(clip=clip))))[..., :3]
 
 
 @pytest.mark.parametrize("theme", THEMES)

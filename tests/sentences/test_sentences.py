@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 import torch
 from bs4 import BeautifulSoup, Tag
+from docutils import nodes
 from playwright.sync_api import Browser, Page
 
+from book._ext.page.sentences import keep_together
 from book._ext.sources.marks import marks_of
 from conftest import PAGES, ROOT
 from optim_code.equations.sections import read_page
@@ -268,3 +270,13 @@ def counted(copy: Copy) -> list[str]:
     assert copy.build().returncode == 0
     page = BeautifulSoup(copy.published()["book/updates.html"], "html.parser")
     return [cell.get_text() for cell in page.select("article td")][-4:]
+
+
+@pytest.mark.parametrize(
+    ("phrase", "together"),
+    [("gets wider", "wider"), ("change less than 10 %", "10 %"), ("within 0.5 %", "0.5 %"), ("one", "one")],
+)
+def test_a_mark_stays_with_the_last_word_or_with_the_number_before_a_percent_sign(phrase: str, together: str) -> None:
+    body = [phrase]
+    keep_together(body, nodes.Text(phrase))
+    assert body == [f'{phrase.removesuffix(together)}<span class="held-end">{together}']

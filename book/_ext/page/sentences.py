@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from docutils import nodes
@@ -82,8 +83,7 @@ def keep_together(body: list[str], last: nodes.Node) -> None:
     """Begin a span that does not break before the last word of what was written, or before its formula."""
     begin = '<span class="held-end">'
     if isinstance(last, nodes.Text):
-        before, space, word = body[-1].rpartition(" ")
-        body[-1] = f"{before}{space}{begin}{word}"
+        body[-1] = re.sub(r"(?:[\d.]+ %|\S*)$", lambda word: begin + word[0], body[-1], count=1)
     elif isinstance(last, nodes.math):
         body.insert(-1, begin)
     else:
