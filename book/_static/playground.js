@@ -295,12 +295,26 @@
   /* The values that a slider goes through, of three digits or whole, each another than the one before. */
   function stopsOf({ low, high, log, whole }) {
     if (whole && !log) return [...Array(high - low + 1)].map((_, i) => low + i);
+    if (log && !whole) return [...roundNumbers(low, high)];
     const places = whole ? 0 : Math.ceil(-Math.log10((high - low) / 1000) - 0.01);
     const stops = [...Array(1001)].map((_, i) => {
       const value = log ? low * (high / low) ** (i / 1000) : low + ((high - low) * i) / 1000;
-      return clamp(Number(log && !whole ? value.toPrecision(3) : value.toFixed(places)), low, high);
+      return clamp(Number(value.toFixed(places)), low, high);
     });
     return [...new Set(stops)];
+  }
+
+  /* The round numbers of a range, each at most 2.5 % above the one before: 1, 1.02, …, 2, 2.05, …, 5, 5.1, … They are so few
+     that a mouse hits 0.1, 0.6 or 3 on a long track. */
+  function* roundNumbers(low, high) {
+    yield low;
+    for (let power = Math.floor(Math.log10(low)); 10 ** power < high; power++) {
+      for (let hundredths = 100; hundredths < 1000; hundredths += hundredths < 200 ? 2 : hundredths < 500 ? 5 : 10) {
+        const value = Number(`${hundredths}e${power - 2}`);
+        if (low < value && value < high) yield value;
+      }
+    }
+    yield high;
   }
 
   /* The number that a text is: 0.1, or 0,1, or 1/3; NaN if it is none. */
@@ -365,8 +379,74 @@
 
   /* The address that brings all playgrounds of the page back as they are; those of some ids come first. */
   function wholeAddress(ids) {
-    const parts = [...new Set([...ids, ...Object.keys(book.open)])].map((id) => book.open[id].address()).filter(Boolean);
+    const parts = [...new Set([...ids, ...begun.keys()])].map((id) => book.open[id].address()).filter(Boolean);
     return parts.length ? `#${parts.join(";")}` : "";
+  }
+
+  /* The playgrounds that have begun, by id. One begins when it comes near the window, or when the address or somebody's
+     script names it: to begin all of them while a page loads would hold up a reader who has only come to the top. */
+  const begun = new Map();
+
+  function begin(root) {
+    if (!begun.has(root.id)) {
+      root.classList.remove("play-waiting");
+      begun.set(root.id, new Playground(root));
+    }
+    return begun.get(root.id);
+  }
+
+  function beginWhenNear(roots) {
+    const watch = new IntersectionObserver((changes) => {
+      for (const { isIntersecting, target } of changes) {
+        if (!isIntersecting) continue;
+        watch.unobserve(target);
+        begin(target);
+      }
+    }, { rootMargin: "100% 0px" });
+    for (const root of roots) {
+      const drawing = document.querySelector(`#${CSS.escape(JSON.parse(root.dataset.begin).instead || " ")} .drawing`);
+      if (!drawing) continue;
+      drawing.classList.add("play-still");
+      drawing.after(root);
+    }
+    const beginNamed = () => roots.filter(({ id }) => partsOfAddress().has(id)).forEach(begin);
+    for (const root of roots) {
+      Object.defineProperty(book.open, root.id, { enumerable: true, get: () => begin(root) });
+      root.classList.add("play-waiting");
+      watch.observe(root);
+    }
+    window.addEventListener("hashchange", beginNamed);
+    beginNamed();
+  }
+
+  /* The setting to which words of the text bring a playground: as it began, with their changes. */
+  function settingOfWords(play, link) {
+    const wanted = { ...play.first };
+    for (const [key, text] of new URLSearchParams(link.hash.split("?")[1])) {
+      [wanted[key]] = read(play.table, key, text, wanted[key]);
+      const [method] = key.split(".");
+      if (method in play.byName) wanted.adjust = method;
+    }
+    return { ...wanted, shown: wanted.nsteps };
+  }
+
+  const isSet = (play, link) => same(essence(settingOfWords(play, link)), essence(play.setting));
+
+  /* Words of the text that set a playground, and, if it stands so already, set it back. */
+  function followWords() {
+    const playOf = (link) => book.open[link.hash.slice(1).split("?")[0]];
+    document.addEventListener("click", (event) => {
+      const link = event.target.closest?.("a.play-set");
+      if (!link || event.ctrlKey || event.metaKey || event.shiftKey || !playOf(link)) return;
+      event.preventDefault();
+      const play = playOf(link), { view } = play.setting;
+      play.pause();
+      play.change({ ...(isSet(play, link) ? play.first : settingOfWords(play, link)), view });
+      const { top, bottom } = play.root.querySelector(".play-bowl").getBoundingClientRect();
+      if (top >= 0 && bottom <= window.innerHeight) return;
+      window.history.pushState(null, ""); // the browser's way back leads to the words
+      play.root.scrollIntoView();
+    });
   }
 
   // --- one playground -----------------------------------------------------------------------------------------------
@@ -391,7 +471,7 @@
       this.playing = 0; // the timer, while steps are shown one after the other
       this.due = false;
       this.refresh = []; // what brings a control up to date
-      this.map = { key: "", row: CELLS, steps: new Float64Array(CELLS * CELLS), took: 0 };
+      this.map = { key: "", row: CELLS, steps: new Float64Array(CELLS * CELLS), rates: [], took: 0 };
       this.statements = make("ul", { class: "play-statements" });
       this.word = make("p", { class: "play-word" });
       this.spoken = make("p", { class: "play-spoken", role: "status", "aria-live": "polite" });
@@ -406,6 +486,18 @@
       window.addEventListener("hashchange", () => this.fromAddress() && meant() && root.scrollIntoView());
       this.render();
       if (meant()) root.scrollIntoView();
+      else if (begin.instead) this.playOnceInView();
+    }
+
+    /* A playground in the place of its figure plays by itself, once, when the reader has come to it. */
+    playOnceInView() {
+      if (still.matches) return;
+      const watch = new IntersectionObserver(([{ isIntersecting }]) => {
+        if (!isIntersecting) return;
+        watch.disconnect();
+        if (same(this.setting, this.first)) this.startPlaying();
+      }, { threshold: 0.9 });
+      watch.observe(this.root.querySelector(".play-bowl"));
     }
 
     fill() {
@@ -414,13 +506,10 @@
         this.figure ? `Play with Figure ${this.figure}` : "Play with it");
       root.setAttribute("role", "region");
       root.setAttribute("aria-labelledby", title.id);
-      root.replaceChildren(
-        make("div", { class: "play-head" }, title, topRow(this)),
-        methodBoxes(this),
-        make("div", { class: "play-grid-2" },
-          make("div", {}, bowlView(this), transport(this)),
-          make("div", { class: "play-side" }, adjustments(this), landscape(this))),
-        this.statements, this.word, this.spoken, views(this), takeAway(this));
+      root.replaceChildren(make("div", { class: "play-head" }, title, topRow(this)), make("div", { class: "play-parts" },
+        make("div", { class: "play-picture" }, bowlView(this)), transport(this),
+        make("div", { class: "play-said" }, this.statements, this.word, this.spoken),
+        adjustments(this), views(this), more(this), takeAway(this)));
     }
 
     hyperOf(method) {
@@ -439,6 +528,10 @@
 
     python() {
       return python(this);
+    }
+
+    stops(key) {
+      return stopsOf(this.table[key]);
     }
 
     /* Change some values, as they are or, `loose`, as texts that have to be read first. */
@@ -535,9 +628,12 @@
         return run;
       });
       for (const update of this.refresh) update();
+      for (const link of document.querySelectorAll(`a.play-set[href^="#${this.root.id}?"]`)) {
+        link.toggleAttribute("data-set", isSet(this, link));
+      }
       const now = this.runs.map((run) => run.statement);
       if (!same([...this.statements.children].map((item) => item.textContent), now)) {
-        this.statements.replaceChildren(...now.map((text) => make("li", {}, text)));
+        this.statements.replaceChildren(...this.runs.map((run) => make("li", {}, swatch(run.method), run.statement)));
       }
       this.word.textContent = this.words;
       this.say();
@@ -652,7 +748,14 @@
       entered = false;
       range.disabled = typed.disabled = !matters();
     });
-    return make("div", { class: "play-slider" }, make("label", { for: id }, label), range, typed);
+    const track = make("span", { class: "play-track" }, range);
+    play.refresh.push(() => {
+      // Where a rule has a largest stable learning rate, the track shows it: red and hatched is beyond.
+      const limit = play.runs.find((run) => key === `${run.method.name}.lr`)?.theory?.limit ?? null;
+      track.toggleAttribute("data-limit", limit !== null);
+      if (limit !== null) track.style.setProperty("--limit", stops.filter((stop) => stop < limit).length / (stops.length - 1));
+    });
+    return make("div", { class: "play-slider" }, make("label", { for: id }, label), track, typed);
   }
 
   function methodBoxes(play) {
@@ -668,13 +771,14 @@
           if (!race.length) play.words = "one method at least has to run";
         },
       });
-      const swatch = make("svg", { viewBox: "0 0 34 10", width: 34, height: 10, "aria-hidden": "true" },
-        make("path", { d: "M2 5H32", class: "play-line", ...lineOf(method) }));
       play.refresh.push(() => (box.checked = play.setting.race.includes(method.name)));
-      group.append(make("label", {}, box, swatch, method.title));
+      group.append(make("label", {}, box, swatch(method), method.title));
     }
     return group;
   }
+
+  const swatch = (method) => make("svg", { viewBox: "0 0 34 10", width: 34, height: 10, "aria-hidden": "true" },
+    make("path", { d: "M2 5H32", class: "play-line", ...lineOf(method) }));
 
   function lineOf(method) {
     const place = book.methods.indexOf(method), look = (place + Math.floor(place / DASHES.length)) % LOOKS.length;
@@ -711,11 +815,23 @@
     return group;
   }
 
+  /* What is asked for less often: closed where the window is narrow, or the bowl would be out of sight of η. */
+  function more(play) {
+    const details = make("details", { class: "play-more" },
+      make("summary", {}, "More: methods, steps, bowl and noise"), methodBoxes(play), landscape(play));
+    let wide = null;
+    new ResizeObserver(() => {
+      const now = getComputedStyle(details.firstChild).display === "none";
+      if (now !== wide) details.open = wide = now;
+    }).observe(play.root);
+    return details;
+  }
+
   function landscape(play) {
     const fresh = button("New noise", () =>
       play.change({ seed: (play.setting.seed + 1) % 10000, noise: play.setting.noise || 1 }));
-    return make("fieldset", {}, make("legend", {}, "Bowl and noise"),
-      slider(play, "condition_number", "κ", "condition number κ"), slider(play, "rotation", "rotation °", "rotation in degrees"),
+    return make("fieldset", { class: "play-bowl-and-noise" }, make("legend", {}, "Steps, bowl and noise"),
+      slider(play, "nsteps", "steps"), slider(play, "condition_number", "κ", "condition number κ"), slider(play, "rotation", "rotation °", "rotation in degrees"),
       slider(play, "noise", "noise σ"), slider(play, "seed", "seed", "seed", () => play.setting.noise > 0), fresh);
   }
 
@@ -729,8 +845,7 @@
     const shown = make("span", { class: "play-shown" });
     play.refresh.push(() => (shown.textContent = `step ${play.setting.shown} of ${play.setting.nsteps}`));
     return make("div", { class: "play-transport", role: "group", "aria-label": "Steps shown" },
-      toggle, button("Back", move(-1)), button("Step", move(1)), button("All", move(SHARED.nsteps.high)), shown,
-      slider(play, "nsteps", "steps"));
+      toggle, button("Back", move(-1)), button("Step", move(1)), button("All", move(SHARED.nsteps.high)), shown);
   }
 
   function topRow(play) {
@@ -751,7 +866,22 @@
       play.pause();
       play.change({ ...play.first });
     });
-    return make("div", { class: "play-top" }, preset, reset);
+    return make("div", { class: "play-top" }, preset, reset, large(play));
+  }
+
+  /* A button that lets the playground fill the window, and gives the page its place back; Escape does, too. */
+  function large(play) {
+    const set = (on) => {
+      play.root.classList.toggle("play-large", on);
+      document.documentElement.classList.toggle("play-behind", on);
+      toggle.setAttribute("aria-pressed", String(on));
+      if (!on) play.root.scrollIntoView({ block: "nearest" });
+    };
+    const toggle = button("Large", () => set(!play.root.classList.contains("play-large")), { "aria-pressed": "false" });
+    play.root.addEventListener("keydown", (event) => {
+      if (event.key === "Escape" && play.root.classList.contains("play-large")) set(false);
+    });
+    return toggle;
   }
 
   /* A figure to begin from, by its number, its method and its setting; and the name of its file. */
@@ -796,10 +926,12 @@
       class: "play-handle", tabindex: 0, role: "slider", "aria-label": "Start of the descent, moved with the arrow keys",
       "aria-valuemin": SHARED.w1.low, "aria-valuemax": SHARED.w1.high,
     }, make("circle", { r: 22, class: "play-grip" }), make("circle", { r: 8 }));
+    const hint = make("text", { class: "play-hint", "text-anchor": "end", "aria-hidden": "true" }, "drag me");
     const svg = make("svg", { viewBox: `0 0 ${width} ${height}`, class: "play-bowl", role: "group", "aria-label": "The bowl" },
       make("defs", {}, make("clipPath", { id: clip }, make("rect", inner))),
       make("rect", { ...inner, class: "play-frame" }),
-      make("g", { "clip-path": `url(#${clip})` }, contours, labels, star(), paths), ...ticks(), handle);
+      make("g", { "clip-path": `url(#${clip})` }, contours, labels,
+        make("path", { d: starPath(toX(0), toY(0)), class: "play-minimum" }), paths), ...ticks(), hint, handle);
     const at = (event) => {
       const box = svg.getBoundingClientRect(), pixel = width / box.width;
       return {
@@ -842,6 +974,10 @@
         dots.setAttribute("stroke-width", count > 120 ? 3 : 5.5);
       }
       handle.setAttribute("transform", `translate(${toX(play.setting.w1)} ${toY(play.setting.w2)})`);
+      const moved = play.setting.w1 !== play.first.w1 || play.setting.w2 !== play.first.w2;
+      hint.textContent = moved ? "" : "drag me";
+      hint.setAttribute("x", toX(play.setting.w1) + 34);
+      hint.setAttribute("y", toY(play.setting.w2) - 14);
       handle.setAttribute("aria-valuenow", play.setting.w1);
       handle.setAttribute("aria-valuetext", `w₁ = ${short(play.setting.w1)}, w₂ = ${short(play.setting.w2)}`);
     });
@@ -863,12 +999,12 @@
     }));
   }
 
-  function star() {
+  function starPath(x, y) {
     const points = [...Array(10)].map((_, i) => {
       const radius = i % 2 ? 3 : 7.5, angle = (Math.PI * i) / 5 - Math.PI / 2;
-      return `${toX(0) + radius * Math.cos(angle)} ${toY(0) + radius * Math.sin(angle)}`;
+      return `${x + radius * Math.cos(angle)} ${y + radius * Math.sin(angle)}`;
     });
-    return make("path", { d: `M${points.join("L")}Z`, class: "play-minimum" });
+    return `M${points.join("L")}Z`;
   }
 
   function ticks() {
@@ -906,18 +1042,26 @@
       const x = (step) => PAD + ((WIDE - PAD - 8) * step) / play.setting.nsteps;
       const raise = (power) => 4 + ((HIGH - 40) * (top - Math.max(power, -1e5))) / (top - bottom);
       const y = (loss) => raise(Math.log10(loss));
-      const key = [bottom, top, play.setting.nsteps, play.runs.some((run) => run.theory)];
+      const key = [bottom, top, play.setting.nsteps];
       if (!same(key, drawnGrid)) drawGrid(play, grid, x, y, bottom, top);
       drawnGrid = key;
       curves.replaceChildren();
+      const names = [];
       for (const run of play.runs) {
-        if (run.theory) {
-          const end = Math.log10(run.losses[0]) + 2 * play.setting.nsteps * Math.log10(run.theory.rate);
-          curves.append(make("path", { class: "play-theory", d: `M${x(0)} ${y(run.losses[0])}L${x(play.setting.nsteps)} ${raise(end)}` }));
-        }
         const pieces = [];
         for (let i = 0; i <= Math.min(run.count, play.setting.shown); i++) pieces.push(`${x(i).toFixed(1)} ${y(run.losses[i]).toFixed(1)}`);
         curves.append(make("path", { class: "play-line", d: `M${pieces.join("L")}`, ...lineOf(run.method) }));
+        if (run.theory) {
+          const end = Math.log10(run.losses[0]) + 2 * play.setting.nsteps * Math.log10(run.theory.rate);
+          curves.append(make("path", { class: "play-theory", d: `M${x(0)} ${y(run.losses[0])}L${x(play.setting.nsteps)} ${raise(end)}` }));
+          const floor = HIGH - 36, first = y(run.losses[0]), slope = (raise(end) - first) / (x(play.setting.nsteps) - x(0));
+          // Its name stands where the line leaves the picture, or ends in it; one name is enough for lines that end together.
+          const place = slope * (WIDE - 8 - x(0)) + first > floor ? x(0) + (floor - first) / slope : WIDE - 8;
+          const name = [Math.max(place - 4, PAD + 40), clamp(first + slope * (place - x(0)) - 6, 16, floor - 6)];
+          if (names.some((other) => Math.hypot(other[0] - name[0], other[1] - name[1]) < 30)) continue;
+          names.push(name);
+          curves.append(make("text", { class: "play-level play-theory-name", x: name[0], y: name[1] }, "theory"));
+        }
       }
       svg.setAttribute("aria-label", `Loss against step: ${play.runs.map((run) =>
         `${run.method.title} from ${short(run.losses[0])} to ${short(run.losses[run.count])}`).join("; ")}`);
@@ -941,7 +1085,7 @@
       lines.push(make("text", { class: "play-tick", y: floor + 16, ...place }, String(step)));
     }
     lines.push(make("text", { class: "play-tick", x: (PAD + WIDE) / 2, y: HIGH - 4, "text-anchor": "middle" },
-      play.runs.some((run) => run.theory) ? "loss against step; thin line: the rate of theory" : "loss against step"));
+      "loss against step"));
     grid.replaceChildren(...lines);
   }
 
@@ -952,8 +1096,8 @@
     const pencil = canvas.getContext("2d"), picture = pencil.createImageData(CELLS, CELLS);
     const dot = make("g", { class: "play-handle", tabindex: 0, role: "slider", "aria-valuemin": 0 },
       make("circle", { r: 22, class: "play-grip" }), make("circle", { r: 7 }));
-    const marks = make("g");
-    const svg = make("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, role: "group", "aria-label": "Map of settings" }, marks, dot);
+    const marks = make("g"), theories = make("g");
+    const svg = make("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, role: "group", "aria-label": "Map of settings" }, marks, theories, dot);
     const axis = make("select", { "aria-label": "Vertical axis of the map", onchange: () => play.change({ axis: axis.value }) });
     const wrapper = make("div", { class: "play-map" }, canvas, svg), note = make("p");
     const ranges = () => {
@@ -964,10 +1108,8 @@
       });
     };
     const place = ({ key, low, high, log }) => ((log ? Math.log(play.setting[key]) : play.setting[key]) - low) / (high - low);
-    const value = ({ key, low, high, log }, part) => {
-      const inside = low + (high - low) * clamp(part, 0, 1), plain = log ? Math.exp(inside) : inside;
-      return clamp(Number(plain.toPrecision(3)), play.table[key].low, play.table[key].high);
-    };
+    const value = (range, part) => clamp(Number(valueAt(range, clamp(part, 0, 1)).toPrecision(3)),
+      play.table[range.key].low, play.table[range.key].high);
     const put = (parts) => play.change(Object.fromEntries(ranges().map((range, i) => [range.key, value(range, parts[i])])));
     const box = { left: PAD, top: 4, width: WIDE - PAD - 8, height: HIGH - 40 };
     const follow = (event) => {
@@ -978,9 +1120,27 @@
     draggable(dot, follow, { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] },
       (by, factor) => put(ranges().map((range, i) => place(range) + (by[i] * factor) / CELLS)));
     svg.addEventListener("click", (event) => event.target === svg && follow(event));
+    const best = make("p", { class: "play-best" });
     const show = () => {
       play.map.steps.forEach((steps, i) => picture.data.set(shade(steps), 4 * i));
       pencil.putImageData(picture, 0, 0);
+      const rows = play.map.row === CELLS ? play.map.rates : [], { rateAt } = play.map;
+      theories.replaceChildren();
+      best.textContent = "";
+      if (!rows.length) return;
+      const at = ([x, y]) => [box.left + box.width * x, box.top + box.height * (1 - y)];
+      const points = limitsOn(rows, rateAt).map((part, row) => part && at([part, (row + 0.5) / CELLS])).filter(Boolean);
+      if (points.length) {
+        const [x, y] = points[points.length - 1];
+        theories.append(make("path", { class: "play-limit", d: `M${points.join("L")}` }),
+          make("text", { class: "play-tick", x: x + 6, y: y + 12 }, "limit"));
+      }
+      const [across, up] = ranges(), method = play.byName[play.setting.adjust];
+      if (up.key === "condition_number") return; // a round bowl is always the fastest
+      const found = bestOn(rows, rateAt), [lr, other] = [across, up].map((range, i) => valueAt(range, found.place[i]));
+      theories.append(make("path", { class: "play-optimum", d: starPath(...at(found.place)) }));
+      best.textContent = `★ the smallest rate of theory, ${short(found.rate)}: η = ${short(lr)}, ${
+        method.hyper.find(({ name }) => up.key.endsWith(`.${name}`)).symbol} = ${short(other)}`;
     };
     play.refresh.push(() => {
       if (play.setting.view !== "map") return;
@@ -1004,13 +1164,18 @@
       drawMarks(play, marks, across, up, box, choices.find(([name]) => name === axis.value)[1]);
       compute(play, method, across, up, show);
     });
-    return make("div", { class: "play-map-panel" }, wrapper, make("div", { class: "play-legend" }, axis, legend()), note);
+    return make("div", { class: "play-map-panel" }, wrapper, make("div", { class: "play-legend" }, axis, legend()), best, note);
+  }
+
+  /* The value at a part of an axis of the map. */
+  function valueAt({ low, high, log }, part) {
+    const inside = low + (high - low) * part;
+    return log ? Math.exp(inside) : inside;
   }
 
   function drawMarks(play, marks, across, up, box, symbol) {
     const texts = [], floor = box.top + box.height;
-    const label = (range, part) => short(range.log ? Math.exp(range.low + (range.high - range.low) * part)
-      : range.low + (range.high - range.low) * part, 2);
+    const label = (range, part) => short(valueAt(range, part), 2);
     for (const part of [0, 0.25, 0.5, 0.75, 1]) {
       texts.push(make("text", { class: "play-tick", x: box.left + box.width * part, y: floor + 16,
         "text-anchor": part === 1 ? "end" : "middle" }, label(across, part)));
@@ -1031,8 +1196,16 @@
     const began = performance.now(), start = [play.setting.w1, play.setting.w2], step = rule(method, play.correctedOf(method));
     const { noise } = play.setting, xi = noiseOf(play.setting.seed, PATIENCE + 1), hyper = play.hyperOf(method);
     const given = { ...play.setting }, name = up.key.replace(`${method.name}.`, "");
-    Object.assign(play.map, { key, row: 0 });
+    const settingAt = ([x, y]) => {
+      const height = valueAt(up, y), kappa = name === "condition_number" ? height : given.condition_number;
+      hyper.lr = valueAt(across, x);
+      if (name !== "condition_number") hyper[name] = height;
+      return kappa;
+    };
+    const rateAt = (place) => rateOf(step, method.state, hyper, settingAt(place));
+    Object.assign(play.map, { key, row: 0, rates: [], rateAt });
     play.map.steps.fill(-1);
+    show();
     const channel = new MessageChannel();
     channel.port1.onmessage = () => {
       if (play.map.key !== key || play.setting.view !== "map") {
@@ -1041,14 +1214,14 @@
       }
       const slice = performance.now();
       while (play.map.row < CELLS && performance.now() - slice < 8) {
-        const part = up.low + ((up.high - up.low) * (play.map.row + 0.5)) / CELLS, height = up.log ? Math.exp(part) : part;
-        const kappa = name === "condition_number" ? height : given.condition_number, A = bowl(kappa, given.rotation);
+        const rates = [];
         for (let column = 0; column < CELLS; column++) {
-          hyper.lr = Math.exp(across.low + ((across.high - across.low) * (column + 0.5)) / CELLS);
-          if (name !== "condition_number") hyper[name] = height;
-          play.map.steps[(CELLS - 1 - play.map.row) * CELLS + column] = rateOf(step, method.state, hyper, kappa) > 1 + EXACT
+          const place = [(column + 0.5) / CELLS, (play.map.row + 0.5) / CELLS], A = bowl(settingAt(place), given.rotation);
+          rates.push(rateAt(place));
+          play.map.steps[(CELLS - 1 - play.map.row) * CELLS + column] = rates[column] > 1 + EXACT
             ? NaN : stepsToNear(step, method.state, hyper, A, start, noise, xi);
         }
+        if (rates[0] !== null) play.map.rates.push(rates);
         play.map.row++;
       }
       show();
@@ -1057,6 +1230,40 @@
       else channel.port1.close();
     };
     channel.port2.postMessage(0);
+  }
+
+  /* Where the rate of theory passes 1, in each row of the map from below: the place across, in widths of it; null where
+     it does not. */
+  function limitsOn(rows, rateAt) {
+    return rows.map((rates, row) => {
+      const over = rates.findIndex((rate, i) => rate > 1 && rates[i - 1] <= 1);
+      if (over < 0) return null;
+      let [low, high] = [(over - 0.5) / CELLS, (over + 0.5) / CELLS];
+      for (let k = 0; k < 12; k++) {
+        const middle = (low + high) / 2;
+        if (rateAt([middle, (row + 0.5) / CELLS]) > 1) high = middle;
+        else low = middle;
+      }
+      return low;
+    });
+  }
+
+  /* The setting on the map whose rate of theory is the smallest: the best cell, and from there ever smaller moves. */
+  function bestOn(rows, rateAt) {
+    let best = [0, 0], least = Infinity;
+    rows.forEach((rates, row) => rates.forEach((rate, column) => {
+      if (rate < least) [best, least] = [[(column + 0.5) / CELLS, (row + 0.5) / CELLS], rate];
+    }));
+    for (let size = 0.5 / CELLS; size > 1e-6; size /= 2) {
+      for (let moved = true; moved;) {
+        moved = false;
+        for (const [x, y] of [[-1, 0], [1, 0], [0, -1], [0, 1], [-1, -1], [1, 1], [-1, 1], [1, -1]]) {
+          const place = [clamp(best[0] + x * size, 0, 1), clamp(best[1] + y * size, 0, 1)], rate = rateAt(place);
+          if (rate < least) [best, least, moved] = [place, rate, true];
+        }
+      }
+    }
+    return { place: best, rate: least };
   }
 
   /* The colour of a number of steps: bright is fast, dark is slow, blank is lost. */
@@ -1129,5 +1336,7 @@
   book.simulate = simulate;
   book.generator = generator;
   book.bowl = bowl;
-  book.open = Object.fromEntries([...document.querySelectorAll(".playground")].map((root) => [root.id, new Playground(root)]));
+  book.open = {};
+  followWords();
+  beginWhenNear([...document.querySelectorAll(".playground")]);
 })();

@@ -302,6 +302,10 @@ class UpdateRule:
         without = self.rewritten({name: _limit(right, t) for name, right in self.lines if name in means})
         return None if without.lines == self.lines else without
 
+    def to_python(self) -> list[tuple[str, str]]:
+        """Its lines for one coordinate: what each computes, and the expression, which needs ``math`` alone."""
+        return [(name, str(sympy.pycode(right))) for name, right in self.lines]
+
     def to_js(self) -> str:
         """The same step as a JavaScript function ``(state, g, hyper) => state`` of one coordinate."""
         state = ", ".join(self.state)

@@ -90,7 +90,8 @@ def test_all_maths_is_rendered(seen: Visit) -> None:
 
 
 PALETTES = {"light": LIGHT, "dark": DARK}
-FIGURE = "article figure:has(.drawing)"
+FIGURE = "article figure:has(.drawing:not(.play-still))"
+"""A figure that is shown on a screen; one in whose place is a playground is for print."""
 # For each line and each area the colour with which it was drawn, and its colour now.
 COLOURS = """drawing => ["fill", "stroke"].flatMap((kind) =>
     [...drawing.querySelectorAll(`[${kind}^="#"]`)].map((e) => [e.getAttribute(kind), getComputedStyle(e)[kind]]))"""
@@ -128,6 +129,35 @@ def test_each_figure_is_one_drawing_in_the_colours_of_the_theme_with_its_caption
         box = caption.bounding_box()
         assert box is not None
         assert box["height"] > 5
+
+
+def test_figures_that_the_text_compares_stand_side_by_side_below_their_code(browser: Browser, site: str) -> None:
+    seen = visit(browser, site, "book/momentum.html")
+    rows = [["25", "50", "75"], ["sgd-noise-path", "noise-path"], ["variance", "jitter"]]
+    for row, names in zip(seen.all(".beside"), rows, strict=True):
+        figures = row.locator("figure").all()
+        assert [(f.get_attribute("id") or "").removeprefix("fig-").removeprefix("momentum-") for f in figures] == names
+        for width in WIDTHS:
+            seen.show("light", width)
+            boxes = [box for box in (figure.bounding_box() for figure in figures) if box]
+            along, across = ("x", "y") if width == 1280 else ("y", "x")
+            assert len({round(box[across]) for box in boxes}) == 1
+            places = [box[along] for box in boxes]
+            assert places == sorted(places)
+            assert len({*places}) == len(names)
+            code = row.evaluate("row => row.previousElementSibling.getBoundingClientRect().bottom")
+            assert code <= boxes[0]["y"]
+        assert row.locator("pre").count() == 0
+    seen.page.context.close()
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_a_page_is_first_drawn_in_the_colours_of_the_system(browser: Browser, site: str, theme: str) -> None:
+    page = browser.new_context(color_scheme="dark" if theme == "dark" else "light").new_page()
+    page.route("**/scripts.*.js", lambda route: route.abort())
+    page.goto(f"{site}/book/momentum.html")
+    assert page.evaluate("document.documentElement.dataset.theme") == theme
+    page.context.close()
 
 
 # The drawing gives its place to the SVG of its file, and comes back.

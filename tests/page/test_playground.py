@@ -29,7 +29,7 @@ from small_book import NOTEBOOK, TOC, copy_book
 
 pytestmark = pytest.mark.needs("chromium")
 
-WITH = {"book/intro": 1, "book/sgd": 1, "book/momentum": 1, "book/rmsprop": 1, "book/adam": 1, "book/beyond": 4}
+WITH = {"book/intro": 1, "book/sgd": 1, "book/momentum": 2, "book/rmsprop": 1, "book/adam": 1, "book/beyond": 4}
 NAMED = {  # the figures that teachers know by name
     "sgd_lr_opt_example": (SGDOptimizer, dict(lr=0.33333), 20, 0.0),
     "sgd_lr_good_example": (SGDOptimizer, dict(lr=0.1), 20, 0.0),
@@ -121,7 +121,7 @@ def test_every_optimizer_section_and_the_introduction_have_one_with_the_compiled
     html: Path, page: str
 ) -> None:
     text = (html / f"{page}.html").read_text(encoding="utf-8")
-    assert text.count('class="playground"') == WITH[page]
+    assert text.count('class="playground ') == WITH[page]
     for name, latex in UPDATES.items():
         assert f'"name": "{name}"' in text
         assert UpdateRule.from_latex(latex).to_js() in text
@@ -131,6 +131,32 @@ def test_each_method_has_a_dash_of_its_own(play: Play) -> None:
     dashes = [line.get_attribute("stroke-dasharray") for line in play.root.locator(".play-methods path").all()]
     assert len(dashes) == len(UPDATES) == 8
     assert len({*dashes}) == len(dashes)
+
+
+def test_a_playground_begins_when_it_comes_near_and_not_before(browser: Browser, site: str) -> None:
+    page = visit(browser, site, "book/sgd.html").page
+    waiting = page.locator(".playground.play-waiting")
+    expect(waiting).to_have_count(1)
+    place = page.evaluate("document.querySelector('.playground').offsetTop")
+    page.evaluate(
+        "window.scrollTo({ top: document.querySelector('.playground').offsetTop - 1300, behavior: 'instant' })"
+    )
+    expect(waiting).to_have_count(0)
+    expect(page.locator(".playground").get_by_role("button", name="Reset")).to_have_count(1)
+    assert place > 2000
+    page.context.close()
+
+
+@pytest.mark.parametrize("by", ["loading the page", "a link on it"])
+def test_a_playground_that_is_named_in_the_address_begins_at_once(browser: Browser, site: str, by: str) -> None:
+    name = "play-fig-sgd-lr-opt"
+    page = visit(browser, site, f"book/sgd.html{f'#{name}?noise=1' * (by == 'loading the page')}").page
+    if by == "a link on it":
+        page.evaluate(f"location.hash = '#{name}?noise=1'")
+    expect(page.locator(".play-waiting")).to_have_count(0)
+    assert page.evaluate(f"descentPlayground.open['{name}'].setting.noise") == 1
+    expect(page.locator(".play-title")).to_be_in_viewport()
+    page.context.close()
 
 
 def test_no_method_is_named_in_the_script() -> None:
@@ -728,6 +754,7 @@ def test_a_finger_works_buttons_boxes_and_sliders(browser: Browser, site: str) -
     play = Play(Visit(page))
     play.settle()
     play.button("Back").tap()
+    play.root.locator(".play-more > summary").tap()
     play.button("New noise").tap()
     play.root.get_by_role("checkbox", name="SGD").tap()
     play.settle()
@@ -763,6 +790,7 @@ def test_a_finger_that_scrolls_the_page_over_a_slider_changes_nothing(browser: B
     page.goto(f"{site}/book/adam.html")
     play = Play(Visit(page))
     play.settle()
+    play.root.locator(".play-more > summary").tap()
     sliders = [slider for slider in play.root.get_by_role("slider").all() if slider.get_attribute("type") == "range"]
     assert len(sliders) == 9
     for slider in sliders:
@@ -830,10 +858,167 @@ def test_who_wants_no_motion_gets_none(play: Play) -> None:
     assert play.button("Play").is_visible()
 
 
+# --- where its parts stand --------------------------------------------------------------------------------------------
+
+
+def box(place: Locator) -> dict[str, float]:
+    found = place.bounding_box()
+    assert found is not None
+    return {**found, "right": found["x"] + found["width"], "bottom": found["y"] + found["height"]}
+
+
+@pytest.mark.parametrize("view", ["loss", "map"])
+def test_in_a_wide_window_bowl_view_verdict_and_rates_are_seen_together(browser: Browser, site: str, view: str) -> None:
+    page = visit(browser, site, "book/momentum.html").page
+    page.set_viewport_size({"width": 1280, "height": 800})
+    play = Play(Visit(page))
+    play.change(view=view)
+    play.root.evaluate("root => root.scrollIntoView({ block: 'start', behavior: 'instant' })")
+    bowl, said = box(play.root.locator(".play-bowl")), box(play.root.locator(".play-statements"))
+    other = box(play.root.locator(".play-loss, .play-map >> visible=true"))
+    column = box(page.locator(".bd-article p").first)
+    assert bowl["right"] < other["x"]
+    assert other["y"] < bowl["bottom"]
+    assert other["right"] > column["right"] + 100  # it breaks out of the text's column
+    assert other["bottom"] < said["y"] < bowl["bottom"] + 80
+    for name in ("η (lr)", "β (momentum)"):
+        slider = box(play.root.get_by_role("slider", name=name))
+        assert said["bottom"] <= slider["y"]
+        assert slider["bottom"] < 800
+        assert slider["width"] > 500
+    page.context.close()
+
+
+def test_on_a_phone_the_bowl_stays_in_view_above_the_rates(browser: Browser, site: str) -> None:
+    page = visit(browser, site, "book/momentum.html").page
+    page.set_viewport_size({"width": 375, "height": 667})
+    play = Play(Visit(page))
+    assert not play.root.get_by_role("slider", name="noise σ", exact=True).is_visible()
+    for name in ("η (lr)", "β (momentum)"):
+        slider = play.root.get_by_role("slider", name=name)
+        slider.evaluate("slider => slider.scrollIntoView({ block: 'end', behavior: 'instant' })")
+        bowl = box(play.root.locator(".play-bowl"))
+        assert 0 < bowl["y"] < bowl["bottom"] <= box(slider)["y"] < 667
+    play.root.locator(".play-more > summary").click()
+    assert play.root.get_by_role("slider", name="noise σ", exact=True).is_visible()
+    page.context.close()
+
+
+def test_what_was_closed_on_a_narrow_page_is_open_on_a_wide_one(play: Play) -> None:
+    noise = play.root.get_by_role("slider", name="noise σ", exact=True)
+    for width, open_ in ((375, False), (1280, True), (375, False), (1280, True)):
+        play.seen.show("light", width)
+        expect(noise).to_be_visible(visible=open_)
+
+
+def test_it_can_fill_the_window_and_gives_it_back(play: Play) -> None:
+    small = box(play.root.locator(".play-bowl"))
+    play.button("Large").click()
+    large = box(play.root.locator(".play-bowl"))
+    assert box(play.root)["width"] >= 1265  # all but a scroll bar
+    assert large["width"] > 1.3 * small["width"]
+    assert large["bottom"] < 900
+    play.page.keyboard.press("Escape")
+    assert box(play.root.locator(".play-bowl"))["width"] == small["width"]
+    assert play.button("Large").get_attribute("aria-pressed") == "false"
+
+
+# --- theory where the hand is -----------------------------------------------------------------------------------------
+
+LIMIT = """(play, name) => {
+    const track = play.root.querySelector(`#${play.root.id}-${name}-lr`).parentElement;
+    return track.hasAttribute("data-limit") ? Number(track.style.getPropertyValue("--limit")) : null;
+}"""
+
+
+def test_the_track_of_the_learning_rate_shows_where_it_is_stable(play: Play) -> None:
+    play.change(race=["momentum"], adjust="momentum", momentum__momentum=0.5)
+    limit = 2 * (1 + 0.5) / 5
+    for lr, side in ((0.98 * limit, -1), (1.03 * limit, 1)):
+        play.change(momentum__lr=lr)
+        range_ = play.root.get_by_role("slider", name="η (lr)")
+        part = float(range_.input_value()) / 1000
+        assert (part - play.ask(LIMIT, "momentum")) * side > 0
+    play.change(race=["adam"], adjust="adam")
+    assert play.ask(LIMIT, "adam") is None
+
+
+@pytest.mark.parametrize("kappa", [2, 5, 40])
+def test_the_map_has_the_limit_and_the_best_setting_of_theory(play: Play, kappa: float) -> None:
+    play.change(race=["momentum"], adjust="momentum", view="map", condition_number=kappa)
+    play.page.wait_for_function("() => Object.values(descentPlayground.open)[0].map.row === 64")
+    root = math.sqrt(kappa)
+    lr, beta = (2 / (1 + root)) ** 2, ((root - 1) / (root + 1)) ** 2
+    numbers = [float(text) for text in re.findall(r"\d*\.\d+", play.root.locator(".play-best").inner_text())]
+    assert numbers == pytest.approx([math.sqrt(beta), lr, beta], rel=0.01)
+    drawn = play.root.locator(".play-limit").get_attribute("d")
+    assert drawn is not None
+    points = [tuple(map(float, point.split(","))) for point in drawn[1:].split("L")]
+    assert len(points) >= 60
+    for x, y in points:  # the map is 348 by 240, from (44, 4), over 0.001 to 10 and 0 to 0.999
+        reached, memory = 0.001 * 10 ** (4 * (x - 44) / 348), 0.999 * (1 - (y - 4) / 240)
+        assert reached == pytest.approx(2 * (1 + memory) / kappa, rel=0.01)
+    play.change(race=["adam"], adjust="adam")
+    play.page.wait_for_function("() => Object.values(descentPlayground.open)[0].map.row === 64")
+    expect(play.root.locator(".play-limit")).to_have_count(0)
+    assert play.root.locator(".play-best").inner_text() == ""
+
+
+def test_round_numbers_are_hit_by_the_mouse(play: Play) -> None:
+    play.change(race=["momentum"], adjust="momentum")
+    stops = play.ask("(play) => play.stops('momentum.lr')")
+    assert {0.001, 0.01, 0.075, 0.1, 0.25, 0.6, 0.61, 1, 10} <= set(stops)
+    assert all(after / before <= 1.026 for before, after in itertools.pairwise(stops))
+    track = box(play.root.get_by_role("slider", name="η (lr)"))
+    assert track["width"] / len(stops) > 0.8
+
+
+# --- in the place of its figure ---------------------------------------------------------------------------------------
+
+
+def test_the_first_page_opens_on_the_race_itself(browser: Browser, site: str) -> None:
+    opened = visit(browser, site, "book/intro.html")
+    play, still = Play(opened), opened.page.locator("#fig-intro-race .drawing")
+    assert opened.page.locator("#fig-intro-race .playground").count() == 1
+    assert play.setting["race"] == ["sgd", "momentum", "rmsprop", "adam"]
+    assert play.root.get_by_text("drag me").is_visible()
+    assert not still.is_visible()
+    opened.page.emulate_media(media="print")
+    assert still.is_visible()
+    assert not play.root.is_visible()
+    opened.page.context.close()
+
+
+@pytest.mark.parametrize("motion", ["no-preference", "reduce"])
+def test_it_plays_once_for_those_who_want_motion(browser: Browser, site: str, motion: Any) -> None:
+    page = browser.new_context(reduced_motion=motion).new_page()
+    page.goto(f"{site}/book/intro.html")
+    page.evaluate(
+        """() => {
+            const play = Object.values(descentPlayground.open)[0];
+            window.steps = [];
+            play.refresh.push(() => steps.push(play.setting.shown));
+        }"""
+    )
+    page.locator(".play-bowl").scroll_into_view_if_needed()
+    if motion == "reduce":
+        page.wait_for_timeout(1500)
+        assert set(page.evaluate("steps")) <= {20}
+    else:
+        page.wait_for_function("() => steps.includes(1) && steps.at(-1) === 20")
+        steps = page.evaluate("steps")
+        after = steps[steps.index(1) :]
+        assert after == sorted(after)
+        page.wait_for_timeout(1000)
+        assert page.evaluate("steps.at(-1)") == 20
+        assert "shown" not in page.url
+    page.context.close()
+
+
 @pytest.mark.parametrize("theme", THEMES)
 def test_axe_finds_nothing_with_all_opened(play: Play, theme: str) -> None:
     play.change(race=list(UPDATES), view="map")
-    play.root.locator("summary").click()
+    play.root.locator(".play-take > summary").click()
     play.seen.show(theme, 1280)
     play.settle()
     found = Axe().run(play.page, context=".playground").response["violations"]
@@ -848,7 +1033,7 @@ def test_on_the_narrowest_telephone_nothing_runs_off_the_side(
     opened = visit(browser, site, f"{page}.html")
     opened.show(theme, 360)
     play = Play(opened)
-    play.root.locator("summary").click()
+    play.root.locator(".play-take > summary").click()
     play.change(view="map", race=list(UPDATES))
     assert opened.page.evaluate("document.scrollingElement.scrollWidth") <= 360
     edge = opened.page.evaluate(
@@ -875,7 +1060,7 @@ def test_without_javascript_the_figure_is_there_and_says_so(browser: Browser, si
 
 def test_the_copied_python_draws_the_same(play: Play) -> None:
     play.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    play.root.locator("summary").click()
+    play.root.locator(".play-take > summary").click()
     cases: list[dict[str, Any]] = [
         {},
         dict(seed=7, w1=-0.5, w2=1.2, condition_number=12.5, rotation=30, nsteps=44),
@@ -1140,7 +1325,7 @@ def test_several_playgrounds_of_a_page_each_keep_their_part_of_the_address(adasu
     # A link that one of them gives begins with its own part; Reset takes away that part only.
     second = page.locator(f"#{ids[1]}")
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    second.locator("summary").click()
+    second.locator(".play-take > summary").click()
     second.get_by_role("button", name="Copy link").click()
     link = page.evaluate("navigator.clipboard.readText()")
     assert [part.split("?")[0] for part in link.split("#")[1].split(";")] == [ids[1], ids[0], ids[2]]

@@ -573,7 +573,7 @@ class Plain:
             return code(content)
         if name in ROLES:
             return f"<{ROLES[name]}>{html.escape(content, quote=False)}</{ROLES[name]}>"
-        if name == "holds":
+        if name in ("holds", "play"):
             return self.words(split(content)[0], line)
         if name == "abbr" and (found := re.fullmatch(r"(.*?)\s*\((.*)\)", content)):
             return f'<abbr title="{html.escape(found[2])}">{html.escape(found[1])}</abbr>'

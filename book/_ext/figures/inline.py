@@ -2,9 +2,8 @@
 
 A figure of the book has the colours of `figures.LIGHT`. On a dark page, `_static/figures.css` replaces each of them by
 its partner of `figures.DARK`; Sphinx makes that file from its template and the two palettes. Colours are attributes
-such as ``fill="#1a1c20"``, so the page needs no style sheet to be right on white, and a Content-Security-Policy can
-forbid styles within pages. An SVG with other colours stays a file, shown on white in both themes. Runs when a page is
-written.
+such as ``fill="#1a1c20"``, so the page needs no style sheet to be right on white. An SVG with other colours stays a
+file, shown on white in both themes. Runs when a page is written.
 """
 
 from __future__ import annotations
@@ -98,6 +97,10 @@ def inline_svg(svg: str, colours: set[str], prefix: str, attributes: dict[str, s
     kept = {key: root.attrib[key] for key in ("width", "height", "viewBox")}
     kept["viewBox"] = " ".join(number_text(float(x)) for x in kept["viewBox"].split())
     kept |= {key: LENGTH.sub(lambda m: number_text(float(m[1])) + m[2], kept[key]) for key in ("width", "height")}
+    # A browser that leaves a drawing for later (`content-visibility`) keeps the place that its style says.
+    width, height = (LENGTH.match(kept[key]) for key in ("width", "height"))
+    if width and height and width[2] == height[2]:
+        kept["style"] = f"aspect-ratio:{width[1]}/{height[1]}"
     # In the file, matplotlib's style says this for every element; here it must not reach the rest of the page.
     kept["stroke-linejoin"] = "round"
     said = {key: value for key, value in {**attributes, **kept, **attributes}.items() if value}

@@ -26,6 +26,7 @@ from sphinx.util.docutils import SphinxDirective
 from book._ext.execute.freshness import PACKAGE
 from book._ext.figures.figure_files import figure_number
 from book._ext.files import python_files
+from book._ext.page import plays
 from book._ext.page.equations import await_verdicts, toc_order
 from book._ext.state import kept_state
 
@@ -48,6 +49,7 @@ class Playground(SphinxDirective):
     Options:
         methods: the methods that a reader may compare, by the names of their updates; all if not given.
         view: what is shown beside the bowl at first, ``loss`` or ``map``.
+        live: show it in the place of its figure, which is there for print and without JavaScript, and play it once.
         set: settings that differ from the figure at first, such as ``nsteps=60 adam.lr=0.05``.
     """
 
@@ -55,6 +57,7 @@ class Playground(SphinxDirective):
     option_spec = {
         "methods": str.split,
         "view": lambda given: directives.choice(given, VIEWS),
+        "live": directives.flag,
         "set": str.split,
     }
 
@@ -70,6 +73,7 @@ class Playground(SphinxDirective):
             methods=self.options.get("methods", []),
             view=self.options.get("view", VIEWS[0]),
             changes=self.options.get("set", []),
+            live="live" in self.options,
             ids=[next(name for name in names if name not in used)],
         )
         self.set_source_info(node)
@@ -82,8 +86,9 @@ class Playground(SphinxDirective):
 
 def collect_playgrounds(app: Sphinx, env: BuildEnvironment) -> list[str]:
     """Collect what all playgrounds share. Returns the pages with playgrounds if that has changed."""
-    docnames = [docname for docname in sorted(env.found_docs) if env.metadata[docname].get("playgrounds")]
-    if not docnames:
+    pages = {name: env.metadata[name] for name in sorted(env.found_docs)}
+    docnames = [name for name, page in pages.items() if page.get("playgrounds")]
+    if not docnames and not any(page.get("plays") for page in pages.values()):
         return []
     # A verdict lasts longer than a page that has been taken out.
     programs = [v.program for v in await_verdicts(app) if v.program and v.docname in env.titles]
@@ -102,11 +107,13 @@ def collect_playgrounds(app: Sphinx, env: BuildEnvironment) -> list[str]:
     shared = {"methods": methods, "presets": presets_of(figures), "look": figure_style(module)}
     kept = kept_state(env)
     before, kept.playground = kept.playground, (shared, figures)
-    for docname in docnames:
-        for found in env.metadata[docname]["playgrounds"]:
-            fault = fault_of(found["node"], figures, methods)
+    for docname, page in pages.items():
+        here = page.get("playgrounds", [])
+        faults = [(one["line"], fault_of(one["node"], figures, methods)) for one in here]
+        faults += [(one["line"], fault_of_words(one["node"], here, figures, methods)) for one in page.get("plays", [])]
+        for line, fault in faults:
             if fault:
-                logger.warning("%s", fault, location=(docname, found["line"]))
+                logger.warning("%s", fault, location=(docname, line))
     return docnames if before != kept.playground else []
 
 
@@ -136,6 +143,21 @@ def fault_of(node: dict[str, Any], figures: dict[str, Any], methods: list[dict[s
         if hyper not in takes or not is_number(value):
             return f"playground: cannot set {change}; write nsteps=60, or adam.lr=0.05"
     return ""
+
+
+def fault_of_words(
+    node: dict[str, Any], playgrounds: list[dict[str, Any]], figures: dict[str, Any], methods: list[dict[str, Any]]
+) -> str:
+    """What is wrong with words that set a playground of their page; empty if they are right."""
+    if not node["figure"]:
+        return f"play: there is no figure and no outcome in it; {plays.FORM}"
+    here = [one["node"] for one in playgrounds if one["node"]["figure"] == node["figure"]]
+    if not here or not figures.get(node["figure"], {}).get("runs"):
+        names = ", ".join(one["node"]["figure"] for one in playgrounds) or "none"
+        return f"play: this page has no playground of {node['figure']}; it has {names}"
+    words = {**node, "methods": [], "changes": [*here[0]["changes"], *node["changes"]]}
+    runs = list(figures[node["figure"]]["runs"].values())
+    return fault_of(words, figures, methods).replace("playground: ", "play: ") or plays.fault_of(words, runs, methods)
 
 
 def is_number(text: str) -> bool:
@@ -185,11 +207,12 @@ def visit_html(self: Any, node: playground) -> None:
         "methods": node["methods"],
         "view": node["view"],
         "changes": [change.split("=") for change in node["changes"]],
+        "instead": node["figure"] if node["live"] else "",
     }
     if not getattr(self, "descent_has_playground", False):
         self.descent_has_playground = True
         self.body.append(f"<script>var descentPlayground = {script(shared)};</script>\n")
-    self.body.append(self.starttag(node, "div", CLASS="playground", **{"data-begin": json.dumps(own)}))
+    self.body.append(self.starttag(node, "div", CLASS="playground wide", **{"data-begin": json.dumps(own)}))
     self.body.append(f"<p>With JavaScript, you can play with Figure {figure['number']} here.</p></div>\n")
     raise nodes.SkipNode
 
@@ -197,7 +220,7 @@ def visit_html(self: Any, node: playground) -> None:
 def script(shared: dict[str, Any]) -> str:
     """What all playgrounds share, as JavaScript: JSON with functions for the steps of the methods."""
     methods = [
-        json.dumps({key: value for key, value in method.items() if key not in ("step", "uncorrected")})[:-1]
+        json.dumps({key: value for key, value in method.items() if key not in ("python", "step", "uncorrected")})[:-1]
         + f', "step": {method["step"]}, "uncorrected": {method["uncorrected"] or "null"}}}'
         for method in shared["methods"]
     ]

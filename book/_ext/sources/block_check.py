@@ -19,9 +19,9 @@ ONLY_HERE = ("only",)
 TAGS = {
     "remove-cell", "remove-input", "remove-output", "remove-stdout", "remove-stderr", "hide-cell", "hide-input",
     "hide-output", "scroll-output", "output_scroll", "raises-exception", "skip-execution", "full-width", "margin",
-    "popout", "parameters", "injected-parameters", "thebe-init", "thebe-interactive",
+    "popout", "parameters", "injected-parameters", "thebe-init", "thebe-interactive", "beside",
 }  # fmt: skip
-"""The tags that MyST-NB, the theme and Jupyter know."""
+"""The tags that MyST-NB, the theme, Jupyter and `figures.beside` know."""
 EQUATION_TAGS = ("update-", "identity-", "claim-", "def-")
 """The beginnings of tags that name an equation."""
 CELL_OPTIONS = {
