@@ -262,23 +262,23 @@
   // --- settings -----------------------------------------------------------------------------------------------------
 
   const SHARED = {
-    w1: { label: "start, w₁", low: -1.6, high: 1.6 },
-    w2: { label: "start, w₂", low: -1.6, high: 1.6 },
-    nsteps: { label: "steps", low: 1, high: 1000, whole: true, log: true },
-    noise: { label: "noise σ", low: 0, high: 3 },
-    seed: { label: "seed of the noise", low: 0, high: 9999, whole: true },
-    condition_number: { label: "κ", low: 1, high: 1000, log: true },
-    rotation: { label: "rotation in degrees", low: 0, high: 180 },
+    w1: { label: "start, w₁" },
+    w2: { label: "start, w₂" },
+    nsteps: { label: "steps", whole: true, log: true },
+    noise: { label: "noise σ" },
+    seed: { label: "seed of the noise", whole: true },
+    condition_number: { label: "κ", log: true },
+    rotation: { label: "rotation in degrees" },
   };
+  for (const [key, [low, high]] of Object.entries(book.ranges)) Object.assign(SHARED[key], { low, high });
   const PLAIN = { w1: 1, w2: 1, nsteps: 20, noise: 0, seed: 0, condition_number: 5, rotation: 0 };
 
   /* What can be set: by key, a number with its range, a choice, or a list of choices. */
   function tableOf(methods) {
     const table = { ...SHARED };
     for (const method of methods) {
-      for (const { name, symbol, decay, low, high } of method.hyper) {
-        const range = decay ? { low: 0, high: 0.999 } : { low: low / 10, high: high * 10, log: true };
-        table[`${method.name}.${name}`] = { label: `${symbol} of ${method.title}`, symbol, hyper: name, ...range };
+      for (const { name, symbol, decay, range: [low, high] } of method.hyper) {
+        table[`${method.name}.${name}`] = { label: `${symbol} of ${method.title}`, symbol, hyper: name, low, high, log: !decay };
       }
       if (method.uncorrected) table[`${method.name}.corrected`] = { label: "bias correction", choices: ["yes", "no"] };
     }

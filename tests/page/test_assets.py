@@ -78,6 +78,20 @@ def test_scripts_become_one_in_the_order_in_which_a_browser_runs_them() -> None:
     ]
 
 
+@pytest.mark.parametrize(("inside", "kept"), [("<p>plain</p>", False), ('<div class="sd-card docutils">', True)])
+def test_the_files_of_cards_and_tabs_are_for_pages_that_have_some(inside: str, kept: bool) -> None:
+    _, parts = take_apart(
+        """<html data-content_root="../"><head><meta charset="utf-8">
+        <link href="../_static/one.css" rel="stylesheet" />
+        <link href="../_static/sphinx-design.min.css?v=95c83b7e" rel="stylesheet" />
+        <script src="../_static/design-tabs.js?v=f930bc37"></script><script src="../_static/first.js"></script>
+        </head><body><article>"""
+        f"{inside}</article></body></html>"
+    )
+    assert parts.styles == ["one.css", *["sphinx-design.min.css"] * kept]
+    assert parts.scripts == [*["design-tabs.js"] * kept, "first.js"]
+
+
 @pytest.mark.parametrize("name", [*PAGES, *AROUND])
 def test_a_page_names_one_style_sheet_and_one_script(html: Path, name: str) -> None:
     page = BeautifulSoup((html / f"{name}.html").read_bytes(), "html.parser")
@@ -327,10 +341,11 @@ def test_an_incremental_build_ends_at_the_same_bytes_as_one_from_nothing(small: 
     assert small.build().returncode == 0
     after = small.published()
     assert "_static/own.js" in after
-    (style,) = [name for name in after if name.startswith("_static/styles.")]
-    assert b"fa-anchor" in after[style]
-    # The icon is in the style sheet that all pages share, although Sphinx has written only one of them.
-    assert all(style.encode() in data for name, data in after.items() if name.startswith("book/"))
+    # The icon is in the style sheets of all pages, although Sphinx has written only one of them.
+    styles = [name for name in after if name.startswith("_static/styles.")]
+    assert all(b"fa-anchor" in after[style] for style in styles)
+    pages = [data for name, data in after.items() if name.startswith("book/")]
+    assert all(any(style.encode() in data for style in styles) for data in pages)
     shutil.rmtree(small.root / "_build")
     assert small.build().returncode == 0
     assert small.published() == after

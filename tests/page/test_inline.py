@@ -77,8 +77,10 @@ def test_a_figure_says_what_it_shows_and_keeps_nothing_that_does_not_show() -> N
     short = inline_svg(svg, COLOURS, "a-", ATTRIBUTES)
     assert short.startswith('<svg class="drawing" role="img" aria-label="Of &quot;a&quot; &amp; &lt;b&gt;" ')
     assert len(short) < 0.6 * len(svg)
-    for needless in ("<?xml", "<!--", "metadata", "xmlns", "xlink", "style", "\n"):
+    for needless in ("<?xml", "<!--", "metadata", "xmlns", "xlink", "<style", "\n"):
         assert needless not in short, needless
+    assert len(re.findall(r'\bstyle="', short)) == 1
+    assert re.search(r'style="aspect-ratio:[\d.]+/[\d.]+"', short)
     assert set(re.findall(r'(?:fill|stroke)="(#[^"]*)"', short)) == set(re.findall(r": (#[0-9a-f]{6})", svg))
 
 
@@ -100,7 +102,7 @@ def test_what_the_file_says_for_every_element_does_not_reach_the_page() -> None:
     <g style="stroke-linecap: square"><path d="M 0 0 L 9 9" style="fill: none; stroke: #1a1c20"/></g></svg>"""
     short = inline_svg(svg, COLOURS, "a-", {})
     assert short == (
-        '<svg width="9pt" height="9pt" viewBox="0 0 9 9" stroke-linejoin="round">'
+        '<svg width="9pt" height="9pt" viewBox="0 0 9 9" style="aspect-ratio:9/9" stroke-linejoin="round">'
         '<path d="m0 0 9 9" fill="none" stroke="#1a1c20"/></svg>'
     )
 

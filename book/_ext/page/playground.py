@@ -35,8 +35,16 @@ logger = logging.getLogger(__name__)
 VIEWS = ("loss", "map")
 STYLE = ("LIGHT", "DARK", "LEVELS", "YLIM")
 """The constants of `optim_code` that playgrounds draw with."""
-RUN = ("nsteps", "noise", "seed", "w1", "w2", "condition_number", "rotation")
-"""The settings that all methods of a race share; the other ones are hyper-parameters of a method."""
+RUN = {
+    "nsteps": (1, 1000),
+    "noise": (0, 3),
+    "seed": (0, 9999),
+    "w1": (-1.6, 1.6),
+    "w2": (-1.6, 1.6),
+    "condition_number": (1, 1000),
+    "rotation": (0, 180),
+}
+"""The settings that all methods of a race share, and how far they go; the others are hyper-parameters of a method."""
 
 
 class playground(nodes.General, nodes.Element):  # type: ignore[misc]  # docutils has no types
@@ -104,7 +112,8 @@ def collect_playgrounds(app: Sphinx, env: BuildEnvironment) -> list[str]:
     for figure in figures.values():
         if not {run["optimizer"] for run in figure["runs"].values()} <= known:
             figure["runs"] = {}  # the page has defined a class of its own, which has no equation
-    shared = {"methods": methods, "presets": presets_of(figures), "look": figure_style(module)}
+    methods = [{**m, "hyper": [{**h, "range": range_of(h)} for h in m["hyper"]]} for m in methods]
+    shared = {"methods": methods, "ranges": RUN, "presets": presets_of(figures), "look": figure_style(module)}
     kept = kept_state(env)
     before, kept.playground = kept.playground, (shared, figures)
     for docname, page in pages.items():
@@ -139,9 +148,12 @@ def fault_of(node: dict[str, Any], figures: dict[str, Any], methods: list[dict[s
     for change in node["changes"]:
         key, _, value = change.partition("=")
         method, _, hyper = key.rpartition(".")
-        takes = {h["name"] for m in methods if m["name"] == method for h in m["hyper"]} if method else set(RUN)
-        if hyper not in takes or not is_number(value):
+        ranges = {h["name"]: range_of(h) for m in methods if m["name"] == method for h in m["hyper"]} if method else RUN
+        if hyper not in ranges or not is_number(value):
             return f"playground: cannot set {change}; write nsteps=60, or adam.lr=0.05"
+        low, high = ranges[hyper]
+        if not low <= float(value) <= high:
+            return f"playground: cannot set {change}; {key} goes from {low:g} to {high:g}"
     return ""
 
 
@@ -158,6 +170,11 @@ def fault_of_words(
     words = {**node, "methods": [], "changes": [*here[0]["changes"], *node["changes"]]}
     runs = list(figures[node["figure"]]["runs"].values())
     return fault_of(words, figures, methods).replace("playground: ", "play: ") or plays.fault_of(words, runs, methods)
+
+
+def range_of(hyper: dict[str, Any]) -> tuple[float, float]:
+    """How far the slider of a hyper-parameter goes: from a tenth of its usual values to ten times as much."""
+    return (0, 0.999) if hyper["decay"] else (hyper["low"] / 10, hyper["high"] * 10)
 
 
 def is_number(text: str) -> bool:

@@ -44,6 +44,9 @@ FONTAWESOME = "vendor/fontawesome/"
 NO_FILE = ("inline:", FONTAWESOME)
 """What the names of parts begin with that no file has to be there for."""
 PAGENAME = re.compile(r"DOCUMENTATION_OPTIONS\.pagename\s*=\s*'([^']*)';?")
+DESIGN = ("sphinx-design.min.css", "design-tabs.js")
+DESIGN_CLASS = re.compile(r'\bclass="[^"]*\bsd-')
+"""Cards, grids and tabs of sphinx-design, and the files that only pages with one of them need."""
 POLICY = '<meta http-equiv="Content-Security-Policy"'
 BEGIN = """\
 /* The scripts of several packages in one, in the order in which a browser would run them. They were written for the
@@ -180,6 +183,9 @@ def take_apart(page: str) -> tuple[str, Parts]:
 
     page = re.sub(TAG, replace, page)
     parts.scripts = list(dict.fromkeys([*parts.scripts, *deferred]))
+    if not DESIGN_CLASS.search(page):
+        for names in (parts.styles, parts.scripts):
+            names[:] = [name for name in names if name not in DESIGN]
     return page, parts
 
 
@@ -360,7 +366,7 @@ class Bundles:
     def clear(self, pages: Iterable[str]) -> None:
         """Move the parts out of the book, unless a page names one, and remove the files that no page has any more."""
         text = "".join(pages)
-        for name in self.used:
+        for name in self.used.union(DESIGN):
             file = self.static / name
             if not file.exists() or name in (formulas.STYLE, formulas.SCRIPT):
                 continue
