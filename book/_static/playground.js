@@ -489,7 +489,7 @@
       else if (begin.instead) this.playOnceInView();
     }
 
-    /* A playground in the place of its figure plays by itself, once, when the reader has come to it. */
+    /* A playground that stands for its figure plays by itself, once, when the reader has come to it. */
     playOnceInView() {
       if (still.matches) return;
       const watch = new IntersectionObserver(([{ isIntersecting }]) => {
@@ -873,12 +873,16 @@
   function large(play) {
     const set = (on) => {
       play.root.classList.toggle("play-large", on);
+      // What is behind it cannot be reached by the keyboard either.
+      for (let node = play.root; node !== document.body; node = node.parentElement) {
+        for (const other of node.parentElement.children) if (other !== node) other.inert = on;
+      }
       document.documentElement.classList.toggle("play-behind", on);
       toggle.setAttribute("aria-pressed", String(on));
       if (!on) play.root.scrollIntoView({ block: "nearest" });
     };
     const toggle = button("Large", () => set(!play.root.classList.contains("play-large")), { "aria-pressed": "false" });
-    play.root.addEventListener("keydown", (event) => {
+    document.addEventListener("keydown", (event) => {
       if (event.key === "Escape" && play.root.classList.contains("play-large")) set(false);
     });
     return toggle;

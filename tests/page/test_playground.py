@@ -918,7 +918,12 @@ def test_it_can_fill_the_window_and_gives_it_back(play: Play) -> None:
     assert box(play.root)["width"] >= 1265  # all but a scroll bar
     assert large["width"] > 1.3 * small["width"]
     assert large["bottom"] < 900
+    links = play.page.locator(".bd-sidebar a, article p a")
+    assert links.count() > 10
+    assert links.evaluate_all("links => links.every((link) => link.closest('[inert]'))")
+    play.page.mouse.click(640, 880)
     play.page.keyboard.press("Escape")
+    assert play.page.locator("[inert]").count() == 0
     assert box(play.root.locator(".play-bowl"))["width"] == small["width"]
     assert play.button("Large").get_attribute("aria-pressed") == "false"
 
