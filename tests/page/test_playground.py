@@ -899,6 +899,9 @@ def test_on_a_phone_the_bowl_stays_in_view_above_the_rates(browser: Browser, sit
         slider.evaluate("slider => slider.scrollIntoView({ block: 'end', behavior: 'instant' })")
         bowl = box(play.root.locator(".play-bowl"))
         assert 0 < bowl["y"] < bowl["bottom"] <= box(slider)["y"] < 667
+    map_ = play.root.locator(".play-map")
+    map_.evaluate("map => map.scrollIntoView({ block: 'end', behavior: 'instant' })")
+    assert 0 < box(play.root.locator(".play-bowl"))["y"] < box(map_)["bottom"] < 670
     play.root.locator(".play-more > summary").click()
     assert play.root.get_by_role("slider", name="noise σ", exact=True).is_visible()
     page.context.close()
