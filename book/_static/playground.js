@@ -6,7 +6,7 @@
 "use strict";
 (() => {
   const book = window.descentPlayground;
-  const NEAR = 1e-3; // how near to the minimum counts as there
+  const NEAR = book.near; // how near to the minimum counts as there
   const CELLS = 64, PATIENCE = 200; // of the map: its cells a side, and the steps that a run may take
   const EXACT = 1e-9; // a rate this near to 1 is 1
   const SVG = "http://www.w3.org/2000/svg";

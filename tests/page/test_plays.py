@@ -11,25 +11,17 @@ import pytest
 import torch
 from playwright.sync_api import Browser, Page, expect
 from test_browser import visit
-from test_playground import SECTION
+from test_playground import SECTION, UPDATES, assert_faults
 
-from book._ext.page.equations import read_section
 from book._ext.page.plays import outcome_of
 from book._ext.page.verdicts import program
-from conftest import PAGES, ROOT
+from conftest import ROOT
 from optim_code.descent import descend
 from optim_code.equations.compiler import UpdateRule, class_for
-from optim_code.equations.sections import read_page
 from optim_code.problems import bowl
 from small_book import TOC, copy_book
 
 WORDS = re.compile(r"\{play\}`[^`<]*<([^>]*)>`")
-UPDATES = {
-    equation.label.removeprefix("update-"): equation.latex
-    for page in PAGES
-    for equation in read_section(read_page(ROOT, page))[0]
-    if equation.kind == "update"
-}
 USUAL = dict(lr=0.1, momentum=0.7, alpha=0.8, eps=1e-8, weight_decay=0.1)
 
 
@@ -80,13 +72,7 @@ def test_words_that_are_not_true_or_set_nothing_are_refused_in_one_line(tmp_path
     lines = [f"{{play}}`words <{target}>`" for target in [*right, *wrong]]
     copy.write("book/walk.md", walk + "\n" + "\n\n".join(lines) + "\n")
     copy.write("_toc.yml", f"{TOC}  - file: book/walk\n")
-    *faults, _ = copy.faults()
-    assert len(faults) == len(wrong), faults
-    for fault, said in zip(
-        sorted(faults, key=lambda line: int(re.search(r"md:(\d+)", line)[1])), wrong.values(), strict=True
-    ):
-        assert said in fault
-        assert fault.startswith("book/walk.md:")
+    assert_faults(copy, [*wrong.values()])
 
 
 @pytest.fixture

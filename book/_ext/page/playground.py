@@ -113,7 +113,13 @@ def collect_playgrounds(app: Sphinx, env: BuildEnvironment) -> list[str]:
         if not {run["optimizer"] for run in figure["runs"].values()} <= known:
             figure["runs"] = {}  # the page has defined a class of its own, which has no equation
     methods = [{**m, "hyper": [{**h, "range": range_of(h)} for h in m["hyper"]]} for m in methods]
-    shared = {"methods": methods, "ranges": RUN, "presets": presets_of(figures), "look": figure_style(module)}
+    shared = {
+        "methods": methods,
+        "ranges": RUN,
+        "near": plays.NEAR,
+        "presets": presets_of(figures),
+        "look": figure_style(module),
+    }
     kept = kept_state(env)
     before, kept.playground = kept.playground, (shared, figures)
     for docname, page in pages.items():
@@ -145,15 +151,21 @@ def fault_of(node: dict[str, Any], figures: dict[str, Any], methods: list[dict[s
     for method in node["methods"]:
         if method not in names:
             return f"playground: no equation is labelled update-{method}; methods are {', '.join(names)}"
-    for change in node["changes"]:
+    fault = fault_of_changes(node["changes"], methods)
+    return fault and f"playground: {fault}"
+
+
+def fault_of_changes(changes: list[str], methods: list[dict[str, Any]]) -> str:
+    """What is wrong with settings such as ``adam.lr=0.05``; empty if they are right."""
+    for change in changes:
         key, _, value = change.partition("=")
         method, _, hyper = key.rpartition(".")
         ranges = {h["name"]: range_of(h) for m in methods if m["name"] == method for h in m["hyper"]} if method else RUN
         if hyper not in ranges or not is_number(value):
-            return f"playground: cannot set {change}; write nsteps=60, or adam.lr=0.05"
+            return f"cannot set {change}; write nsteps=60, or adam.lr=0.05"
         low, high = ranges[hyper]
         if not low <= float(value) <= high:
-            return f"playground: cannot set {change}; {key} goes from {low:g} to {high:g}"
+            return f"cannot set {change}; {key} goes from {low:g} to {high:g}"
     return ""
 
 
@@ -167,9 +179,10 @@ def fault_of_words(
     if not here or not figures.get(node["figure"], {}).get("runs"):
         names = ", ".join(one["node"]["figure"] for one in playgrounds) or "none"
         return f"play: this page has no playground of {node['figure']}; it has {names}"
-    words = {**node, "methods": [], "changes": [*here[0]["changes"], *node["changes"]]}
+    words = {**node, "changes": [*here[0]["changes"], *node["changes"]]}
     runs = list(figures[node["figure"]]["runs"].values())
-    return fault_of(words, figures, methods).replace("playground: ", "play: ") or plays.fault_of(words, runs, methods)
+    fault = fault_of_changes(words["changes"], methods) or plays.fault_of(words, runs, methods)
+    return fault and f"play: {fault}"
 
 
 def range_of(hyper: dict[str, Any]) -> tuple[float, float]:

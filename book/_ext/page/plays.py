@@ -18,7 +18,7 @@ from sphinx.util.docutils import SphinxRole
 from book._ext.sources.marks import split
 
 NEAR = 1e-3
-"""How near to the minimum a run arrives; the same as in playgrounds."""
+"""How near to the minimum a run arrives, here and in playgrounds."""
 LONG = 1000
 """After so many steps a run that has gone this many times as far out as it began diverges."""
 FAR = 1000
@@ -57,7 +57,7 @@ def fault_of(node: dict[str, Any], runs: list[dict[str, Any]], methods: list[dic
         methods: the programs of all updates.
     """
     if node["outcome"] not in OUTCOMES:
-        return f"play: the last word says what becomes of the run: {', '.join(OUTCOMES)}; {FORM}"
+        return f"the last word says what becomes of the run: {', '.join(OUTCOMES)}; {FORM}"
     changes = [
         (*key.rpartition(".")[::2], float(value)) for key, _, value in (c.partition("=") for c in node["changes"])
     ]
@@ -67,18 +67,18 @@ def fault_of(node: dict[str, Any], runs: list[dict[str, Any]], methods: list[dic
     named = {name for name, _, _ in changes if name} or {*racing}
     for name in sorted(named):
         if name not in racing:
-            return f"play: {name} does not run in the playground of {node['figure']}; there are {', '.join(racing)}"
+            return f"{name} does not run in the playground of {node['figure']}; there are {', '.join(racing)}"
         method, run = racing[name]
         usual = {argument: value for argument, value in method["arguments"] if value is not None}
         setting = {**usual, **run, "w1": run["start"][0], "w2": run["start"][1]}
         setting |= {key: value for whose, key, value in changes if whose in ("", name)}
         if setting["noise"]:
-            return "play: what becomes of a run with noise depends on its seed; write noise=0"
+            return "what becomes of a run with noise depends on its seed; write noise=0"
         found, steps = outcome_of(method, setting)
         if found != node["outcome"]:
             at = {"arrives": f" at step {steps}", "misses": f" with nsteps={steps}", "diverges": ""}[found]
             what = f"with {' '.join(node['changes'])} the run of {name} {found}{at}"
-            return f"play: {what}; the words say that it {node['outcome']}; write what is true"
+            return f"{what}; the words say that it {node['outcome']}; write what is true"
     return ""
 
 
