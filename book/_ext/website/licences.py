@@ -40,7 +40,6 @@ SHIPPED = (
     Work("sphinx-copybutton", "sphinx-copybutton", "style, scripts"),
     Work("clipboard.js", "sphinx-copybutton", "script", "MIT"),
     Work("sphinx-togglebutton", "sphinx-togglebutton", "style, scripts"),
-    Work("sphinx-design", "sphinx-design", "style, scripts"),
     Work("MyST-NB", "myst-nb", "style"),
     Work("sphinx-exercise", "sphinx-exercise", "style"),
     Work("Pygments", "pygments", "colours of code"),
