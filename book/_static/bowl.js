@@ -77,23 +77,24 @@ window.descentBowl ??= (() => {
     /* The plane's coordinates at a place of the picture, given in its pixels. */
     const at = (x, y) => ({ w1: (x - LEFT) / scale - north, w2: north - y / scale });
 
-    /* The contours of the bowl with curvatures 1 and kappa, its axes turned, and their labels. */
-    function drawContours(contours, labels, kappa, rotation) {
-      const angle = (-rotation * Math.PI) / 180;
-      contours.replaceChildren(...levels.map((level) => make("ellipse", {
-        class: "play-contour", rx: Math.sqrt(2 * level) * scale, ry: Math.sqrt((2 * level) / kappa) * scale,
-        transform: `translate(${toX(0)} ${toY(0)}) rotate(${-rotation})`,
+    /* The contours of the bowl with these curvatures, its axes turned, its minimum in a place and so high; their labels. */
+    function drawContours(contours, labels, [low, high], rotation, [x, y] = [0, 0], floor = 0) {
+      const angle = (-rotation * Math.PI) / 180, above = levels.filter((level) => level > floor);
+      const reach = (level, curvature) => Math.sqrt((2 * (level - floor)) / curvature);
+      contours.replaceChildren(...above.map((level) => make("ellipse", {
+        class: "play-contour", rx: reach(level, low) * scale, ry: reach(level, high) * scale,
+        transform: `translate(${toX(x)} ${toY(y)}) rotate(${-rotation})`,
       })));
-      // On the long axis there is room, whatever kappa is.
-      labels.replaceChildren(...levels.filter((level) => Math.sqrt(2 * level) < 1.6).map((level, i) => {
-        const far = Math.sqrt(2 * level) * scale * (i % 2 ? 1 : -1); // to both sides in turn
+      // On the long axis there is room, whatever the condition number is.
+      labels.replaceChildren(...above.filter((level) => reach(level, low) < 1.6).map((level, i) => {
+        const far = reach(level, low) * scale * (i % 2 ? 1 : -1); // to both sides in turn
         return make("text", {
-          class: "play-level", x: toX(0) + far * Math.cos(angle), y: toY(0) + far * Math.sin(angle) + 3.5,
+          class: "play-level", x: toX(x) + far * Math.cos(angle), y: toY(y) + far * Math.sin(angle) + 3.5,
         }, String(level));
       }));
     }
 
-    const minimum = () => make("path", { d: starPath(toX(0), toY(0)), class: "play-minimum" });
+    const minimum = ([x, y] = [0, 0]) => make("path", { d: starPath(toX(x), toY(y)), class: "play-minimum" });
 
     function ticks() {
       const floor = SIDE - LEFT;

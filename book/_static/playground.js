@@ -893,7 +893,7 @@
       const { condition_number: kappa, rotation } = play.setting;
       if (!same(shape, [kappa, rotation])) {
         shape = [kappa, rotation];
-        plane.drawContours(contours, labels, kappa, rotation);
+        plane.drawContours(contours, labels, [1, kappa], rotation);
       }
       for (const method of play.methods) {
         if (!drawnPaths.has(method.name)) {

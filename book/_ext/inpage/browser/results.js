@@ -22,11 +22,20 @@ export function verdictOf({ method, cls, passed, mistake, found, hint, note }) {
 export const textOf = (kind, label, text) =>
   make("pre", { class: kind, tabindex: 0, role: "group", "aria-label": label }, text);
 
+/* Draw the contours of a quadratic, from its matrix and its minimum; none if it has no minimum. */
+function drawBowl(plane, contours, labels, { A: [[a, b], [, d]], minimum: [x, y] }) {
+  const middle = (a + d) / 2, half = Math.hypot((a - d) / 2, b), low = middle - half;
+  if (!(low > 0)) return;
+  const rotation = (Math.atan2(b ? low - a : a > d, b || a <= d) * 180) / Math.PI; // of the direction of the lower curvature
+  const floor = -(a * x * x + 2 * b * x * y + d * y * y) / 2;
+  plane.drawContours(contours, labels, [low, middle + half], rotation, [x, y], floor);
+}
+
 /* A figure: its paths over the bowl, a line for each, and its title. */
-export function figureOf({ title, alt, paths }, look) {
+export function figureOf({ title, alt, paths, bowl }, look) {
   const plane = frame(look), clip = `run-clip-${numbered++}`;
   const contours = make("g"), labels = make("g"), lines = make("g");
-  plane.drawContours(contours, labels, 5, 0);
+  drawBowl(plane, contours, labels, bowl);
   paths.forEach(({ points }, place) => {
     const pair = pathAt(place);
     plane.drawPath(pair, points.map(([x]) => x), points.map(([, y]) => y), points.length);
@@ -35,7 +44,7 @@ export function figureOf({ title, alt, paths }, look) {
   const picture = make("svg", { viewBox: `0 0 ${plane.width} ${plane.height}`, class: "play-bowl", role: "img", "aria-label": alt },
     make("defs", {}, make("clipPath", { id: clip }, make("rect", plane.inner))),
     make("rect", { ...plane.inner, class: "play-frame" }),
-    make("g", { "clip-path": `url(#${clip})` }, contours, labels, plane.minimum(), lines), ...plane.ticks());
+    make("g", { "clip-path": `url(#${clip})` }, contours, labels, plane.minimum(bowl.minimum), lines), ...plane.ticks());
   const names = paths.length > 1
     ? [make("ul", { class: "run-names" }, ...paths.map(({ name }, place) => make("li", {}, swatch(place), name)))] : [];
   return make("figure", { class: "run-figure" }, picture, make("figcaption", {}, ...names, title));

@@ -104,10 +104,10 @@ class Block {
   /* The figure of the reader's class, with the book's own path in it. */
   beside(figures) {
     const { cls, caption } = this.exercise;
-    return figures.slice(0, 1).map(({ alt, paths }) => {
+    return figures.slice(0, 1).map(({ alt, paths, bowl }) => {
       const book = pathOfBook(this.exercise), end = book.points[book.points.length - 1].map((x) => Number(x.toPrecision(3)));
       return {
-        title: caption, alt: `${cls}. ${alt} In the same picture, ${book.name}, which ends at (${end.join(", ")}).`,
+        bowl, title: caption, alt: `${cls}. ${alt} In the same picture, ${book.name}, which ends at (${end.join(", ")}).`,
         paths: [book, { ...paths[0], name: cls }],
       };
     });
