@@ -49,6 +49,7 @@ PARTS = (
 LISTENERS = {
     "config-inited": (
         (500, "sources.editions:set_edition", "the setting `edition` → a fault if there is no such edition"),
+        (400, "inpage.parts:bring", "`inpage/npm` → its packages in the environment, if they are not there"),
         (500, "execute.freshness:configure", "code, style sheets → digests in the settings; environment variables"),
         (500, "figures.inline:use_palette", "the palettes of figures → the colours of figures.css; a digest"),
         (500, "website.repository:switch_on_links", "the setting `repository_url` → the theme's links"),

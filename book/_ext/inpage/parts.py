@@ -15,8 +15,13 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from book._ext.files import files_digest
+from book._ext.files import files_digest, read_json
+
+if TYPE_CHECKING:  # a build that finds nothing changed does not import Sphinx
+    from sphinx.application import Sphinx
+    from sphinx.config import Config
 
 HERE = Path(__file__).parent
 LOCK = HERE / "npm"
@@ -41,6 +46,16 @@ def folder() -> Path:
 def installed() -> str:
     """What input of the book the packages are: the name of their folder; empty if they are not there."""
     return folder().name if folder().is_dir() else ""
+
+
+def metadata(package: str) -> dict[str, Any]:
+    """What an installed package of npm says of itself: its ``version``, its ``license``."""
+    return read_json(folder() / "node_modules" / package / "package.json")
+
+
+def bring(app: Sphinx, config: Config) -> None:
+    """Install what is missing before Sphinx reads a page."""
+    ensure()
 
 
 @functools.cache
