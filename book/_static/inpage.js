@@ -3,7 +3,7 @@
    that has to run before each cell, and what each exercise asks for (book/_ext/inpage/page.py). */
 "use strict";
 (() => {
-  const { files, before, exercises } = window.descentInPage, here = document.currentScript.src;
+  const { files, setup, before, exercises } = window.descentInPage, here = document.currentScript.src;
   const address = (name) => new URL(name, here).href;
   let bench = null;
 
@@ -12,7 +12,7 @@
       const script = document.createElement("script");
       script.src = address(files.workbench);
       script.onload = () => {
-        const made = window.descentWorkbench({ scripts: [files.python, files.library].map(address) });
+        const made = window.descentWorkbench({ scripts: [files.python, files.library].map(address), setup });
         made.cells = cells.map((given) => made.block(given));
         done(made);
       };

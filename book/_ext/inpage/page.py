@@ -26,6 +26,7 @@ from book._ext.execute.execution import executed_cells
 from book._ext.figures.needed_code import needed_code
 from book._ext.files import text_digest
 from book._ext.inpage import parts
+from book._ext.inpage.data import page_data
 from book._ext.inpage.library import library_script
 from book._ext.page.equations import await_verdicts
 from book._ext.sources.editions import CLASSES
@@ -58,7 +59,11 @@ def note_code(app: Sphinx, document: nodes.document) -> None:
             figures = [xref["reftarget"] for xref in node.findall(addnodes.pending_xref) if xref["reftype"] == "numref"]
             exercises.append({"id": node["ids"][0], "method": asked[1], "cls": asked[2], "figures": figures})
     if before or exercises:
-        noted = {"before": {n: code for n, code in enumerate(before) if code}, "exercises": exercises}
+        noted = {
+            "setup": page_data([cell for cell in cells if not cell[1]])["setup"],
+            "before": {n: code for n, code in enumerate(before) if code},
+            "exercises": exercises,
+        }
         app.env.metadata[app.env.docname]["runnable"] = noted
 
 
@@ -137,7 +142,7 @@ def offer_to_run(
     runnable = app.env.metadata[pagename].get("runnable") if doctree is not None else None
     if not runnable or not kept.scripts:
         return
-    own = {"files": kept.scripts, "before": runnable["before"], "exercises": exercises_of(app, pagename)}
+    own = {**runnable, "files": kept.scripts, "exercises": exercises_of(app, pagename)}
     told = json.dumps(own).replace("</", "<\\/")
     context["body"] = f"<script>var descentInPage = {told};</script>\n{context['body']}"
     app.add_css_file("bowl.css")

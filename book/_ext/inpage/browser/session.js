@@ -26,9 +26,10 @@ const unpacked = (base64) => new Response(
     .pipeThrough(new DecompressionStream("gzip"))).text();
 
 export class Session {
-  /* scripts: the addresses of Python and of the book's code; onFresh: called when all that ran is forgotten. */
-  constructor(scripts, program, onFresh) {
-    Object.assign(this, { scripts, program, onFresh, worker: null, starting: null, running: null, queue: Promise.resolve() });
+  /* scripts: the addresses of Python and of the book's code; program: what the worker does; page: what it begins with;
+     onFresh: called when all that ran is forgotten. */
+  constructor(scripts, program, page, onFresh) {
+    Object.assign(this, { scripts, program, page, onFresh, worker: null, starting: null, running: null, queue: Promise.resolve() });
   }
 
   /* Resolves when Python can run. */
@@ -50,7 +51,7 @@ export class Session {
     worker.onerror = (event) => this.hear(worker, { broken: event.message });
     return new Promise((done, refuse) => {
       this.started = { done, refuse };
-      worker.postMessage({ start: { wasm, library, ...window.descentLibrary } });
+      worker.postMessage({ start: { wasm, library, files: window.descentLibrary.files, page: this.page } });
     });
   }
 

@@ -133,10 +133,10 @@ class Block {
 }
 
 class Workbench {
-  constructor({ scripts }) {
+  constructor({ scripts, setup }) {
     this.blocks = new Map();
     this.started = false;
-    this.session = new Session(scripts, worker, () => this.blocks.forEach((block) => (block.hasRun = false)));
+    this.session = new Session(scripts, worker, { setup }, () => this.blocks.forEach((block) => (block.hasRun = false)));
   }
 
   /* The block of somebody's use, as the page has made it. */
