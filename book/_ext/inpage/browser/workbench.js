@@ -90,14 +90,14 @@ class Block {
 
   /* The reader's code, then the figure and the check that the exercise asks for. */
   async runExercise() {
-    const { session } = this.bench, { cls } = this.exercise;
-    const own = await session.run(this.text);
+    const { bench, exercise: { cls } } = this;
+    const own = await bench.run(this.text);
     if (own.error) return own;
-    const known = await session.run(`print(${JSON.stringify(cls)} in globals())`);
+    const known = await bench.run(`print(${JSON.stringify(cls)} in globals())`);
     if (known.error) return known;
     if (known.printed.trim() !== "True") return { ...own, error: `This exercise marks a class of the name ${cls}. Call yours so.` };
-    const marked = own.verdict ? own : await session.run(checkCode(this.exercise));
-    const drawn = await session.run(drawCode(this.exercise));
+    const marked = own.verdict ? own : await bench.run(checkCode(this.exercise));
+    const drawn = await bench.run(drawCode(this.exercise));
     return { ...own, error: marked.error, verdict: marked.verdict, figures: [...own.figures, ...this.beside(drawn.figures)] };
   }
 
