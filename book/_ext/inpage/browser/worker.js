@@ -5,7 +5,7 @@
    and was told. */
 "use strict";
 (() => {
-  const MEMORY = 768 * 2 ** 20; // of all that Python holds, in bytes: past it, a run ends with a MemoryError
+  const MEMORY = 512 * 2 ** 20; // of all that Python holds, in bytes: past it, a run ends with a MemoryError
   const grow = WebAssembly.Memory.prototype.grow;
   WebAssembly.Memory.prototype.grow = function (pages) {
     if (this.buffer.byteLength + 65536 * pages > MEMORY) throw new RangeError("no more memory");
@@ -40,6 +40,8 @@
       python.FS.writeFile(`/book/${name}`, text);
     }
     python.runPython("import sys; sys.path.insert(0, '/book')");
+    // A reader's code has no business with the worker: what it says here is what the page believes.
+    for (const module of ["js", "pyodide_js"]) python.unregisterJsModule(module);
     reader = python.pyimport("reader");
     reader.start(python.pyimport("json").loads(JSON.stringify(page)));
   }
