@@ -103,6 +103,13 @@
     return { xs, ys, losses, count, left: count < nsteps };
   }
 
+  /* A run that another program has made, from its points; it ends where the numbers end, as above. */
+  function trackOf(points, A) {
+    const over = points.findIndex(([x, y]) => beyond(x, y)), kept = over < 0 ? points : points.slice(0, over);
+    const xs = Float64Array.from(kept, ([x]) => x), ys = Float64Array.from(kept, ([, y]) => y);
+    return { xs, ys, losses: xs.map((x, i) => lossAt(A, x, ys[i])), count: kept.length - 1, left: over >= 0 };
+  }
+
   /* The steps that a run needs to come near; Infinity if it doesn't in time, NaN if its numbers end. One that begins
      there may yet leave: AdamW does, if its decay is longer than the way. */
   function stepsToNear(step, names, hyper, A, start, noise, xi) {
@@ -422,6 +429,7 @@
       this.first = first;
       this.setting = { ...first };
       this.runs = [];
+      this.known = new Map(); // of each class of the reader's own: what was asked for last, and the last run
       this.words = ""; // what is said of the last change
       this.playing = 0; // the timer, while steps are shown one after the other
       this.due = false;
@@ -465,6 +473,35 @@
         make("div", { class: "play-picture" }, bowlView(this)), transport(this),
         make("div", { class: "play-said" }, this.statements, this.word, this.spoken),
         adjustments(this), views(this), more(this), takeAway(this)));
+    }
+
+    /* Take one more method into the race, a reader's own class, which begins at the setting of another one. */
+    join(method, like) {
+      this.methods = [...this.methods.filter(({ name }) => name !== method.name), method];
+      this.table = tableOf(this.methods);
+      this.byName = Object.fromEntries(this.methods.map((one) => [one.name, one]));
+      this.known.clear();
+      const begin = (setting) => Object.fromEntries(method.hyper.map(({ name }) => [`${method.name}.${name}`, setting[`${like}.${name}`]]));
+      this.first = { ...this.first, ...begin(this.first) };
+      this.refresh = [];
+      this.fill();
+      this.change({ ...begin(this.setting), race: [like, method.name], adjust: method.name });
+    }
+
+    /* The run of a reader's own class, which Python makes: the last one that is known, while another one is asked for. */
+    ownRun(method, hyper, { A, start, nsteps, noise }) {
+      const { seed, condition_number, rotation } = this.setting;
+      const asked = { hyper, start, nsteps, noise, seed, condition_number, rotation }, key = JSON.stringify(asked);
+      const known = this.known.get(method) ?? { key: "", run: trackOf([start], A) };
+      if (known.key !== key) {
+        this.known.set(method, { ...known, key });
+        method.run(asked).then((points) => {
+          if (!points || this.known.get(method)?.key !== key) return;
+          this.known.set(method, { key, run: trackOf(points, A) });
+          this.ask();
+        });
+      }
+      return known.run;
     }
 
     hyperOf(method) {
@@ -576,7 +613,8 @@
       const A = bowl(setting.condition_number, setting.rotation), start = [setting.w1, setting.w2];
       this.runs = setting.race.map((name) => {
         const method = this.byName[name], hyper = this.hyperOf(method), corrected = this.correctedOf(method);
-        const run = { method, ...simulate(method, hyper, corrected, { A, start, nsteps, noise, xi }) };
+        const given = { A, start, nsteps, noise, xi };
+        const run = { method, ...(method.run ? this.ownRun(method, hyper, given) : simulate(method, hyper, corrected, given)) };
         run.theory = theory(method, hyper, corrected, setting.condition_number);
         run.outcome = outcomeOf(run);
         run.statement = [`${method.title}: ${run.outcome}`, stability(run, setting)].filter(Boolean).join("; ");
@@ -646,7 +684,7 @@
       const made = `${method.class}([w], ${given.map(([name]) => `${name}=${hyper[name]}`).join(", ")})`;
       return `output(${[made, ...shared].join(", ")})`;
     };
-    const classes = racing.map((method) => method.class).sort();
+    const classes = racing.filter((method) => !method.run).map((method) => method.class).sort();
     const lines = [`from optim_code import ${classes.join(", ")}, output, w`];
     if (racing.length > 1) lines.push("from optim_code.figures import draw_paths");
     if (shaped) lines.push("from optim_code.problems import bowl");
@@ -1232,6 +1270,16 @@
   }
 
   paint("playground", book.look);
+  /* Let a playground race a reader's own class beside the method that it is, and bring it into the window. */
+  function race(id, cls, like, run) {
+    const own = { ...book.methods.find(({ name }) => name === like), name: cls, title: cls, class: cls, uncorrected: null, run };
+    book.methods = [...book.methods.filter(({ name }) => name !== cls), own];
+    const play = book.open[id];
+    play.join(own, like);
+    play.root.scrollIntoView();
+  }
+
+  book.race = race;
   book.simulate = simulate;
   book.generator = generator;
   book.bowl = bowl;

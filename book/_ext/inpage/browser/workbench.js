@@ -113,6 +113,18 @@ class Block {
     });
   }
 
+  /* A class that has passed can be raced in the first playground of the page that has its method. */
+  offerRace(out) {
+    const { bench, exercise: { method, cls }, text } = this;
+    const place = [...document.querySelectorAll(".playground")].find(({ dataset }) => {
+      const { methods } = JSON.parse(dataset.begin);
+      return !methods.length || methods.includes(method);
+    });
+    if (!place) return;
+    const race = () => window.descentPlayground.race(place.id, cls, method, bench.racer(text, cls));
+    out.append(make("div", { class: "run-bar" }, make("button", { type: "button", onclick: race }, `Race ${cls} in the playground`)));
+  }
+
   say(text) {
     this.parts.said.replaceChildren(make("p", { class: "run-state" }, text));
   }
@@ -127,6 +139,7 @@ class Block {
     if (verdict) said.append(verdictOf(verdict));
     else said.append(make("p", { class: "run-state" }, error ? error.trim().split("\n").pop() : "Ran."));
     if (printed) out.append(textOf("run-printed", "Printed", printed));
+    if (verdict?.passed && this.exercise) this.offerRace(out);
     if (error?.trim().includes("\n")) out.append(textOf("run-error", "Error", error));
     out.append(...figures.map((figure) => figureOf(figure, window.descentLibrary.look)));
   }
@@ -154,6 +167,26 @@ class Workbench {
   async run(code) {
     await this.ready().catch(() => {}); // the session says why it did not start
     return this.session.run(code);
+  }
+
+  /* What runs a class, defined by some code, at a setting of the playground: to its points, or to null if meanwhile
+     another setting is asked for, or if it fails. */
+  racer(code, cls) {
+    let latest = null, now = Promise.resolve();
+    return async (asked) => {
+      latest = asked;
+      await now;
+      if (latest !== asked) return null;
+      const { hyper, start, nsteps, noise, seed, condition_number: kappa, rotation } = asked;
+      const given = Object.entries(hyper).map(([name, value]) => `${name}=${value}`).join(", ");
+      const setting = `nsteps=${nsteps}, noise=${noise}, seed=${seed}, start=(${start}), problem=bowl(${kappa}, ${rotation})`;
+      const drawn = this.run(`${code}
+from optim_code import output, w
+from optim_code.problems import bowl
+output(${cls}([w], ${given}), ${setting})`);
+      now = drawn;
+      return (await drawn).figures.at(-1)?.paths[0].points ?? null;
+    };
   }
 
   /* Run a cell, and before it the cells above it that have not run yet: it may need what they define. */
