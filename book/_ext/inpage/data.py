@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +17,21 @@ from book._ext.figures.needed_code import needed_code
 PYTHON = Path(__file__).with_name("python")
 MODULES = (
     *("__init__", "optim", "problems", "descent", "figures"),
-    *("equations/__init__", "marking/__init__", "marking/checking", "marking/judging", "marking/trials"),
+    *("equations/__init__", "equations/notation", "equations/rules"),
+    *("marking/__init__", "marking/checking", "marking/faults", "marking/hints"),
+    *("marking/judging", "marking/trials", "marking/versions"),
 )
 """The modules of `optim_code` that the page runs, in both editions."""
 OPTIMIZERS = "optim_code/optimizers.py"
 
 
-def site_files(root: Path, edition: str) -> dict[str, str]:
+def site_files(root: Path, edition: str, updates: Mapping[str, str]) -> dict[str, str]:
     """The files of the page's Python: their text by their path, from the folder that is first on ``sys.path``.
 
     Args:
         root: the top of the book.
         edition: ``teacher`` or ``student``.
+        updates: the update equations of the book, LaTeX by label.
     """
     files = {path.relative_to(PYTHON).as_posix(): path.read_text("utf-8") for path in sorted(PYTHON.rglob("*.py"))}
     files["optim_code/pictures.py"] = files.pop("pictures.py")
@@ -36,8 +39,17 @@ def site_files(root: Path, edition: str) -> dict[str, str]:
         files[f"optim_code/{name}.py"] = (root / f"optim_code/{name}.py").read_text("utf-8")
     if edition == "teacher":
         files[OPTIMIZERS] = (root / OPTIMIZERS).read_text("utf-8")
+    files |= {f"optim_code/methods/{label}.json": json.dumps(data) for label, data in methods(updates).items()}
     files["torch/whole.json"] = json.dumps(names_of_torch())
     return files
+
+
+def methods(updates: Mapping[str, str]) -> dict[str, Any]:
+    """For each update equation the rule and its mistakes, ready to run where there is no SymPy."""
+    from optim_code.equations.compiler import UpdateRule
+    from optim_code.marking import mistakes
+
+    return {label: mistakes.method(UpdateRule.from_latex(latex)).to_data() for label, latex in updates.items()}
 
 
 def names_of_torch() -> dict[str, str]:

@@ -171,6 +171,8 @@ def watch(session: Session) -> None:
 def kept_inside(printed: Printed) -> Iterator[None]:
     """What is printed goes to the page; nobody is asked, and nothing ends Python."""
 
+    from optim_code.marking.faults import Breakpoint
+
     def no_input(*_: object) -> str:
         raise EOFError("there is nobody to ask in the page; write the value into your code")
 
@@ -178,7 +180,7 @@ def kept_inside(printed: Printed) -> Iterator[None]:
         raise SystemExit("the page's Python goes on; take the call out")
 
     def no_debugger(*_: object, **__: object) -> None:
-        raise RuntimeError("there is no debugger in the page; to see a number, print it")
+        raise Breakpoint("there is no debugger in the page; to see a number, print it")
 
     replaced: list[tuple[Any, str, Callable[..., Any]]] = [
         (builtins, "input", no_input), (os, "_exit", no_exit), (os, "abort", no_exit), (os, "kill", no_exit),
