@@ -72,6 +72,7 @@ LISTENERS = {
     ),
     "env-before-read-docs": (
         (100, "page.equations:start_check", "the equations that have to be run → a process that checks them meanwhile"),
+        (450, "inpage.library:start_library", "`optim_code`, updates → a process that makes them ready for the page"),
         (500, "execute.execution:start_outdated_sections", "pages to read → kernels that run them; their order"),
     ),
     "source-read": (

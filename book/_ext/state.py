@@ -7,10 +7,12 @@ Sphinx stores between builds. No other object of Sphinx has attributes of this e
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
+    from subprocess import Popen
 
     from sphinx.application import Sphinx
     from sphinx.environment import BuildEnvironment
@@ -32,6 +34,8 @@ class BuildState:
         pool: the threads that wait for running sections.
         jobs: for each running section the future number of seconds that it took.
         pages_around_are_current: whether style sheets, index and search page can stay as they are.
+        library: the file with the book's own code as it runs in pages.
+        making: the process that makes this file; None if it is there.
         scripts: what pages load when code first runs: the text of each script by its name in `_static`.
         written_for: a digest of the shared data, the style sheets and the general index.
         warnings_before_notebook: how many warnings there were when the last notebook was written.
@@ -44,6 +48,8 @@ class BuildState:
     pool: ThreadPoolExecutor | None = None
     jobs: dict[str, Future[float]] = field(default_factory=dict)
     pages_around_are_current: bool = False
+    library: Path = Path()
+    making: Popen[str] | None = None
     scripts: dict[str, str] = field(default_factory=dict)
     written_for: str = ""
     warnings_before_notebook: int = 0

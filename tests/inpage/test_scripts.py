@@ -17,6 +17,7 @@ from book._ext.files import text_digest
 from book._ext.inpage import parts
 from book._ext.inpage.data import site_files
 from conftest import ROOT
+from optim_code.equations.sections import displayed_updates
 
 if TYPE_CHECKING:
     from small_book import Copy
@@ -92,7 +93,7 @@ def test_where_npm_cannot_be_reached_a_book_is_built_without_and_one_line_says_s
 
 def test_students_get_no_answer_with_the_code_and_a_planted_one_is_found(tmp_path: Path) -> None:
     secrets, place = Secrets.of(ROOT), tmp_path / "library.0.js"
-    files = site_files(ROOT, "student")
+    files = site_files(ROOT, "student", displayed_updates(ROOT))
     place.write_text(f"window.descentLibrary = {json.dumps({'files': files})};\n", encoding="utf-8")
     assert leaks(tmp_path, secrets) == []
     files["optim_code/problems.py"] += (ROOT / "optim_code" / "optimizers.py").read_text(encoding="utf-8")

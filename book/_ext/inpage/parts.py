@@ -31,6 +31,8 @@ DRAWING = HERE.parents[1] / "_static" / "bowl.js"
 """What the workbench draws with; the playground loads it by itself."""
 PYTHON = "python.js"
 """The script that holds Pyodide, in the folder of the installed packages."""
+MANY = 20
+"""So many scripts of each kind are kept beside the packages, for books that are built in turn."""
 NPM = ("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--fetch-retries=0")
 
 
@@ -126,6 +128,16 @@ def python_script(pyodide: Path) -> str:
     return f"window.descentPython = {json.dumps(texts)};\n"
 
 
+def keep(place: Path, script: str) -> None:
+    """Write a script that builds make beside the packages, in one step, and remove the oldest of its kind."""
+    made = place.with_suffix(f".{os.getpid()}")
+    made.write_text(script, encoding="utf-8")
+    made.replace(place)
+    kind = place.name.partition(".")[0]
+    for old in sorted(place.parent.glob(f"{kind}.*.js"), key=lambda path: path.stat().st_mtime)[:-MANY]:
+        old.unlink(missing_ok=True)
+
+
 def workbench() -> str:
     """The workbench as one plain script: our own modules and the packages that they import.
 
@@ -147,7 +159,5 @@ def workbench() -> str:
         )
         if done.returncode:
             raise RuntimeError(f"esbuild: {str(done.stderr).strip().splitlines()[0]}")
-        made = place.with_suffix(f".{os.getpid()}")
-        made.write_text(str(done.stdout), encoding="utf-8")
-        made.replace(place)
+        keep(place, str(done.stdout))
     return place.read_text(encoding="utf-8")

@@ -45,6 +45,7 @@ class Block {
       (plain ?? shown).hidden = true;
       hint.hidden = reset.hidden = false;
       if (selection) this.editor.select(...selection);
+      this.bench.ready().catch(() => {}); // who writes is about to run; then Python is there
     }
     this.editor.focus();
   }
