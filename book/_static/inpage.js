@@ -69,6 +69,7 @@
     };
     run.addEventListener("click", () => act("run"));
     edit.addEventListener("click", () => act("edit"));
+    reset.addEventListener("click", () => act("reset"));
     const bar = make("div", { className: "run-bar" }, run, stop, ...(plain ? [] : [edit]), reset, hint);
     after.after(make("div", { className: "run" }, ...(plain ? [plain] : []), place, bar, said, out));
     if (!plain) after.append(place);

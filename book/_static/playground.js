@@ -770,7 +770,7 @@
     return group;
   }
 
-  const placeOf = (method) => book.methods.indexOf(method);
+  const placeOf = (method) => method.place ?? book.methods.indexOf(method);
   const swatch = (method) => swatchAt(placeOf(method));
 
   function adjustments(play) {
@@ -1272,8 +1272,11 @@
   paint("playground", book.look);
   /* Let a playground race a reader's own class beside the method that it is, and bring it into the window. */
   function race(id, cls, like, run) {
-    const own = { ...book.methods.find(({ name }) => name === like), name: cls, title: cls, class: cls, uncorrected: null, run };
-    book.methods = [...book.methods.filter(({ name }) => name !== cls), own];
+    const methods = book.methods.filter(({ name }) => name !== cls), at = methods.findIndex(({ name }) => name === like);
+    // Where the two paths are one, a line of another dash and colour lets both be seen.
+    const place = methods.length + at + 2;
+    const own = { ...methods[at], name: cls, title: cls, class: cls, uncorrected: null, run, place };
+    book.methods = [...methods, own];
     const play = book.open[id];
     play.join(own, like);
     play.root.scrollIntoView();

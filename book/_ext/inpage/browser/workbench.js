@@ -28,7 +28,6 @@ class Block {
   constructor(bench, { parts, code, key, label, exercise, before, keep }) {
     Object.assign(this, { bench, parts, code, key, label, exercise, before, keep, editor: null, hasRun: false });
     parts.stop.addEventListener("click", () => bench.session.stop());
-    parts.reset.addEventListener("click", () => this.reset());
   }
 
   get text() {
@@ -192,16 +191,16 @@ output(${cls}([w], ${given}), ${setting})`);
 
   /* Run a cell, and before it the cells above it that have not run yet: it may need what they define. */
   async runCell(cell) {
-    for (const other of this.cells.slice(0, this.cells.indexOf(cell) + 1)) {
-      if (other.hasRun && other !== cell) continue;
-      const result = await this.run(other.before + other.text);
-      if (other === cell) {
-        cell.hasRun = !result.error;
-        return result;
-      }
-      if (result.error) return { ...result, error: `${result.error.trim()}\nThis is from a cell further up, which has to run first.` };
-      other.hasRun = true;
+    for (const other of this.cells.slice(0, this.cells.indexOf(cell))) {
+      if (!other.hasRun) await this.runOne(other);
     }
+    return this.runOne(cell);
+  }
+
+  async runOne(cell) {
+    const result = await this.run(cell.before + cell.text);
+    cell.hasRun = !result.error;
+    return result;
   }
 }
 
