@@ -9,18 +9,12 @@ from __future__ import annotations
 import importlib
 import json
 import math
-from pathlib import Path
 from typing import Any
 
 from . import _functions, _numbers, _random, _tensor
 from . import autograd as autograd
+from ._numbers import WHOLE
 from ._numbers import NotInThePage as NotInThePage
-
-WHOLE: dict[str, frozenset[str]] = {
-    place: frozenset(names.split())
-    for place, names in json.loads(Path(__file__).with_name("whole.json").read_text(encoding="utf-8")).items()
-}
-"""The names that the whole PyTorch has, by the class or module that has them; `book._ext.inpage.data` writes them."""
 
 __version__ = "small"
 
@@ -47,10 +41,9 @@ def lacking(module: str, name: str) -> Any:
     Raises:
         AttributeError: always.
     """
-    known = WHOLE.get(module, ())
-    if name.startswith("__") or (known and name not in known):
-        raise AttributeError(f"module '{module}' has no attribute '{name}'")
-    raise NotInThePage(f"{module}.{name}")
+    if not name.startswith("__") and name in json.loads(WHOLE.read_text(encoding="utf-8")).get(module, "").split():
+        raise NotInThePage(f"{module}.{name}")
+    raise AttributeError(f"module '{module}' has no attribute '{name}'")
 
 
 def __getattr__(name: str) -> Any:

@@ -6,7 +6,11 @@ import math
 import struct
 from array import array
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+
+WHOLE = Path(__file__).with_name("whole.json")
+"""The names that the whole PyTorch has, by the class or module that has them; `book._ext.inpage.data` writes them."""
 
 Numbers = list[Any]
 """Floats, whole numbers or truths, as the type of their tensor says."""

@@ -7,6 +7,7 @@ place, and what is recorded for gradients (`autograd`).
 from __future__ import annotations
 
 import itertools
+import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from numbers import Real
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 
 from . import _indexing, _printing, _random
 from . import _numbers as types
-from ._numbers import ARITHMETIC, ASKING, BITWISE, COMPARISONS, FLOATING, KEEPING, NotInThePage, Numbers
+from ._numbers import ARITHMETIC, ASKING, BITWISE, COMPARISONS, FLOATING, KEEPING, WHOLE, NotInThePage, Numbers
 from ._numbers import dtype as Kind
 from .autograd import backward as run_backward
 from .autograd.graph import RECORDING, Derivative, Node, edge_of
@@ -298,9 +299,7 @@ class Tensor:
         return _rebuilt, ([*self._values()], self._shape, self.dtype.name, self._requires_grad)
 
     def __getattr__(self, name: str) -> Any:
-        from . import WHOLE
-
-        if name in WHOLE["Tensor"]:
+        if not name.startswith("__") and name in json.loads(WHOLE.read_text(encoding="utf-8"))["Tensor"].split():
             raise NotInThePage(f"Tensor.{name}")
         raise AttributeError(f"'Tensor' object has no attribute '{name}'")
 
@@ -585,7 +584,7 @@ class Tensor:
         return self.var(dim, keepdim, unbiased=unbiased, correction=correction).sqrt()
 
     def norm(self, p: Any = 2, dim: Any = None, keepdim: bool = False) -> Tensor:
-        if p in ("fro", None):
+        if p is None or isinstance(p, str):  # Frobenius' norm
             p = 2
         if p == 2:
             out = reduced(self, dim, keepdim, lambda x: math.sqrt(_total([y * y for y in x])), self.dtype)
