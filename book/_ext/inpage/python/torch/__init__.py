@@ -7,13 +7,11 @@ names it. `WHOLE` says what the whole PyTorch has, so that a misspelt name is to
 from __future__ import annotations
 
 import importlib
-import json
 import math
 from typing import Any
 
 from . import _functions, _numbers, _random, _tensor
 from . import autograd as autograd
-from ._numbers import WHOLE
 from ._numbers import NotInThePage as NotInThePage
 
 __version__ = "small"
@@ -35,18 +33,7 @@ is_grad_enabled = autograd.graph.is_grad_enabled
 globals().update(_functions.PUBLIC)
 
 
-def lacking(module: str, name: str) -> Any:
-    """Raise what says that a module lacks a name, or that there is no such name.
-
-    Raises:
-        AttributeError: always.
-    """
-    if not name.startswith("__") and name in json.loads(WHOLE.read_text(encoding="utf-8")).get(module, "").split():
-        raise NotInThePage(f"{module}.{name}")
-    raise AttributeError(f"module '{module}' has no attribute '{name}'")
-
-
 def __getattr__(name: str) -> Any:
     if name in ("linalg", "optim"):
         return importlib.import_module(f"{__name__}.{name}")
-    return lacking("torch", name)
+    raise _numbers.lacking("torch", name)
