@@ -7,12 +7,17 @@ the student's edition no file has a class that students write; the printed equat
 from __future__ import annotations
 
 import ast
+import builtins
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from book._ext.figures.needed_code import needed_code
+from book._ext.sources.editions import CLASSES, edition_text
+from optim_code.equations import class_named_after
+from optim_code.equations.sections import blocks, read_page, tags_of
 
 PYTHON = Path(__file__).with_name("python")
 MODULES = (
@@ -22,7 +27,10 @@ MODULES = (
     *("marking/judging", "marking/trials", "marking/versions"),
 )
 """The modules of `optim_code` that the page runs, in both editions."""
-OPTIMIZERS = "optim_code/optimizers.py"
+FACE = ("import torch", "from optim_code import Optim, check, output, w")
+"""What every cell of the book may use."""
+HIDDEN = {"remove-cell", "remove-input"}
+"""The tags of cells whose code a reader does not see."""
 
 
 def site_files(root: Path, edition: str, updates: Mapping[str, str]) -> dict[str, str]:
@@ -37,11 +45,28 @@ def site_files(root: Path, edition: str, updates: Mapping[str, str]) -> dict[str
     files["optim_code/pictures.py"] = files.pop("pictures.py")
     for name in MODULES:
         files[f"optim_code/{name}.py"] = (root / f"optim_code/{name}.py").read_text("utf-8")
-    if edition == "teacher":
-        files[OPTIMIZERS] = (root / OPTIMIZERS).read_text("utf-8")
+    classes = (root / CLASSES).read_text("utf-8")
+    files[CLASSES] = classes if edition == "teacher" else classes_of_equations(classes, updates)
     files |= {f"optim_code/methods/{label}.json": json.dumps(data) for label, data in methods(updates).items()}
     files["torch/whole.json"] = json.dumps(names_of_torch())
     return files
+
+
+def classes_of_equations(source: str, updates: Iterable[str]) -> str:
+    """A module in place of the book's classes, for students, who write those: each runs its printed equation.
+
+    Args:
+        source: the text of the module that has the classes.
+        updates: the labels of the update equations.
+    """
+    names = [node.name for node in ast.parse(source).body if isinstance(node, ast.ClassDef)]
+    found = {class_named_after(label.removeprefix("update-"), names): label for label in updates}
+    lines = [
+        f'{name} = type("{name}", (compiled("{label.removeprefix("update-")}"),), {{}})'
+        for name, label in found.items()
+    ]
+    head = '"""The book\'s methods, each run by its printed equation. You write the classes yourself."""'
+    return "\n".join([head, "", "from optim_code.marking.checking import compiled", "", *lines, ""])
 
 
 def methods(updates: Mapping[str, str]) -> dict[str, Any]:
@@ -62,19 +87,51 @@ def names_of_torch() -> dict[str, str]:
     return {place: " ".join(name for name in dir(of) if not name.startswith("_")) for place, of in places.items()}
 
 
-def page_data(cells: Sequence[tuple[str, bool]]) -> dict[str, Any]:
+def page_data(root: Path, docname: str, edition: str) -> dict[str, Any]:
     """What `reader.start` needs of a page.
 
     Args:
-        cells: the code of the page's cells in their order, and whether each is hidden.
+        root: the top of the book.
+        docname: the page, such as ``book/adam``.
+        edition: ``teacher`` or ``student``.
 
     Returns:
-        ``setup``: the code that runs before the reader's first cell: all imports of visible cells, so that a reader may
-        begin with any cell, and of the hidden cells what visible ones need.
+        ``runs``: whether its cells can run in the page; not if they import what is not there.
+        ``setup``: the code that runs before the reader's first cell, so that a reader may begin anywhere: `FACE`.
+        If the cells can run, also the imports of visible ones, and of hidden ones what the visible ones use.
     """
-    kept, _ = needed_code(cells)
-    hidden = [code for code, (_, is_hidden) in zip(kept, cells, strict=True) if is_hidden and code.strip()]
-    return {"setup": [*imports(code for code, is_hidden in cells if not is_hidden), *hidden]}
+    cells = page_cells(root, docname, edition)
+    visible = [code for code, is_hidden in cells if not is_hidden]
+    if not all(is_there(name) for code in visible for name in imported_modules(code)):
+        return {"runs": False, "setup": [*FACE]}
+    _, lacking = needed_code([(code, False) for code in visible])
+    wanted = "\n".join(sorted(lacking - {*dir(builtins)}))
+    kept, _ = needed_code([*((code, True) for code, _ in cells), (wanted, False)]) if wanted else ([""], set())
+    return {"runs": True, "setup": [*dict.fromkeys([*FACE, *imports(visible), *filter(str.strip, kept[:-1])])]}
+
+
+def page_cells(root: Path, docname: str, edition: str) -> list[tuple[str, bool]]:
+    """The code of a page's cells in their order, and whether it is hidden from the reader."""
+    page = read_page(root, docname)
+    cells = [block for block in blocks(edition_text(page.text, edition, page.where)) if block.name == "code-cell"]
+    return [(cell.body, not HIDDEN.isdisjoint(tags_of(cell, page.where(cell.first)))) for cell in cells]
+
+
+def imported_modules(code: str) -> Iterator[str]:
+    """The modules that a cell imports."""
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+def is_there(module: str) -> bool:
+    """Whether the page has a module."""
+    package, _, name = module.partition(".")
+    if package == "optim_code":
+        return name.replace(".", "/") in ("", "optimizers", *MODULES)
+    return package == "torch" or package in sys.stdlib_module_names
 
 
 def imports(cells: Iterable[str]) -> list[str]:

@@ -7,20 +7,12 @@ names it. `WHOLE` says what the whole PyTorch has, so that a misspelt name is to
 from __future__ import annotations
 
 import importlib
-import json
 import math
-from pathlib import Path
 from typing import Any
 
 from . import _functions, _numbers, _random, _tensor
 from . import autograd as autograd
 from ._numbers import NotInThePage as NotInThePage
-
-WHOLE: dict[str, frozenset[str]] = {
-    place: frozenset(names.split())
-    for place, names in json.loads(Path(__file__).with_name("whole.json").read_text(encoding="utf-8")).items()
-}
-"""The names that the whole PyTorch has, by the class or module that has them; `book._ext.inpage.data` writes them."""
 
 __version__ = "small"
 
@@ -41,19 +33,7 @@ is_grad_enabled = autograd.graph.is_grad_enabled
 globals().update(_functions.PUBLIC)
 
 
-def lacking(module: str, name: str) -> Any:
-    """Raise what says that a module lacks a name, or that there is no such name.
-
-    Raises:
-        AttributeError: always.
-    """
-    known = WHOLE.get(module, ())
-    if name.startswith("__") or (known and name not in known):
-        raise AttributeError(f"module '{module}' has no attribute '{name}'")
-    raise NotInThePage(f"{module}.{name}")
-
-
 def __getattr__(name: str) -> Any:
     if name in ("linalg", "optim"):
         return importlib.import_module(f"{__name__}.{name}")
-    return lacking("torch", name)
+    raise _numbers.lacking("torch", name)

@@ -173,7 +173,7 @@ def stack(tensors: Sequence[Tensor], dim: Any = 0) -> Tensor:
 
 def cat(tensors: Sequence[Tensor], dim: Any = 0) -> Tensor:
     if not tensors:
-        raise RuntimeError("torch.cat(): expected a non-empty list of Tensors")
+        raise ValueError("torch.cat(): expected a non-empty list of Tensors")
     if any(not one.ndim for one in tensors):
         at = next(n for n, one in enumerate(tensors) if not one.ndim)
         raise RuntimeError(f"zero-dimensional tensor (at position {at}) cannot be concatenated")
@@ -206,6 +206,8 @@ def vstack(tensors: Sequence[Tensor]) -> Tensor:
 
 def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
     given = tensors[0] if len(tensors) == 1 and not isinstance(tensors[0], Tensor) else tensors
+    if any(one.ndim > 1 for one in given):
+        raise RuntimeError(f"torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got: {given[0]}")
     order = [1, 0, *range(2, len(given))] if indexing == "xy" and len(given) > 1 else [*range(len(given))]
     shape = tuple(given[n].numel() for n in order)
     axes = []

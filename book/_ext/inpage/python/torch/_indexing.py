@@ -27,8 +27,10 @@ def flattened(data: Any) -> tuple[Numbers, tuple[int, ...]]:
         return [data if isinstance(data, (int, float)) else float(data)], ()
     if isinstance(data, complex):
         raise NotInThePage("a complex number")
+    if isinstance(data, str):
+        raise TypeError("new(): invalid data type 'str'")
     if not isinstance(data, (list, tuple, range)):
-        raise TypeError(f"not a sequence of numbers: {type(data).__name__}")
+        raise RuntimeError(f"Could not infer dtype of {type(data).__name__}")
     parts = [flattened(one) for one in data]
     shapes = {shape for _, shape in parts}
     if len(shapes) > 1:
@@ -96,6 +98,8 @@ def _parts(tensor: Tensor, key: Any) -> list[Any]:
             if tensor.ndim
             else "invalid index of a 0-dim tensor. Use `tensor.item()` in Python to convert a 0-dim tensor to a number"
         )
+    if any(isinstance(one, str) for one in parts):
+        raise TypeError("new(): invalid data type 'str'")
     full = [slice(None)] * (tensor.ndim - used)
     at = next((i for i, one in enumerate(parts) if one is Ellipsis), len(parts))
     return [*parts[:at], *full, *parts[at + 1 :]]
@@ -203,10 +207,21 @@ def _chosen(view: Tensor, parts: list[Any]) -> tuple[list[int], tuple[int, ...]]
     return where, (*(view._shape[d] for d in before), *shape, *(view._shape[d] for d in after))
 
 
+def _truth(key: Any) -> Tensor | None:
+    """A single truth as a mask of one row, with which a new first dimension is kept or left out; None if it is none."""
+    from ._tensor import Tensor, new
+
+    if isinstance(key, bool) or (isinstance(key, Tensor) and key.dtype.kind == 0 and not key._shape):
+        return new([bool(key)], (1,), types.bool_)
+    return None
+
+
 def get(tensor: Tensor, key: Any) -> Tensor:
     """``tensor[key]``."""
     from ._tensor import _shared, _viewed, new, record
 
+    if (mask := _truth(key)) is not None:
+        return get(tensor.unsqueeze(0), mask)
     parts = _parts(tensor, key)
     shape, strides, offset = basic(tensor, parts)
     if not any(_is_advanced(part) for part in parts):
@@ -233,6 +248,9 @@ def put(tensor: Tensor, key: Any, value: Any) -> None:
     from ._tensor import tensor as made
 
     _check_in_place(tensor)
+    if (mask := _truth(key)) is not None:
+        put(tensor.unsqueeze(0), mask, value)
+        return
     parts = _parts(tensor, key)
     shape, strides, offset = basic(tensor, parts)
     view = _shared(tensor, shape, strides, offset)
@@ -240,7 +258,7 @@ def put(tensor: Tensor, key: Any, value: Any) -> None:
     if any(_is_advanced(part) for part in parts):
         where, shape = _chosen(view, [part for part in parts if part is None or not hasattr(part, "__index__")
                                       or _is_advanced(part)])  # fmt: skip
-    source = value if isinstance(value, Tensor) else made(value)
+    source = value if isinstance(value, Tensor) else made(value, dtype=tensor.dtype)
     if source._requires_grad and tensor._node is None and not tensor._requires_grad:
         from .autograd.graph import RECORDING
 
@@ -266,6 +284,3 @@ def put(tensor: Tensor, key: Any, value: Any) -> None:
     else:
         for place, one in zip(where, values, strict=True):
             tensor._storage[place] = one
-
-
-assert types  # the types of numbers are named in annotations of this package

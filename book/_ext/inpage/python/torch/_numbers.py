@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import math
 import struct
 from array import array
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+
+WHOLE = Path(__file__).with_name("whole.json")
+"""The names that the whole PyTorch has, by the class or module that has them; `book._ext.inpage.data` writes them."""
 
 Numbers = list[Any]
 """Floats, whole numbers or truths, as the type of their tensor says."""
@@ -20,6 +25,18 @@ class NotInThePage(AttributeError):
 
 
 Stored = Callable[[Numbers], Numbers]
+
+
+def lacking(place: str, name: str) -> AttributeError:
+    """What to raise for a name that a module or class has not: PyTorch may have it."""
+    known = json.loads(WHOLE.read_text(encoding="utf-8")).get(place, "")
+    if not name.startswith("__") and name in known.split():
+        return NotInThePage(f"{place}.{name}")
+    return AttributeError(
+        f"'Tensor' object has no attribute '{name}'"
+        if place == "Tensor"
+        else f"module '{place}' has no attribute '{name}'"
+    )
 
 
 class dtype:
@@ -111,7 +128,7 @@ def root(x: float) -> float:
 
 
 def sign(x: Any) -> Any:
-    return x if x != x else (x > 0) - (x < 0)
+    return type(x)((x > 0) - (x < 0))
 
 
 def larger(x: Any, y: Any) -> Any:
@@ -140,8 +157,8 @@ def quotient(x: Any, y: Any) -> Any:
         return divided(x, y)
 
 
-def defined(function: Callable[[float], float], *, pole: float = math.nan) -> Callable[[float], float]:
-    """A function of `math` that gives infinity or NaN where that raises; ``pole`` is its value at zero or below."""
+def defined(function: Callable[[float], float], pole: float = math.nan) -> Callable[[float], float]:
+    """A function of `math` that gives infinity or NaN where that raises; at its ``pole`` it is minus infinity."""
 
     def wrapped(x: float) -> float:
         try:
@@ -149,13 +166,13 @@ def defined(function: Callable[[float], float], *, pole: float = math.nan) -> Ca
         except OverflowError:
             return math.inf
         except ValueError:
-            return pole if x == 0 or x == -1 else math.nan
+            return -math.inf if x == pole else math.nan
 
     return wrapped
 
 
 def sigmoid(x: float) -> float:
-    return 1 / (1 + math.exp(-x)) if x > -700 else 0.0
+    return 0.0 if x < -700 else 1 / (1 + math.exp(-x))
 
 
 def rounded(x: float) -> float:
@@ -220,10 +237,10 @@ FLOATING: dict[str, Callable[[float], float]] = {
     "reciprocal": lambda x: divided(1.0, x),
     "exp": defined(math.exp),
     "expm1": defined(math.expm1),
-    "log": defined(math.log, pole=-math.inf),
-    "log2": defined(math.log2, pole=-math.inf),
-    "log10": defined(math.log10, pole=-math.inf),
-    "log1p": defined(math.log1p, pole=-math.inf),
+    "log": defined(math.log, 0.0),
+    "log2": defined(math.log2, 0.0),
+    "log10": defined(math.log10, 0.0),
+    "log1p": defined(math.log1p, -1.0),
     "sin": defined(math.sin),
     "cos": defined(math.cos),
     "tan": defined(math.tan),

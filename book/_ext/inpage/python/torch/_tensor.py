@@ -198,7 +198,8 @@ class Tensor:
         return (id(self._storage) + self._offset * self.dtype.itemsize) if self._numel else 0
 
     def is_contiguous(self) -> bool:
-        return self._strides is None or self._strides == row_by_row(self._shape)
+        steps = zip(self._shape, _steps(self), row_by_row(self._shape), strict=True)
+        return all(size == 1 or own == plain for size, own, plain in steps) or self._numel == 0
 
     def is_floating_point(self) -> bool:
         return self.dtype.kind == 2
@@ -263,10 +264,15 @@ class Tensor:
         return bool(self.item())
 
     def __float__(self) -> float:
-        return float(self.item())
+        return float(self._single())
 
     def __int__(self) -> int:
-        return int(self.item())
+        return int(self._single())
+
+    def _single(self) -> Any:
+        if self._numel != 1:
+            raise ValueError("only one element tensors can be converted to Python scalars")
+        return self.item()
 
     def __index__(self) -> int:
         if self.dtype.kind == 2 or self._numel != 1:
@@ -298,11 +304,7 @@ class Tensor:
         return _rebuilt, ([*self._values()], self._shape, self.dtype.name, self._requires_grad)
 
     def __getattr__(self, name: str) -> Any:
-        from . import WHOLE
-
-        if name in WHOLE["Tensor"]:
-            raise NotInThePage(f"Tensor.{name}")
-        raise AttributeError(f"'Tensor' object has no attribute '{name}'")
+        raise types.lacking("Tensor", name)
 
     # --- copies and types ----------------------------------------------------------------------------------------
 
@@ -477,21 +479,24 @@ class Tensor:
 
     def addcmul(self, *args: Any, value: Any = 1, tensor1: Any = None, tensor2: Any = None) -> Tensor:
         scale, (one, two) = _scaled(args, 2, value, tensor1, tensor2)
-        return arithmetic("add", self, one * two if scale == 1 else scale * one * two)
+        return _added_terms(self, scale, one, two, "mul")
 
     def addcmul_(self, *args: Any, value: Any = 1, tensor1: Any = None, tensor2: Any = None) -> Tensor:
         scale, (one, two) = _scaled(args, 2, value, tensor1, tensor2)
-        return _store(self, lambda: arithmetic("add", self, one * two if scale == 1 else scale * one * two))
+        return _store(self, lambda: _added_terms(self, scale, one, two, "mul"))
 
     def addcdiv(self, *args: Any, value: Any = 1, tensor1: Any = None, tensor2: Any = None) -> Tensor:
         scale, (one, two) = _scaled(args, 2, value, tensor1, tensor2)
-        return arithmetic("add", self, one / two if scale == 1 else scale * one / two)
+        return _added_terms(self, scale, one, two, "div")
 
     def addcdiv_(self, *args: Any, value: Any = 1, tensor1: Any = None, tensor2: Any = None) -> Tensor:
         scale, (one, two) = _scaled(args, 2, value, tensor1, tensor2)
-        return _store(self, lambda: arithmetic("add", self, one / two if scale == 1 else scale * one / two))
+        return _store(self, lambda: _added_terms(self, scale, one, two, "div"))
 
     def lerp(self, end: Tensor, weight: Any) -> Tensor:
+        if end.dtype is not self.dtype:
+            own, other = self.dtype.long_name.lower(), end.dtype.long_name.lower()
+            raise RuntimeError(f"expected dtype {own} for `end` but got dtype {other}")
         if isinstance(weight, Tensor) and weight._shape:
             near = self + weight * (end - self)
             return where(weight.abs() < 0.5, near, end - (end - self) * (1 - weight))
@@ -520,12 +525,16 @@ class Tensor:
     def matmul(self, other: Tensor) -> Tensor:
         return product(self, other)
 
-    def mm(self, other: Tensor) -> Tensor:
+    mm = mv = inner = matmul
+
+    def dot(self, other: Tensor) -> Tensor:
+        if self.ndim != 1 or other.ndim != 1:
+            raise RuntimeError(f"1D tensors expected, but got {self.ndim}D and {other.ndim}D tensors")
         return product(self, other)
 
-    mv = dot = inner = mm
-
     def outer(self, other: Tensor) -> Tensor:
+        if self.ndim != 1 or other.ndim != 1:
+            raise RuntimeError(f"outer: Expected 1-D argument self, but got {self.ndim}-D")
         return self.unsqueeze(-1) * other
 
     # --- in place ------------------------------------------------------------------------------------------------
@@ -535,7 +544,7 @@ class Tensor:
         return _store(self, lambda: source.expand(self._shape), any_type=True)
 
     def fill_(self, value: Any) -> Tensor:
-        return _store(self, lambda: tensor(float(value)).expand(self._shape), any_type=True)
+        return _store(self, lambda: new(self.dtype.stored([value]), (), self.dtype).expand(self._shape))
 
     def zero_(self) -> Tensor:
         return self.fill_(0)
@@ -573,19 +582,27 @@ class Tensor:
         return total / (source._numel // total._numel if total._numel else 1)
 
     def prod(self, dim: Any = None, keepdim: bool = False) -> Tensor:
-        return reduced(self, dim, keepdim, math.prod, self.dtype if self.dtype.kind == 2 else types.int64)
+        out = reduced(self, dim, keepdim, math.prod, self.dtype if self.dtype.kind == 2 else types.int64)
+
+        def derivative(g: Tensor) -> tuple[Tensor]:
+            own = self.detach()
+            if not own.all():
+                raise NotInThePage("the derivative of a product that is zero")
+            return (_spread(g * out.detach(), self, dim, keepdim) / own,)
+
+        return record(out, "ProdBackward0", (self,), derivative)
 
     def var(self, dim: Any = None, keepdim: bool = False, *, unbiased: bool = True, correction: int = 1) -> Tensor:
         apart = self - self.mean(dim, keepdim=True)
         total = (apart * apart).sum(dim, keepdim)
         count = self._numel // max(total._numel, 1) - (correction if unbiased else 0)
-        return total / count
+        return total / max(count, 0)
 
     def std(self, dim: Any = None, keepdim: bool = False, *, unbiased: bool = True, correction: int = 1) -> Tensor:
         return self.var(dim, keepdim, unbiased=unbiased, correction=correction).sqrt()
 
     def norm(self, p: Any = 2, dim: Any = None, keepdim: bool = False) -> Tensor:
-        if p in ("fro", None):
+        if p is None or isinstance(p, str):  # Frobenius' norm
             p = 2
         if p == 2:
             out = reduced(self, dim, keepdim, lambda x: math.sqrt(_total([y * y for y in x])), self.dtype)
@@ -636,6 +653,9 @@ class Tensor:
         return _running(self, dim, lambda x: [*itertools.accumulate(x, lambda a, b: a * b)])
 
     def diff(self, n: int = 1, dim: int = -1) -> Tensor:
+        if not self._shape:
+            raise RuntimeError("diff expects input to be at least one-dimensional")
+        _dims(self, dim)
         out = self
         for _ in range(n):
             size = out._shape[dim]
@@ -714,9 +734,10 @@ class Tensor:
         )  # fmt: skip
 
     def transpose(self, dim0: int, dim1: int) -> Tensor:
-        order = [*range(self.ndim)]
+        _dims(self, [dim0]), _dims(self, [dim1])
+        order = [*range(max(self.ndim, 1))]
         order[dim0], order[dim1] = order[dim1], order[dim0]
-        return self.permute(*order)
+        return self.permute(*order) if self._shape else self
 
     def t(self) -> Tensor:
         if self.ndim > 2:
@@ -754,6 +775,10 @@ class Tensor:
 
     def repeat(self, *counts: Any) -> Tensor:
         times = sizes(counts)
+        if len(times) < self.ndim:
+            raise RuntimeError(
+                "Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor"
+            )
         own = (1,) * (len(times) - self.ndim) + self._shape
         mixed = [n for pair in zip([1] * len(own), own, strict=True) for n in pair]
         spread = [n for pair in zip(times, own, strict=True) for n in pair]
@@ -764,28 +789,43 @@ class Tensor:
         return tuple(self.select(dim, i) for i in range(self._shape[dim]))
 
     def select(self, dim: int, index: int) -> Tensor:
+        if not self._shape:
+            raise IndexError("select() cannot be applied to a 0-dim tensor.")
         return self[(slice(None),) * (dim % self.ndim) + (index,)]
 
     def narrow(self, dim: int, start: int, length: int) -> Tensor:
-        return self[(slice(None),) * (dim % self.ndim) + (slice(start, start + length),)]
+        if not self._shape:
+            raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
+        (at,) = _dims(self, [dim])
+        if start + length > self._shape[at]:
+            raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({self._shape[at]}).")
+        return self[(slice(None),) * at + (slice(start, start + length),)]
 
     def split(self, size: Any, dim: int = 0) -> tuple[Tensor, ...]:
+        if not self._shape:
+            raise RuntimeError("split expects at least a 1-dimensional tensor")
         whole = self._shape[dim]
         lengths = [min(size, whole - i) for i in range(0, whole, size)] if isinstance(size, int) else size
         starts = itertools.accumulate(lengths, initial=0)
         return tuple(self.narrow(dim, start, length) for start, length in zip(starts, lengths, strict=False))
 
     def chunk(self, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
-        return self.split(-(-self._shape[dim] // chunks), dim)
+        if not self._shape:
+            raise RuntimeError("chunk expects at least a 1-dimensional tensor")
+        return self.split(max(-(-self._shape[dim] // chunks), 1), dim)
 
     def flip(self, *dims: Any) -> Tensor:
         out = self
-        for d in sizes(dims):
+        for d in sizes(dims) if self._shape else ():
             order = new([*range(self._shape[d])][::-1], (self._shape[d],), types.int64)
             out = out[(slice(None),) * (d % self.ndim) + (order,)]
         return out
 
     def diagonal(self, offset: int = 0) -> Tensor:
+        if self.ndim < 2:
+            raise IndexError(f"Dimension out of range (got 1, for a tensor of {self.ndim} dimensions)")
+        if self.ndim > 2:
+            raise NotInThePage("the diagonal of several matrices at once")
         rows, columns = self._shape[:2]
         row, column = max(-offset, 0), max(offset, 0)
         down, right = _steps(self)[:2]
@@ -797,6 +837,8 @@ class Tensor:
     def diag(self, diagonal: int = 0) -> Tensor:
         if self.ndim == 2:
             return self.diagonal(diagonal).clone()
+        if self.ndim != 1:
+            raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {self.ndim}D")
         size = self._shape[0] + abs(diagonal)
         out = new([self.dtype.stored([0])[0]] * size**2, (size, size), self.dtype)
         out.diagonal(diagonal)._write(self._values())
@@ -996,12 +1038,15 @@ def _joint_type(a: Tensor, b: Any) -> Kind:
             if other.dtype.kind <= dimensioned.dtype.kind:
                 return dimensioned.dtype
         return a.dtype if a.dtype.rank >= b.dtype.rank else b.dtype
-    kind = PYTHON_KIND(b)
+    kind = _kind_number(b)
     return a.dtype if kind <= a.dtype.kind else (types.KINDS[kind] or DEFAULT[0])
 
 
-def PYTHON_KIND(number: Any) -> int:
-    return 0 if isinstance(number, bool) else 1 if isinstance(number, int) else 2
+def _kind_number(one: Any) -> int:
+    """0 for truths, 1 for whole numbers, 2 for floats."""
+    if isinstance(one, Tensor):
+        return one.dtype.kind
+    return 0 if isinstance(one, bool) else 1 if isinstance(one, int) else 2
 
 
 def _operands(a: Tensor, b: Any, kind: Kind) -> tuple[Numbers, Numbers, tuple[int, ...]]:
@@ -1046,14 +1091,14 @@ def arithmetic(name: str, a: Tensor, b: Any) -> Any:
     kind = _joint_type(a, b)
     if kind.kind != 2 and name in ("div", "rdiv", "atan2", "hypot"):
         kind = DEFAULT[0]
-    if kind.kind == 0 and name in ("sub", "rsub"):
+    if name in ("sub", "rsub") and 0 in (a.dtype.kind, _kind_number(b)):
         raise RuntimeError(
-            "Subtraction, the `-` operator, with two bool tensors is not supported. If you are trying to invert a "
+            "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a "
             "mask, use the `~` or `logical_not()` operator instead."
         )
     x, y, shape = _operands(a, b, kind)
     values = ARITHMETIC[name](x, y)
-    if kind is not types.float64 or (values and type(values[0]) is not float):
+    if kind is not types.float64 or a.dtype is not kind or (isinstance(b, Tensor) and b.dtype is not kind):
         values = kind.stored(values)
     out = new(values, shape, kind)
     if RECORDING[0] and (a._requires_grad or (isinstance(b, Tensor) and b._requires_grad)):
@@ -1221,6 +1266,14 @@ def _added(name: str, a: Tensor, b: Any, scale: Any) -> Tensor:
     return new([p + scale * q for p, q in zip(x, y, strict=True)], shape, kind)
 
 
+def _added_terms(a: Tensor, scale: Any, one: Tensor, two: Tensor, name: str) -> Tensor:
+    """``a + scale * one * two``, or divided by ``two``, in the type of all three."""
+    kind = max((one, two, a), key=lambda x: (bool(x._shape), x.dtype.rank)).dtype
+    first, second = one.to(kind), two.to(kind)
+    term = arithmetic(name, first if scale == 1 else arithmetic("mul", first, scale), second)
+    return arithmetic("add", a, term)
+
+
 def _bounded(name: str, one: Tensor, bound: Any) -> Tensor:
     if isinstance(bound, Tensor):
         return arithmetic(name, one, bound)
@@ -1282,7 +1335,7 @@ def product(a: Tensor, b: Tensor) -> Tensor:
         raise RuntimeError("both arguments to matmul need to be at least 1D, but they are 0D and 1D")
     if b.ndim > 2:
         raise NotInThePage("the product with several matrices at once")
-    left = a.reshape(-1, a._shape[-1])
+    left = a.reshape(math.prod(a._shape[:-1]), a._shape[-1])
     right = b if b.ndim == 2 else b.unsqueeze(1)
     if left._shape[1] != right._shape[0]:
         if a.ndim == b.ndim == 1:
@@ -1327,7 +1380,10 @@ def _dims(one: Tensor, dim: Any) -> list[int]:
         if not -max(one.ndim, 1) <= d < max(one.ndim, 1):
             low, high = -max(one.ndim, 1), max(one.ndim, 1) - 1
             raise IndexError(f"Dimension out of range (expected to be in range of [{low}, {high}], but got {d})")
-    return [d % max(one.ndim, 1) for d in ([dim] if isinstance(dim, int) else dim)]
+    dims = [d % max(one.ndim, 1) for d in ([dim] if isinstance(dim, int) else dim)]
+    if len({*dims}) < len(dims):
+        raise RuntimeError(f"dim {max(dims, key=dims.count)} appears multiple times in the list of dims")
+    return dims
 
 
 def reduced(one: Tensor, dim: Any, keepdim: bool, function: Callable[[Numbers], Any], kind: Kind) -> Tensor:
@@ -1335,16 +1391,23 @@ def reduced(one: Tensor, dim: Any, keepdim: bool, function: Callable[[Numbers], 
     over = _dims(one, dim)
     if len(over) >= one.ndim:
         shape = (1,) * one.ndim if keepdim else ()
-        values = [function(one._values())]
+        rows = [one._values()]
     else:
         kept = [d for d in range(one.ndim) if d not in over]
         last = one.permute(*kept, *over)._values() if RECORDING[0] is False else _still(one, kept, over)
         size = math.prod(one._shape[d] for d in over)
         count = math.prod(one._shape[d] for d in kept)
-        values = [function(last[i * size : (i + 1) * size]) for i in range(count)]
+        rows = [last[i * size : (i + 1) * size] for i in range(count)]
         shape = tuple(
             (1 if d in over else n) for d, n in enumerate(one._shape) if keepdim or d not in over
         )  # fmt: skip
+    try:
+        values = [function(row) for row in rows]
+    except ValueError:  # of no numbers, where there must be some
+        where = (
+            f"dim {dim} to have non-zero size" if isinstance(dim, int) else "dim to be specified for input.numel() == 0"
+        )
+        raise (IndexError if isinstance(dim, int) else RuntimeError)(f"Expected reduction {where}.") from None
     return new(kind.stored(values), shape, kind)
 
 
@@ -1382,14 +1445,19 @@ def _end(one: Tensor, dim: Any, keepdim: bool, function: Callable[[Numbers], Any
 
 def _running(one: Tensor, dim: int, function: Callable[[Numbers], Numbers], kind: Kind | None = None) -> Tensor:
     """What a function makes of each row along a dimension: a row of the same length."""
+    _dims(one, dim)
     if not one._shape:
         return new(function(one._values()), (), kind or one.dtype)
     turned = one.detach().transpose(dim, -1)
     values, size = turned._values(), turned._shape[-1]
     rows = [function(values[i : i + size]) for i in range(0, len(values), size or 1)]
     kind = kind or (one.dtype if one.dtype.kind == 2 else types.int64)
-    out = new(kind.stored([x for row in rows for x in row]), turned._shape, kind)
-    return out.transpose(dim, -1).contiguous()
+    out = new(kind.stored([x for row in rows for x in row]), turned._shape, kind).transpose(dim, -1).contiguous()
+
+    def derivative(g: Tensor) -> tuple[Tensor]:
+        raise NotInThePage("the derivative of what runs along a dimension, such as cumsum")
+
+    return record(out, "CumsumBackward0", (one,), derivative)
 
 
 # --- the methods that are alike --------------------------------------------------------------------------------------
@@ -1428,7 +1496,7 @@ def _add_methods() -> None:
         setattr(Tensor, name, of_type(kind))
     for name in (*FLOATING, *KEEPING, *ASKING):
         setattr(Tensor, name, of_one(name))
-        if name not in ASKING:
+        if name not in ASKING or name == "logical_not":
             setattr(Tensor, f"{name}_", of_one_in_place(name))
     for table, apply in ((ARITHMETIC, arithmetic), (COMPARISONS, compared), (BITWISE, bitwise)):
         for name in table:

@@ -6,7 +6,7 @@ import math
 from typing import Any, NamedTuple
 
 from . import _tensor
-from ._numbers import NotInThePage
+from ._numbers import NotInThePage, lacking
 from ._tensor import Tensor, new
 
 Rows = list[list[float]]
@@ -165,6 +165,4 @@ def _square(name: str, A: Tensor) -> int:
 
 
 def __getattr__(name: str) -> Any:
-    from . import lacking
-
-    return lacking("torch.linalg", name)
+    raise lacking("torch.linalg", name)

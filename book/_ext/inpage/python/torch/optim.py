@@ -8,6 +8,7 @@ from copy import deepcopy
 from itertools import chain
 from typing import Any
 
+from ._numbers import lacking
 from ._tensor import Tensor
 
 
@@ -103,6 +104,4 @@ class Optimizer:
 
 
 def __getattr__(name: str) -> Any:
-    from . import lacking
-
-    return lacking("torch.optim", name)
+    raise lacking("torch.optim", name)
