@@ -1,9 +1,9 @@
 /* What a page offers before anybody uses it: two buttons below each cell, and a place to write in each exercise. All else,
-   the editor and Python, is loaded at the first use. The page brings `descentInPage`: which files those are, the code
-   that has to run before each cell, and what each exercise asks for (book/_ext/inpage/page.py). */
+   the editor and Python, is loaded at the first use. The page brings `descentInPage`: which files those are, whether
+   its cells can run, what runs before the first one, and what each exercise asks for (book/_ext/inpage/page.py). */
 "use strict";
 (() => {
-  const { files, setup, before, exercises } = window.descentInPage, here = document.currentScript.src;
+  const { files, cells: runs, setup, exercises } = window.descentInPage, here = document.currentScript.src;
   const address = (name) => new URL(name, here).href;
   let bench = null;
 
@@ -52,7 +52,7 @@
       "Ctrl+Enter runs it. Tab indents; Esc, then Tab leaves.");
     const button = (text, hidden = false) => make("button", { type: "button", textContent: text, hidden });
     const given = {
-      code, key, label: name, exercise: null, before: "", keep: (text) => kept.write(key, text),
+      code, key, label: name, exercise: null, keep: (text) => kept.write(key, text),
       parts: { place: make("div", {}), hint, run: button("Run"), stop: button("Stop", true), edit: button("Edit"), reset: button("Reset", true),
         said: make("div", { className: "run-said" }), out: make("div", { className: "run-out" }), ...parts },
       ...more,
@@ -76,9 +76,10 @@
     return [given, act];
   }
 
-  const cells = [...document.querySelectorAll(".bd-article .cell > .cell_input")].map((input, number) => {
+  const inputs = runs ? document.querySelectorAll(".bd-article .cell > .cell_input") : [];
+  const cells = [...inputs].map((input, number) => {
     const shown = input.querySelector(".highlight"), code = shown.querySelector("pre").textContent.trimEnd();
-    const [given] = blockOf(`cell ${number + 1}`, code, input, { shown }, { before: before[number] ?? "" });
+    const [given] = blockOf(`cell ${number + 1}`, code, input, { shown });
     return given;
   });
 

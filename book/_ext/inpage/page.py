@@ -3,8 +3,8 @@
 An exercise asks for a class if it names the check that marks it, such as ``check("adam", MyAdam)``. The first figure of
 paths that it names, or else the first figure of the method, gives the setting at which the class is drawn.
 
-The page carries the names of the scripts, the hidden code that its cells need, and what each exercise asks for. The
-scripts lie in `_static/inpage`, each named by a digest of its bytes; none is loaded before somebody uses one.
+The page carries the names of the scripts, what runs before its first cell, and what each exercise asks for. The scripts
+lie in `_static/inpage`, each named by a digest of its bytes; none is loaded before somebody uses one.
 """
 
 from __future__ import annotations
@@ -22,8 +22,6 @@ from sphinx.environment import BuildEnvironment
 from sphinx_exercise.nodes import exercise_enumerable_node, exercise_node
 
 from book._ext.downloads.notebooks import NOT_WRITTEN, STUB
-from book._ext.execute.execution import executed_cells
-from book._ext.figures.needed_code import needed_code
 from book._ext.files import text_digest
 from book._ext.inpage import parts
 from book._ext.inpage.data import page_data
@@ -33,37 +31,20 @@ from book._ext.sources.editions import CLASSES
 from book._ext.state import build_state, kept_state
 
 CHECK = re.compile(r'check\("([\w-]+)", (\w+)\)')
-HIDDEN = {"remove-cell", "remove-input"}
 FOLDER = "inpage"
 """The folder in `_static` of what pages load when code first runs."""
 
 
 def note_code(app: Sphinx, document: nodes.document) -> None:
-    """Note what of a page can run: the hidden code before each visible cell, the exercises that ask for a class."""
-    cells = [
-        ("".join(cell["source"]), bool(HIDDEN.intersection(cell["metadata"].get("tags", []))))
-        for cell in executed_cells(app, app.env.docname)
-    ]
-    needed, _ = needed_code(cells)
-    before: list[str] = []
-    pending: list[str] = []
-    for (_, hidden), code in zip(cells, needed, strict=True):
-        if hidden:
-            pending += [code] if code else []
-        else:
-            before.append("".join(f"{code}\n" for code in pending))
-            pending = []
+    """Note what of a page can run: its visible cells, and the exercises that ask for a class."""
     exercises = []
     for node in document.findall(lambda node: isinstance(node, (exercise_node, exercise_enumerable_node))):
         if asked := CHECK.search(node.astext()):
             figures = [xref["reftarget"] for xref in node.findall(addnodes.pending_xref) if xref["reftype"] == "numref"]
             exercises.append({"id": node["ids"][0], "method": asked[1], "cls": asked[2], "figures": figures})
-    if before or exercises:
-        noted = {
-            "setup": page_data([cell for cell in cells if not cell[1]])["setup"],
-            "before": {n: code for n, code in enumerate(before) if code},
-            "exercises": exercises,
-        }
+    data = page_data(Path(app.srcdir), app.env.docname, app.config.edition)
+    if exercises or any("cell_input" in node["classes"] for node in document.findall(nodes.container)):
+        noted = {"cells": data["runs"], "setup": data["setup"], "exercises": exercises}
         app.env.metadata[app.env.docname]["runnable"] = noted
 
 

@@ -25,8 +25,8 @@ function pathOfBook({ method, run }) {
 
 class Block {
   /* parts: the elements that the page has made; code: as the book has it; exercise: what it asks for, or null. */
-  constructor(bench, { parts, code, key, label, exercise, before, keep }) {
-    Object.assign(this, { bench, parts, code, key, label, exercise, before, keep, editor: null, hasRun: false });
+  constructor(bench, { parts, code, key, label, exercise, keep }) {
+    Object.assign(this, { bench, parts, code, key, label, exercise, keep, editor: null, hasRun: false });
     parts.stop.addEventListener("click", () => bench.session.stop());
   }
 
@@ -198,7 +198,7 @@ output(${cls}([w], ${given}), ${setting})`);
   }
 
   async runOne(cell) {
-    const result = await this.run(cell.before + cell.text);
+    const result = await this.run(cell.text);
     cell.hasRun = !result.error;
     return result;
   }
