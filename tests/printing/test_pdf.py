@@ -97,7 +97,8 @@ def test_the_cover_shows_the_run_that_the_settings_name_and_the_contents_take_on
         near = [pixels[3 * (width * v + u) :][:3] for u in range(x - 1, x + 2) for v in range(y - 1, y + 2)]
         assert any(red > 150 and green < 120 for red, green, _ in near), (row["run"], row["step"])
     contents = run("pdftotext", "-f", 2, "-l", 2, pdf / "descent.pdf", "-")
-    assert contents.startswith("Contents") and "Add an optimizer" in contents
+    assert contents.startswith("Contents")
+    assert "Add an optimizer" in contents
 
 
 @printed
