@@ -1,4 +1,4 @@
-"""Every figure of the book is styled and drawn here, and nowhere else.
+"""Every figure of the book is made here, and nowhere else; `pictures` draws it.
 
 A figure is a :class:`Drawing`: the picture, what it shows in words, and the name of its file. Colours are those of
 `LIGHT`; `dark` maps them one to one to `DARK` for a dark page, so that a figure is drawn once.
@@ -11,25 +11,18 @@ import csv
 import io
 import json
 import math
-import platform
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-import matplotlib
-import numpy
 import torch
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, MultipleLocator
-from matplotlib.transforms import Bbox
 from torch import Tensor
 
 from optim_code.descent import ONE_RUN, Trajectory, descend, parameter_of
-from optim_code.fonts import embedded_subsets
 from optim_code.problems import START, Quadratic, lecture_bowl, real, start
 
 LIGHT = {
@@ -67,50 +60,6 @@ LINES: tuple[dict[str, Any], ...] = (
     dict(color=LIGHT["fourth"], linestyle=(0, (5, 2, 5, 2, 1, 2)), marker="p"),
 )
 
-STYLE: dict[str, Any] = {
-    "figure.facecolor": "none",
-    "axes.facecolor": "none",
-    "axes.edgecolor": LIGHT["muted"],
-    "axes.labelcolor": LIGHT["ink"],
-    "axes.titlecolor": LIGHT["ink"],
-    "axes.titlesize": 10,
-    "axes.labelsize": 11,
-    "axes.linewidth": 0.8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": LIGHT["grid"],
-    "grid.linewidth": 0.6,
-    "text.color": LIGHT["ink"],
-    "xtick.color": LIGHT["muted"],
-    "ytick.color": LIGHT["muted"],
-    "xtick.labelcolor": LIGHT["ink"],
-    "ytick.labelcolor": LIGHT["ink"],
-    "xtick.labelsize": 10,
-    "ytick.labelsize": 10,
-    "legend.fontsize": 10,
-    "legend.frameon": False,
-    "lines.linewidth": 1.6,
-    "lines.markersize": 4,
-    "font.family": "DejaVu Sans",
-    "mathtext.fontset": "dejavusans",
-    "pdf.fonttype": 42,
-    "svg.fonttype": "path",
-    # Without a salt the ids in an SVG are random, and differ from build to build.
-    "svg.hashsalt": "descent",
-}
-
-MARGIN = 0.03  # inches around a figure
-
-VERSIONS = {
-    "Python": platform.python_version(),
-    "torch": str(torch.__version__),
-    "matplotlib": matplotlib.__version__,
-    "numpy": numpy.__version__,
-}
-"""The versions of what draws a figure."""
-
 LEVELS = (0.05, 0.1, 0.5, 1, 2, 3, 4, 5, 6)
 XLIM, YLIM, WIDEST, FARTHEST = (-0.6, 1.1), (-1.69, 1.69), 3.0, 1e6
 
@@ -131,7 +80,7 @@ class Drawing:
         table: the numbers that it shows, row by row, the first row their names.
     """
 
-    figure: Figure
+    figure: Any
     alt: str
     fname: str | None = None
     trajectory: Trajectory | None = None
@@ -159,10 +108,7 @@ class Drawing:
     def _drawn(self, format: str, metadata: dict[str, Any]) -> bytes:
         """The figure in a format; kept, because it is saved and shown, and drawing takes most of a cell's time."""
         if format not in self._files:
-            data = io.BytesIO()
-            with matplotlib.rc_context(STYLE), embedded_subsets():
-                self.figure.savefig(data, format=format, bbox_inches=self._box, metadata=metadata)
-            self._files[format] = data.getvalue()
+            self._files[format] = _pictures().rendered(self.figure, format, self._box, metadata)
         return self._files[format]
 
     @cached_property
@@ -170,15 +116,9 @@ class Drawing:
         return {}
 
     @cached_property
-    def _box(self) -> Bbox:
+    def _box(self) -> Any:
         """The box around what is drawn, with a margin, in inches; the layout is computed once for all formats."""
-        with matplotlib.rc_context(STYLE):
-            engine = self.figure.get_layout_engine()
-            if engine is not None:
-                engine.execute(self.figure)
-            # The layout stays as it is; with an engine, matplotlib would draw each format twice.
-            self.figure.set_layout_engine(None)
-            return self.figure.get_tightbbox().padded(MARGIN)
+        return _pictures().box(self.figure)
 
     def save(self, path: str | Path) -> None:
         """Write the figure where ``path`` says: SVG if it ends in ``.svg``, PDF if it ends in ``.pdf``.
@@ -200,7 +140,7 @@ class Drawing:
             "text/plain": self.alt,
         }
         # These go into the metadata, because MyST-NB warns of an output of the type text/csv.
-        beside = {"name": Path(self.fname or "").stem, "csv": self.csv(), "versions": VERSIONS}
+        beside = {"name": Path(self.fname or "").stem, "csv": self.csv(), "versions": _pictures().VERSIONS}
         return shown, {"drawing": beside}
 
     def __repr__(self) -> str:
@@ -275,16 +215,7 @@ def draw_paths(runs: Mapping[str, Trajectory], fname: str | Path | None = None, 
     for run in runs.values():
         _point(run.points[0].tolist())
     first = next(iter(runs.values()))
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(4.6, 5.4), layout="constrained")
-        axes = figure.subplots()
-        _draw_bowl(axes, first.problem, torch.cat([_drawable(run.points) for run in runs.values()]))
-        for label, run, line in zip(runs, runs.values(), LINES, strict=False):
-            x, y = _drawable(run.points).T
-            dots = dict(markerfacecolor=LIGHT["ink"], markeredgewidth=0) if len(runs) == 1 else dict(markeredgewidth=0)
-            axes.plot(x, y, **{**line, **dots}, label=label, linewidth=1.4, markersize=4, zorder=3)
-        if len(runs) > 1:
-            figure.legend(loc="outside lower center", ncols=2)
+    figure = _pictures().paths({label: (run.problem, _drawable(run.points)) for label, run in runs.items()})
     if alt is None:
         each = "; ".join(f"{label} {run.summary()}" for label, run in runs.items())
         alt = f"Paths over the contours of the bowl, all from {_where(first.points[0].tolist())}: {each}."
@@ -332,33 +263,7 @@ def draw_lines(
     """
     theory, ranges = theory or {}, ranges or {}
     _check_count(lines)
-    # Markers are a number of steps apart; on a logarithmic axis, a part of its length.
-    spacing: float = 0.08 if logx else max(1, max(len(values) for values in lines.values()) // 20)
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(5.2, 3.4), layout="constrained")
-        axes = figure.subplots()
-        for label, values, line in zip(lines, lines.values(), LINES, strict=False):
-            axes.plot(_positions(x, values), _clean(values), **line, label=label, markevery=spacing)
-            if label in ranges:
-                low, high = map(_clean, ranges[label])
-                axes.fill_between(_positions(x, low), low, high, color=line["color"], alpha=0.2, linewidth=0)
-        for (label, values), dashes in zip(theory.items(), ((6, 2), (2, 2), (6, 2, 1, 2), (1, 1)), strict=False):
-            axes.plot(
-                _positions(x, values), _clean(values), color=LIGHT["ink"], linewidth=0.9, dashes=dashes, label=label
-            )
-        axes.set(xlabel=xlabel, ylabel=ylabel)
-        if log:
-            axes.set_yscale("log")
-            axes.yaxis.set_major_formatter(_power_of_ten)
-        if logx:
-            axes.set_xscale("log")
-            axes.xaxis.set_major_formatter(_power_of_ten)
-        elif x is None:
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        if below:
-            figure.legend(loc="outside lower center", ncols=max(2, len(theory)))
-        else:
-            axes.legend()
+    figure = _pictures().lines(lines, theory, ylabel, xlabel, x, log, logx, ranges, below)
     if alt is None:
         named = "; ".join(f"{label} {_course(values)}" for label, values in {**lines, **theory}.items())
         alt = f"{ylabel[0].upper()}{ylabel[1:]} against {xlabel}: {named}."
@@ -397,26 +302,7 @@ def draw_bars(
         The figure.
     """
     theory = theory or {}
-    places = range(len(bars))
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(5.2, 0.9 + 0.42 * len(bars)), layout="constrained")
-        axes = figure.subplots()
-        axes.barh(places, list(bars.values()), height=0.6, color=LIGHT["second"])
-        if theory:
-            axes.plot([theory[label] for label in bars], places, color=LIGHT["path"], linestyle="none", marker="|",
-                      markersize=22, markeredgewidth=2.5, label="theory")  # fmt: skip
-            axes.legend(loc="lower right", bbox_to_anchor=(1, 1), markerscale=0.45)
-        for place, (label, value) in zip(places, bars.items(), strict=True):
-            beyond = (max(value, theory.get(label, value)), place)
-            axes.annotate(f"{value:.3g}", beyond, xytext=(6, 0), textcoords="offset points", va="center", fontsize=9)
-        axes.set(xlabel=xlabel, yticks=places, yticklabels=list(bars))
-        axes.margins(x=0.12)
-        axes.invert_yaxis()
-        axes.grid(axis="y", visible=False)
-        if log:
-            axes.set_xscale("log")
-        else:
-            axes.xaxis.set_major_locator(MaxNLocator(5))
+    figure = _pictures().bars(bars, theory, xlabel, log)
     if alt is None:
         predicted = {label: f" (theory {theory[label]:.3g})" if label in theory else "" for label in bars}
         alt = f"Bars of {xlabel}: " + "; ".join(f"{k} {v:.3g}{predicted[k]}" for k, v in bars.items()) + "."
@@ -457,28 +343,11 @@ def on_white(svg: str) -> str:
     return svg.replace(head[0], with_style, 1)
 
 
-def _draw_bowl(axes: Axes, problem: Quadratic, path: Tensor) -> None:
-    # The usual window; larger if a path leaves it, up to a limit, because a path may diverge.
-    low, high = path.amin(0).clamp(min=-WIDEST), path.amax(0).clamp(max=WIDEST)
-    xlim, ylim = (
-        (min(lim[0], float(low[i]) - 0.1), max(lim[1], float(high[i]) + 0.1)) for i, lim in enumerate((XLIM, YLIM))
-    )
-    wanted = (YLIM[1] - YLIM[0]) / (XLIM[1] - XLIM[0])
-    spare = ((ylim[1] - ylim[0]) / wanted - (xlim[1] - xlim[0])) / 2
-    if spare > 0:
-        xlim = (xlim[0] - spare, xlim[1] + spare)
-    else:
-        ylim = (ylim[0] + spare * wanted, ylim[1] - spare * wanted)
-    x, y = (torch.linspace(*lim, 241, dtype=torch.float64) for lim in (xlim, ylim))
-    grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)
-    contours = axes.contour(x, y, problem(grid), levels=LEVELS, colors=LIGHT["contour"], linewidths=0.8)
-    axes.clabel(contours, fmt="%g", fontsize=8, colors=LIGHT["muted"])
-    axes.plot(*problem.minimum, marker="*", color=LIGHT["minimum"], markersize=11, markeredgewidth=0, zorder=4)
-    axes.set(xlim=xlim, ylim=ylim, aspect="equal", xlabel="$w_1$", ylabel="$w_2$")
-    between = 0.5 if xlim[1] - xlim[0] < 2.5 else 1.0
-    axes.xaxis.set_major_locator(MultipleLocator(between))
-    axes.yaxis.set_major_locator(MultipleLocator(between))
-    axes.grid(False)
+def _pictures() -> ModuleType:
+    """What draws. It is imported when something is drawn: matplotlib takes a second."""
+    from optim_code import pictures
+
+    return pictures
 
 
 def _file(fname: Any) -> Path:
@@ -517,24 +386,9 @@ def _drawable(points: Tensor) -> Tensor:
     return points[: int(beyond[0])] if len(beyond) else points
 
 
-def _clean(values: Sequence[float] | Tensor) -> Tensor:
-    """The values as a float64 tensor, with NaN (a gap in the line) in place of infinities."""
-    values = torch.as_tensor(values, dtype=torch.float64)
-    return torch.where(values.isfinite(), values, torch.nan)
-
-
 def _numbers(values: Sequence[float] | Tensor) -> list[float]:
     numbers: list[float] = torch.as_tensor(values, dtype=torch.float64).tolist()
     return numbers
-
-
-def _power_of_ten(value: float, position: float = 0) -> str:
-    """A power of ten as plain text. Matplotlib needs ten milliseconds to read a formula, three times in each figure."""
-    return "10" + f"{math.log10(value):.0f}".translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-
-
-def _positions(x: Sequence[float] | Tensor | None, values: Sequence[float] | Tensor) -> Any:
-    return range(len(values)) if x is None else x
 
 
 def _check_count(lines: Mapping[str, Any]) -> None:
@@ -569,7 +423,7 @@ def _setting(run: Trajectory) -> dict[str, Any]:
 
 
 def _finish(
-    figure: Figure,
+    figure: Any,
     alt: str,
     fname: str | Path | None,
     table: list[list[Any]],
@@ -577,6 +431,5 @@ def _finish(
     runs: dict[str, dict[str, Any]] | None = None,
 ) -> Drawing:
     drawing = Drawing(figure, alt, None if fname is None else str(fname), trajectory, runs or {}, table)
-    if fname is not None:
-        drawing.save(fname)
+    _pictures().finish(drawing)
     return drawing

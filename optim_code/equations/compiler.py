@@ -13,6 +13,7 @@ import random
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,73 +23,18 @@ from numpy.typing import NDArray
 from sympy.core.function import AppliedUndef
 from sympy.parsing.latex import LaTeXParsingError, parse_latex
 from sympy.printing.jscode import JavascriptCodePrinter
+from sympy.printing.precedence import PRECEDENCE
+from sympy.printing.pycode import PythonCodePrinter
 
 from optim_code.descent import descend
 from optim_code.equations import class_named_after
+from optim_code.equations.notation import NOTATION, Symbol
+from optim_code.equations.rules import Rule
 from optim_code.optim import Optim
 from optim_code.problems import Quadratic, lecture_bowl
 
 Vector = NDArray[np.float64]
 
-
-@dataclass(frozen=True)
-class Symbol:
-    """A symbol of the book.
-
-    Attributes:
-        latex: the symbol in print.
-        name: its name in Python.
-        meaning: its meaning in words, in MyST.
-        role: its role in an update rule: ``state``, ``mean`` (corrected, not kept), ``gradient``, ``hyper``,
-            ``step``; or ``quantity``, which no update may use.
-        low: the lower end of the domain on which identities are checked.
-        high: the upper end of that domain.
-        code: what the code of the module writes, if that is not the name.
-    """
-
-    latex: str
-    name: str
-    meaning: str
-    role: str = "quantity"
-    low: float = 0.1
-    high: float = 3.0
-    code: str | None = None
-
-
-NOTATION = (
-    Symbol("w", "w", "the parameters; $w_t$ after $t$ steps", "state", -3, 3, "`w`, `p.data`"),
-    Symbol("C", "C", "the cost", code=""),
-    Symbol("f", "f", "the cost of {ref}`sec-quadratic`, a quadratic", code="`problem`"),
-    Symbol("g", "g", "the gradient that the optimizer sees", "gradient", -3, 3, "`p.grad.data`"),
-    Symbol(r"\eta", "lr", "the learning rate", "hyper", 0.01, 1),
-    Symbol(r"\beta", "momentum", "the momentum; the decay of the mean of the gradient", "hyper", 0.05, 0.95),
-    Symbol(r"\alpha", "alpha", "the decay of the mean of the squared gradient", "hyper", 0.05, 0.95),
-    Symbol(r"\varepsilon", "eps", "the constant in the denominator, $10^{-8}$", "hyper", 1e-8, 1e-2),
-    Symbol(r"\delta", "weight_decay", "the weight decay", "hyper", 1e-3, 1),
-    Symbol("v", "v", "the velocity (momentum); the mean of the squared gradient (RMSProp, Adam); their sum (AdaGrad)",
-           "state", 0.1, 3,
-           '`state["v"]`'),
-    Symbol("m", "m", "the mean of the gradient (Adam)", "state", -3, 3, '`state["m"]`'),
-    Symbol(r"\hat{m}", "m_hat", "the mean of the gradient, corrected for its bias", "mean", -3, 3),
-    Symbol(r"\hat{v}", "v_hat", "the mean of the squared gradient, corrected for its bias", "mean", 0.1, 3),
-    Symbol("u", "u", "the largest mean of the squared gradient so far (AMSGrad)", "state", 0.1, 3, '`state["u"]`'),
-    Symbol(r"\hat{u}", "u_hat", "the largest mean of the squared gradient, corrected for its bias", "mean", 0.1, 3),
-    Symbol("t", "t", "the step", "step", 1, 30, '`state["t"]`'),
-    Symbol("A", "A", "the matrix of the quadratic"),
-    Symbol("b", "b", "the vector of the quadratic", low=-3),
-    Symbol(r"w^\star", "minimum", "the point where the cost is smallest"),
-    Symbol(r"\lambda", "curvature", "the curvature of a direction, an eigenvalue of $A$", code="`curvatures`"),
-    Symbol(r"\mu", "mu", "the smallest curvature", code=""),
-    Symbol("L", "L", "the largest curvature", code=""),
-    Symbol(r"\kappa", "condition_number", "the condition number $L/\\mu$", low=1, high=100),
-    Symbol(r"\xi", "xi", "the noise of one step"),
-    Symbol(r"\sigma", "sigma", "the standard deviation of each coordinate of $\\xi$", code="`noise`"),
-    Symbol(r"\varphi", "phi", r"short for $1 + \beta - \eta\lambda$ in {ref}`sec-momentum`", code=""),
-    Symbol(r"\gamma", "gamma", "a covariance of the positions of a long run, in {ref}`sec-momentum`", code=""),
-    Symbol("r", "r", "a root of the polynomial of {ref}`sec-momentum`", low=-0.9, high=0.9, code=""),
-    Symbol("c", "c", "a positive constant", code=""),
-)  # fmt: skip
-"""All symbols of the book: the only table that connects print and code."""
 
 # parse_latex knows no hats, so a letter that has no other meaning takes the place of a letter with a hat.
 HATS = {r"\hat{m}": "M", r"\hat{v}": "V", r"\hat{u}": "U"}
@@ -107,6 +53,39 @@ class JavaScript(JavascriptCodePrinter):  # type: ignore[misc]  # SymPy has no t
         if expr.exp == 2 and expr.base.is_Symbol:
             return f"{expr.base}*{expr.base}"
         return str(super()._print_Pow(expr))
+
+
+class Python(PythonCodePrinter):  # type: ignore[misc]
+    """SymPy's Python, but with the functions of `rules` where Python's own arithmetic would raise."""
+
+    def _print_Mul(self, expr: sympy.Mul) -> str:
+        above, below = [], []
+        for factor in expr.args:
+            if factor.is_Pow and factor.exp.could_extract_minus_sign():
+                below.append(1 / factor)
+            elif factor.is_Rational and factor.q != 1:
+                above += [sympy.Integer(factor.p)] if factor.p != 1 else []
+                below.append(sympy.Integer(factor.q))
+            else:
+                above.append(factor)
+        top, bottom = ("*".join(self.parenthesize(one, PRECEDENCE["Mul"]) for one in some) for some in (above, below))
+        return f"divided({top or 1}, {bottom})" if below else top
+
+    def _print_Pow(self, expr: sympy.Pow, rational: bool = False) -> str:
+        base, power = expr.args
+        if power.could_extract_minus_sign():
+            return f"divided(1, {self._print(base**-power)})"
+        if power == sympy.Rational(1, 2):
+            return f"root({self._print(base)})"
+        if power == 2 and base.is_Symbol:
+            return f"{base}*{base}"
+        return f"power({self._print(base)}, {self._print(power)})"
+
+    def _print_sign(self, expr: sympy.Expr) -> str:
+        return f"sign({self._print(expr.args[0])})"
+
+    def _print_Max(self, expr: sympy.Max) -> str:
+        return f"larger({', '.join(map(self._print, expr.args))})"
 
 
 class EquationError(ValueError):
@@ -204,14 +183,12 @@ class UpdateRule:
             buffer after the step, ``v`` before it.
         state: the names of what is kept from step to step besides ``t``: the parameter ``w`` and its buffers.
         hyper: the names of the hyper-parameters.
-        functions: the lines, compiled.
     """
 
     latex: str
     lines: tuple[tuple[str, sympy.Expr], ...]
     state: tuple[str, ...]
     hyper: tuple[str, ...]
-    functions: tuple[Callable[..., Any], ...]
 
     @classmethod
     def from_latex(cls, latex: str) -> UpdateRule:
@@ -254,7 +231,7 @@ class UpdateRule:
         # Exponents count steps from 1 where the left-hand side has the index t.
         shift = sympy.Symbol("t", real=True) - int(now or 0)
         shifted = tuple((name, right.subs(sympy.Symbol("t", real=True), shift)) for name, right in lines)
-        return cls(latex, shifted, buffers, hyper, _compiled(shifted, buffers, hyper))
+        return cls(latex, shifted, buffers, hyper)
 
     def rewritten(self, lines: Mapping[str, sympy.Expr]) -> UpdateRule:
         """The same rule with other right-hand sides.
@@ -263,7 +240,41 @@ class UpdateRule:
             lines: the new right-hand sides by the names of their lines.
         """
         new = tuple((name, lines.get(name, right)) for name, right in self.lines)
-        return UpdateRule(self.latex, new, self.state, self.hyper, _compiled(new, self.state, self.hyper))
+        return UpdateRule(self.latex, new, self.state, self.hyper)
+
+    def extended(
+        self,
+        lines: Mapping[str, sympy.Expr],
+        buffers: Mapping[str, tuple[str, sympy.Expr]] | None = None,
+        hyper: tuple[str, ...] = (),
+    ) -> UpdateRule:
+        """A rule with other lines, more buffers and more hyper-parameters.
+
+        Args:
+            lines: the new right-hand sides by the names of their lines.
+            buffers: for each new buffer the name of the line after which its line comes (empty if it is the first
+                line), and the right-hand side of its line.
+            hyper: the names of the new hyper-parameters.
+        """
+        new: list[tuple[str, sympy.Expr]] = []
+        own = dict(buffers or {})
+        for after in ("", *(name for name, _ in self.lines)):
+            new += [(after, lines.get(after, dict(self.lines)[after]))] if after else []
+            new += [(f"{buffer}_new", right) for buffer, (place, right) in own.items() if place == after]
+        return UpdateRule(self.latex, tuple(new), (*self.state, *own), (*self.hyper, *hyper))
+
+    @cached_property
+    def plain(self) -> Rule:
+        """The same rule in Python alone, for one coordinate."""
+        lines = tuple((name, Python().doprint(right)) for name, right in self.lines)
+        return Rule(lines, self.state, self.hyper)
+
+    @cached_property
+    def functions(self) -> tuple[Callable[..., Any], ...]:
+        """Each line as a function of the state, the gradient, the step, the hyper-parameters and the lines before."""
+        arguments = [*self.state, "g", "t", *self.hyper]
+        names = [name for name, _ in self.lines]
+        return tuple(_function((*arguments, *names[:n]), right) for n, (_, right) in enumerate(self.lines))
 
     def start(self, w: Vector) -> dict[str, Any]:
         """The state before the first step: the parameter, buffers of zeros, and ``t = 0``."""
@@ -319,15 +330,6 @@ class UpdateRule:
 def _limit(expression: sympy.Expr, t: sympy.Symbol) -> sympy.Expr:
     """The limit of an expression as ``t`` grows, when its powers with the exponent ``t`` go to zero."""
     return expression.replace(lambda part: part.is_Pow and t in part.exp.free_symbols, lambda part: sympy.S.Zero)
-
-
-def _compiled(
-    lines: tuple[tuple[str, sympy.Expr], ...], state: tuple[str, ...], hyper: tuple[str, ...]
-) -> tuple[Callable[..., Any], ...]:
-    """Each line as a function of the state, the gradient, the step, the hyper-parameters and the lines before it."""
-    arguments = [*state, "g", "t", *hyper]
-    names = [name for name, _ in lines]
-    return tuple(_function((*arguments, *names[:n]), right) for n, (_, right) in enumerate(lines))
 
 
 @functools.cache

@@ -16,13 +16,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from optim_code.equations.rules import Rule
 from optim_code.optim import Optim
 
-if TYPE_CHECKING:  # both need SymPy, which takes a second; `from optim_code import output` must not wait for it
-    from optim_code.equations.compiler import UpdateRule
+if TYPE_CHECKING:
+    from optim_code.marking.versions import Method
 
 UPDATES = Path(__file__).parents[__name__.count(".") - 1] / "updates.json"
 """The update equations of a kit, LaTeX by label; the kit's builder writes it: ``json.dumps(updates())``."""
+METHODS = UPDATES.with_name("methods")
+"""Where there is no SymPy: a file for each equation, with its mistakes, ready to run; `Method.to_data` gives it."""
 BOOK = next((folder for folder in Path(__file__).parents if (folder / "_toc.yml").is_file()), UPDATES.parents[1])
 """The folder of the book that this module belongs to. A kit has no book."""
 
@@ -141,7 +144,7 @@ def check(name: str, cls: type[Optim]) -> Verdict:
 
     Source: the equation ``update-…`` of the section.
     """
-    latex = _latex(name)
+    known = _known(name)
     # `type(cls)` and not `isinstance`, which asks the class what it is.
     if issubclass(type(cls), Optim):
         raise CheckError(f'check takes the class itself, got one made of it: write check("{name}", {_name(type(cls))})')
@@ -151,13 +154,11 @@ def check(name: str, cls: type[Optim]) -> Verdict:
     if Compiled in type.mro(cls):
         raise CheckError(f"{_name(cls)} is made from the compiled equation itself; write a class made from Optim")
 
-    # Imported here, because SymPy takes a second.
-    from optim_code.equations.compiler import UpdateRule
-    from optim_code.equations.rewriting import Version
-    from optim_code.marking import mistakes, trials
+    from optim_code.marking import trials
     from optim_code.marking.judging import judge
 
-    rule, own = UpdateRule.from_latex(latex), _name(cls)
+    method = _method(known)
+    rule, own = method.rule, _name(cls)
     told = trials.put_through(cls, rule.hyper)
     lacks, extra = told.description.lacks(rule.hyper), told.description.extra(rule.hyper)
     if lacks:
@@ -173,7 +174,7 @@ def check(name: str, cls: type[Optim]) -> Verdict:
     if printed.lines:
         note = f"It prints, {printed.lines} lines in all, beginning with “{printed.first}”; take that out."
     given = told.description.given(rule.hyper)
-    verdict = judge(told, Version(rule), mistakes.mistakes(rule), lambda: trials.probe(cls, given))
+    verdict = judge(told, method, lambda: trials.probe(cls, given))
     return Verdict(name, own, **{**verdict, "note": " ".join(filter(None, (verdict.get("note"), note)))})
 
 
@@ -189,18 +190,36 @@ def _shown(thing: object) -> str:
         return f"something of {_name(type(thing))}"
 
 
-def _latex(name: str) -> str:
-    known = updates()
+def _known(name: str) -> Any:
+    """The method of that name: its LaTeX, or the path of its file in `METHODS`.
+
+    Raises:
+        CheckError: if there is none of that name.
+    """
+    known: dict[str, Any] = {path.stem: path for path in METHODS.glob("*.json")} or updates()
     if not isinstance(name, str) or f"update-{name}" not in known:
         names = ", ".join(json.dumps(label.removeprefix("update-")) for label in sorted(known))
         raise CheckError(f"check knows no method {name!r}; it knows {names}")
     return known[f"update-{name}"]
 
 
+def _method(known: Any) -> Method:
+    """What a class is compared with, from what `_known` gave."""
+    # Imported here, because SymPy takes a second, and because a page has none.
+    if not isinstance(known, str):
+        from optim_code.marking.versions import Method
+
+        return Method.from_data(json.loads(known.read_text(encoding="utf-8")))
+    from optim_code.equations.compiler import UpdateRule
+    from optim_code.marking import mistakes
+
+    return mistakes.method(UpdateRule.from_latex(known))
+
+
 class Compiled(Optim):
     """An optimizer whose step is an update equation of the book, compiled; made by :func:`compiled`."""
 
-    rule: UpdateRule
+    rule: Rule
 
     def __init__(self, params: Any, **hyper: float) -> None:
         from optim_code.marking.trials import UNASKED
@@ -213,9 +232,9 @@ class Compiled(Optim):
         super().__init__(params, given)
 
     def my_step(self, p: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
-        w, g = p.double().numpy(), p.grad.double().numpy()  # type: ignore[union-attr]
+        w, g = p.double().flatten().tolist(), p.grad.double().flatten().tolist()  # type: ignore[union-attr]
         after = self.rule.step({**(state or self.rule.start(w)), "w": w}, g, group)
-        p.copy_(torch.from_numpy(after.pop("w")))
+        p.copy_(torch.tensor(after.pop("w"), dtype=torch.float64).reshape(p.shape))
         state.update(after)
 
 
@@ -227,13 +246,11 @@ def compiled(name: str) -> type[Optim]:
 
     Returns:
         A class made from :class:`~optim_code.optim.Optim`. Its constructor takes ``params``, and by name the
-        hyper-parameters of the equation; ``eps`` may be missing. What it keeps from step to step are arrays of numpy.
+        hyper-parameters of the equation; ``eps`` may be missing. What it keeps from step to step are lists.
 
     Raises:
         CheckError: for a name that no section has.
 
     Source: the equation ``update-…`` of the section.
     """
-    from optim_code.equations.compiler import UpdateRule
-
-    return type(f"Compiled{name.capitalize()}", (Compiled,), {"rule": UpdateRule.from_latex(_latex(name))})
+    return type(f"Compiled{name.capitalize()}", (Compiled,), {"rule": _method(_known(name)).rule})

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
-from optim_code.equations.compiler import Vector
-from optim_code.equations.rewriting import Version
-from optim_code.marking import mistakes
-from optim_code.marking.trials import DECAYS, Description, Probed, Run, Told, Trial
-from optim_code.marking.watched import Fault
+from optim_code.equations.rules import Vector
+from optim_code.marking import hints
+from optim_code.marking.faults import Fault
+from optim_code.marking.trials import DECAYS, Description, Probed, Run, Told, Trial, alike, differences, finite
+from optim_code.marking.versions import Family, Method, Version
 
 TOLERANCE = 1e-5
 """How far a class may be from the equation, relative to the distance covered. Buffers in float32 stay within it."""
@@ -100,7 +99,7 @@ class Evidence:
     Attributes:
         about: how it is written.
         pairs: the trials, and what it did in them.
-        right: the equation.
+        method: the equation, and its mistakes.
         expected: the points of the equation in each trial.
         departures: for each trial where the class leaves the equation, and by how much; None if it doesn't.
         probe: changes one thing at a time; asked only if all else doesn't help.
@@ -108,10 +107,14 @@ class Evidence:
 
     about: Description
     pairs: list[tuple[Trial, Run]]
-    right: Version
-    expected: list[Vector]
+    method: Method
+    expected: list[list[Vector]]
     departures: list[tuple[int, float] | None]
     probe: Callable[[], Probed]
+
+    @cached_property
+    def right(self) -> Version:
+        return Version(self.method.rule)
 
     @cached_property
     def runs(self) -> list[Run]:
@@ -135,9 +138,9 @@ Named = tuple[str, str]
 """A mistake's name, and the hint to it."""
 
 
-def judge(told: Told, right: Version, known: Iterable[Version], probe: Callable[[], Probed]) -> dict[str, Any]:
+def judge(told: Told, method: Method, probe: Callable[[], Probed]) -> dict[str, Any]:
     """The fields of a verdict on the runs of a class."""
-    pairs = told.pairs
+    pairs, right, known = told.pairs, Version(method.rule), method.mistakes
     faults = [run.fault for _, run in pairs]
     for fault in faults:
         if fault and fault.kind in ENDS:
@@ -148,17 +151,19 @@ def judge(told: Told, right: Version, known: Iterable[Version], probe: Callable[
             # Only a trial that reuses the gradient's tensor shows a class that works on an earlier gradient.
             name, hint = (KEPT, HINTS["kept"]) if trial.reused else ("p.grad changed in place", HINTS["gradient"])
             return _says(name, found, hint, run.gradient_changed)
-    expected = [points for points in right.paths([trial for trial, _ in pairs]) if points is not None]
+    expected = [right.path(trial) for trial, _ in pairs]
     departures = [departure_of(run.points, points) for (_, run), points in zip(pairs, expected, strict=True)]
     counted = replace(right, counts_all=True)
     for n, (trial, run) in enumerate(pairs):
         # If a parameter has no gradient, t may count its own steps or those of all parameters. Both are common.
-        if trial.absent and departures[n] and departure_of(run.points, counted.path(trial, {})) is None:
+        if trial.absent and departures[n] and departure_of(run.points, counted.walk(trial, {})) is None:
             departures[n] = None
-    seen = Evidence(told.description, pairs, right, expected, departures, probe)
+    seen = Evidence(told.description, pairs, method, expected, departures, probe)
     if not seen.failing:
         exact = [(run, points) for (trial, run), points in zip(pairs, expected, strict=True) if not trial.absent]
-        largest = max(float(np.abs(run.points - points).max()) for run, points in exact)
+        apart = (abs(x - y) for run, points in exact for ours in zip(run.points, points, strict=True)
+                 for x, y in zip(*ours, strict=True))  # fmt: skip
+        largest = max(apart)
         steps = len(expected[0]) - 1
         found = f"{len(pairs)} runs of {steps} steps or less follow the equation; "
         found += f"the largest difference is {largest:.1g}"
@@ -178,7 +183,7 @@ def judge(told: Told, right: Version, known: Iterable[Version], probe: Callable[
     trial, fault, departure = pairs[n][0], faults[n], departures[n]
     step, difference = departure or (None, None)
     if departure:
-        by = f"by {difference:.2g}".replace("e+", "e") if np.isfinite(departure[1]) else "and is no number any more"
+        by = f"by {difference:.2g}".replace("e+", "e") if math.isfinite(departure[1]) else "and is no number any more"
         found = f"With {trial}: step {step} is the first that differs from the equation, {by}."
     else:
         slip = signature_slip(told.description) if fault and fault.error == "TypeError" and not fault.where else None
@@ -200,7 +205,7 @@ def name_of(seen: Evidence, known: Iterable[Version]) -> Named:
         or by_when_it_moves(seen)
         or by_a_number(seen)
         or by_probing(seen)
-        or by_known_mistakes(seen, mistakes.pairs(seen.right.rule))
+        or by_known_mistakes(seen, seen.method.pairs)
         or by_what_changes(seen)
         or by_numbers(seen)
     )
@@ -208,7 +213,7 @@ def name_of(seen: Evidence, known: Iterable[Version]) -> Named:
 
 def by_what_it_touches(seen: Evidence) -> Named | None:
     """A parameter that never moves or loses digits, a group that changes, and a gradient that is kept."""
-    if all(len(run.points) > 1 and (np.array(run.points) == run.points[0]).all() for run in seen.runs):
+    if all(len(run.points) > 1 and all(point == run.points[0] for point in run.points) for run in seen.runs):
         if seen.about.empty:
             return ENDS["stub"], HINTS["stub"]
         return (REBOUND if seen.about.rebinds else "the parameter never moves"), HINTS["unmoved"]
@@ -219,14 +224,13 @@ def by_what_it_touches(seen: Evidence) -> Named | None:
     if any("p" in seen.runs[n].state for n in seen.failing):
         return "p.data kept, not copied", HINTS["alias"]
     for trial, run in seen.pairs:
-        moved = np.ptp(np.array(run.points), axis=0) > 0
-        if moved.any() and not moved.all() and not run.fault and np.isfinite(run.points).all():
-            whole = all(moved[part].all() or not moved[part].any() for part in trial.parts)
+        moved = [spread(column) > 0 for column in zip(*run.points, strict=True)]
+        if any(moved) and not all(moved) and not run.fault and finite(run.points):
+            whole = all(len({*moved[part]}) == 1 for part in trial.parts)
             return f"some {'parameters' if whole else 'coordinates'} never move", HINTS["still"]
-    after = np.concatenate([np.ravel(run.points[1:]) for trial, run in seen.pairs if not trial.absent])
-    with np.errstate(all="ignore"):
-        if len(after) and (after == after.astype(np.float32)).all():
-            return "p rounded to float32", HINTS["typed"]
+    after = [x for trial, run in seen.pairs if not trial.absent for point in run.points[1:] for x in point]
+    if after and all(x == single for x, single in zip(after, array("f", after), strict=True)):
+        return "p rounded to float32", HINTS["typed"]
     return None
 
 
@@ -267,7 +271,7 @@ def by_known_mistakes(seen: Evidence, known: Iterable[Version]) -> Named | None:
     if first.name == STILL:
         return by_the_counter(seen, first.hint)
     if STILL in first.name and not any(count <= 1 for count in seen.runs[0].counts):
-        return first.name.replace(STILL, NO_COUNTER), first.hint.replace(mistakes.HINTS[STILL], HINTS["notime"])
+        return first.name.replace(STILL, NO_COUNTER), first.hint.replace(hints.HINTS[STILL], HINTS["notime"])
     if first.name not in (UNUSED, FORGOTTEN):
         return first.name, first.hint
     # A class that keeps nothing, one that starts again and one that doesn't use its buffer can take the same steps.
@@ -275,9 +279,7 @@ def by_known_mistakes(seen: Evidence, known: Iterable[Version]) -> Named | None:
     right = _buffers(seen.right, trials[0])
     if FORGOTTEN in ways and not seen.kept("tensor"):
         return FORGOTTEN, ways[FORGOTTEN]
-    used = any(
-        kept.shape == b.shape and np.allclose(kept, b, rtol=1e-4) for kept in seen.runs[0].buffers for b in right
-    )
+    used = any(len(kept) == len(b) and alike([kept], [b], rtol=1e-4) for kept in seen.runs[0].buffers for b in right)
     if FORGOTTEN in ways and not (used and UNUSED in ways):
         return RESTARTS, HINTS["restarts"]
     return first.name, first.hint
@@ -289,9 +291,9 @@ def by_the_counter(seen: Evidence, hint: str) -> Named:
     if any(count <= 1 for count in run.counts):
         return STILL, hint
     right = [*_buffers(seen.right, trial)]
-    if run.buffers and not all(any(np.allclose(own, b, rtol=1e-3) for own in run.buffers) for b in right):
+    if run.buffers and not all(any(alike([own], [b], rtol=1e-3) for own in run.buffers) for b in right):
         names = "one minus decay forgotten", "bias correction forgotten"
-        return ", and ".join(names), " ".join(mistakes.HINTS[name] for name in names)
+        return ", and ".join(names), " ".join(hints.HINTS[name] for name in names)
     return NO_COUNTER, HINTS["notime"]
 
 
@@ -303,7 +305,7 @@ def by_what_it_keeps(seen: Evidence) -> Named | None:
     if seen.kept("twice") and any(seen.departures):
         return "one tensor under two names", HINTS["twice"]
     paths = {trial.reused: run.points for trial, run in seen.pairs if trial.reused or trial is seen.pairs[0][0]}
-    if seen.kept("p.grad") and len(paths) == 2 and not np.array_equal(paths[False], paths[True]):
+    if seen.kept("p.grad") and len(paths) == 2 and paths[False] != paths[True]:
         return KEPT, HINTS["kept"]
     return None
 
@@ -353,30 +355,30 @@ def by_a_number(seen: Evidence) -> Named | None:
         return None
     trials = [trial for trial, _ in seen.pairs]
     short = replace(trials[0], steps=8)
-    ours = np.array(seen.runs[0].points[:9])
-    if not np.isfinite(ours).all():
+    ours = seen.runs[0].points[:9]
+    if not finite(ours):
         return None
-    for family in mistakes.families(seen.right.rule):
+    for family in seen.method.families:
 
-        def off(c: float, family: mistakes.Family = family) -> float:
-            return _distance(family.version(c).path(short, {}), ours)
+        def off(c: float, enough: float, family: Family = family) -> float:
+            return _distance(family.at(c).walk(short, {}), ours, enough)
 
         value = _best(off, family.low, family.high)
         for one in (float(f"{value:.2g}"), float(f"{value:.3g}"), value):
-            if _fits(family.version(one), seen, trials):
+            if _fits(family.at(one), seen, trials):
                 return family.name, family.hint
     return None
 
 
 def by_when_it_moves(seen: Evidence) -> Named | None:
     """Steps that are left out."""
-    moves = (np.diff(np.array(seen.runs[seen.failing[0]].points), axis=0) != 0).any(axis=1)
+    moves = [any(x != 0 for x in step) for step in differences(seen.runs[seen.failing[0]].points)]
     # If the class leaves out steps at random, randomness is the mistake to name.
-    if moves.all() or seen.runs[seen.failing[0]].fault or not seen.probed.repeats:
+    if all(moves) or seen.runs[seen.failing[0]].fault or not seen.probed.repeats:
         return None
-    if moves[0] and not moves[1:].any():
+    if moves[0] and not any(moves[1:]):
         return "only the first step moves", HINTS["once"]
-    if not moves[0] and moves[1:].all():
+    if not moves[0] and all(moves[1:]):
         return "the first step does not move", HINTS["once"]
     return "some steps do not move", HINTS["once"]
 
@@ -394,28 +396,30 @@ def by_probing(seen: Evidence) -> Named | None:
 
 def by_what_changes(seen: Evidence) -> Named | None:
     """A setting that has no effect or changes from step to step, and steps that differ in length alone."""
-    own, expected = [np.array(run.points) for run in seen.runs], seen.expected
+    own, expected = [run.points for run in seen.runs], seen.expected
     whole = [n for n, run in enumerate(seen.runs) if not run.fault and seen.pairs[n][0].decay == 1]
     plain = [n for n in whole if len(seen.pairs[n][0].shapes) == 1 and seen.pairs[n][0].steps == len(expected[0]) - 1]
-    if plain and not np.isfinite(own[plain[0]]).all():
+    if plain and not finite(own[plain[0]]):
         return None
-    steps = [np.diff(own[n], axis=0) for n in plain]
-    if steps and all(np.allclose(np.abs(step), abs(step[0, 0]), rtol=1e-6) for step in steps):
+    steps = [differences(own[n]) for n in plain]
+    sizes = [[[abs(x) for x in step] for step in path] for path in steps]
+    if steps and all(alike(size, [[size[0][0]] * len(row) for row in size], rtol=1e-6) for size in sizes):
         return "all steps have the same length", HINTS["same"]
-    if steps and all(np.ptp(step - np.diff(expected[n], axis=0)) < 1e-12 for step, n in zip(steps, plain, strict=True)):
+    right = [differences(expected[n]) for n in plain]
+    excess = [[a - b for a, b in pairs_of(path, other)] for path, other in zip(steps, right, strict=True)]
+    if steps and all(spread(more) < 1e-12 for more in excess):
         return "a constant in the step", HINTS["drift"]
     factors = [factor for n in plain if (factor := _factors(own[n], expected[n])) is not None]
     if factors and len(factors) == len(plain):
-        alike = all(np.allclose(factor, factors[0], rtol=1e-4) for factor in factors)
-        varies = any(np.ptp(factor) > 1e-4 * np.abs(factor).max() for factor in factors)
+        same = all(alike([factor], [factors[0]], rtol=1e-4) for factor in factors)
+        varies = any(spread(factor) > 1e-4 * max(map(abs, factor)) for factor in factors)
         if varies:
-            return ("lr changes by itself", HINTS["itself"]) if alike else ("steps scaled by a factor", HINTS["alone"])
-        trial, points, right = seen.pairs[-1][0], own[-1], expected[-1]
-        ways = [np.abs(np.diff(points[:, part], axis=0)).sum() / np.abs(np.diff(right[:, part], axis=0)).sum()
-                for part in trial.parts if len(points) == len(right)]  # fmt: skip
-        if alike and ways and np.ptp(ways) > 1e-3 * max(ways):
+            return ("lr changes by itself", HINTS["itself"]) if same else ("steps scaled by a factor", HINTS["alone"])
+        trial, points, path = seen.pairs[-1][0], own[-1], expected[-1]
+        ways = [_way(points, part) / _way(path, part) for part in trial.parts if len(points) == len(path)]
+        if same and ways and spread(ways) > 1e-3 * max(ways):
             return "the step depends on the shape", HINTS["counts"]
-        if alike:
+        if same:
             said = f"Each of your steps is {factors[0][0]:.3g} times as long as it should be."
             return "steps of the wrong length", said
     if plain:
@@ -432,12 +436,12 @@ def by_what_changes(seen: Evidence) -> Named | None:
 def by_numbers(seen: Evidence) -> Named:
     """What the numbers show, if nothing else does."""
     n = seen.failing[0]
-    trial, points, expected = seen.pairs[n][0], np.array(seen.runs[n].points), seen.expected[n]
+    trial, points, expected = seen.pairs[n][0], seen.runs[n].points, seen.expected[n]
     step, difference = seen.departures[n] or (1, 0.0)
-    if not np.isfinite(difference):
+    if not math.isfinite(difference):
         return "not a number", HINTS["nan"]
-    ours, theirs = points[step] - points[step - 1], expected[step] - expected[step - 1]
-    i = int(np.argmax(np.abs(ours - theirs) / (np.abs(theirs) + 1e-300)))
+    (ours,), (theirs,) = (differences(path[step - 1 : step + 1]) for path in (points, expected))
+    i = max(range(len(ours)), key=lambda i: abs(ours[i] - theirs[i]) / (abs(theirs[i]) + 1e-300))
     digits = next(d for d in range(3, 18) if f"{ours[i]:.{d}g}" != f"{theirs[i]:.{d}g}" or d == 17)
     gradient, should, does = (
         f"{x:.{d}g}".replace("e+", "e")
@@ -447,7 +451,7 @@ def by_numbers(seen: Evidence) -> Named:
     if step == 1:
         said = f"Work out step 1 of coordinate {i + 1} by hand: with the gradient {gradient}"
     else:
-        past = ", ".join(f"{x:.3g}" for x in trial.gradients[: step - 1, i]).replace("e+", "e")
+        past = ", ".join(f"{g[i]:.3g}" for g in trial.gradients[: step - 1]).replace("e+", "e")
         after = f", after the gradients {past}," if step < 5 else ""
         said = f"Up to step {step - 1} all is right. What do you carry over, and what do you do only at some steps? "
         said += f"In step {step}{after} coordinate {i + 1} has the gradient {gradient}:"
@@ -495,38 +499,77 @@ def _buffers(right: Version, trial: Trial) -> Iterator[Vector]:
 
 def _fits(version: Version, seen: Evidence, trials: list[Trial]) -> bool:
     """True if the class and this version take the same steps in every trial that both finish."""
-    compared = False
-    for run, departure, trial, points in zip(seen.runs, seen.departures, trials, version.paths(trials), strict=True):
+    compared, common = False, {}  # type: bool, dict[Any, dict[str, Any]]
+    for run, departure, trial in zip(seen.runs, seen.departures, trials, strict=True):
+        if version.scope != "class":
+            common = {}
         # A class that keeps p.grad as well can still be told what else is wrong.
-        if points is not None and not run.fault and not trial.reused:
-            if departure_of(run.points, points):
+        told = not run.fault and not trial.reused
+        try:
+            if told and departure_of(run.points, version.walk(trial, common)):
                 return False
-            compared |= departure is not None
+            if not told and version.scope == "class":
+                version.path(trial, common)
+        except ValueError:  # the parameters have different shapes
+            common = {}
+            continue
+        compared |= told and departure is not None
     return compared
 
 
-def departure_of(ours: Sequence[Vector], theirs: Vector) -> tuple[int, float] | None:
-    """The first step at which two runs differ, and by how much, relative to the distance covered by the second."""
-    a, b = np.array(ours), theirs[: len(ours)]
-    with np.errstate(all="ignore"):
-        gone = np.maximum.accumulate(np.where(np.isfinite(b), np.abs(b - b[0]), 0.0))
-        off = np.abs(a - b)
-        near = (off <= TOLERANCE * gone + 1e-13 * (1 + np.abs(b))) & np.isfinite(b)
-        near |= ~(np.isfinite(a) | np.isfinite(b))
-    apart = np.nonzero(~near.all(axis=1))[0]
-    if not len(apart):
-        return None
-    step = int(apart[0])
-    return step, float(np.where(near[step], 0, np.where(np.isfinite(off[step]), off[step], np.inf)).max())
+def departure_of(ours: Sequence[Vector], theirs: Iterable[Vector]) -> tuple[int, float] | None:
+    """The first step at which two runs differ, and by how much, relative to the distance covered by the second.
+
+    Args:
+        ours: the points of one run.
+        theirs: those of the other, of which no more are computed than are needed.
+    """
+    first: Vector = []
+    gone: Vector = []
+    for step, (a, b) in enumerate(zip(ours, theirs, strict=False)):
+        first = first or b
+        gone = gone or [0.0] * len(b)
+        apart = []
+        for i, (x, y) in enumerate(zip(a, b, strict=True)):
+            if math.isfinite(y):
+                gone[i] = max(gone[i], abs(y - first[i]))
+                if abs(x - y) <= TOLERANCE * gone[i] + 1e-13 * (1 + abs(y)):
+                    continue
+                apart.append(abs(x - y) if math.isfinite(x) else math.inf)
+            elif math.isfinite(x):
+                apart.append(math.inf)
+        if apart:
+            return step, max(apart)
+    return None
 
 
-def _factors(ours: Vector, theirs: Vector) -> Vector | None:
+def pairs_of(ours: Sequence[Vector], theirs: Sequence[Vector]) -> Iterator[tuple[float, float]]:
+    """The numbers of two tables, side by side, as far as both go."""
+    for one, other in zip(ours, theirs, strict=False):
+        yield from zip(one, other, strict=True)
+
+
+def spread(numbers: Sequence[float]) -> float:
+    """The largest number less the smallest."""
+    return max(numbers) - min(numbers)
+
+
+def _way(points: Sequence[Vector], part: slice) -> float:
+    """How long the steps of a parameter are, all together."""
+    return sum(abs(x) for step in differences(points) for x in step[part])
+
+
+def _factors(ours: Sequence[Vector], theirs: Sequence[Vector]) -> Vector | None:
     """For each step the number by which it is too long, if that is one number for all coordinates."""
-    a, b = np.diff(ours, axis=0), np.diff(theirs[: len(ours)], axis=0)
-    factors: Vector = np.sum(a * b, axis=1) / np.sum(b * b, axis=1)
-    # Within the rounding of the points.
-    near = np.abs(a - factors[:, None] * b) <= 1e-4 * np.abs(factors[:, None] * b) + 1e-13
-    return factors if len(a) and near.all() else None
+    factors = []
+    for a, b in zip(differences(ours), differences(theirs[: len(ours)]), strict=True):
+        length = sum(y * y for y in b)
+        factor = sum(x * y for x, y in zip(a, b, strict=True)) / length if length else math.nan
+        # Within the rounding of the points.
+        if not all(abs(x - factor * y) <= 1e-4 * abs(factor * y) + 1e-13 for x, y in zip(a, b, strict=True)):
+            return None
+        factors.append(factor)
+    return factors or None
 
 
 def _follows(seen: Evidence, n: int, name: str) -> bool:
@@ -537,12 +580,15 @@ def _follows(seen: Evidence, n: int, name: str) -> bool:
         hyper = seen.right.hyper(trial, 0, step)
 
         def off(
-            c: float, state: Any = state, gradient: Vector = gradient, hyper: Any = hyper, step: int = step
+            c: float,
+            enough: float = math.inf,
+            state: Any = state,
+            gradient: Vector = gradient,
+            hyper: Any = hyper,
+            step: int = step,
         ) -> float:
-            return _distance(
-                np.array([state["w"], rule.step(state, gradient, {**hyper, name: c})["w"]]),
-                np.array(run.points[step : step + 2]),
-            )
+            ours = [state["w"], rule.step(state, gradient, {**hyper, name: c})["w"]]
+            return _distance(ours, run.points[step : step + 2], enough)
 
         own = float(hyper[name])
         value = own if off(own) < 1e-6 else _best(off, 1e-9, 1.0)
@@ -550,27 +596,42 @@ def _follows(seen: Evidence, n: int, name: str) -> bool:
             return False
         values.append(value)
         state = rule.step(state, gradient, {**hyper, name: value})
-    return float(np.ptp(values)) > 1e-3
+    return spread(values) > 1e-3
 
 
-def _distance(ours: Vector, theirs: Vector) -> float:
-    """How far apart two runs are, relative to the distance that each coordinate covers."""
-    with np.errstate(all="ignore"):
-        off = np.abs(ours - theirs).max(axis=0) / (np.ptp(theirs, axis=0) + 1e-12)
-    return float(off.sum()) if np.isfinite(off).all() else math.inf
+def _distance(ours: Iterable[Vector], theirs: Sequence[Vector], enough: float) -> float:
+    """How far apart two runs are, relative to the distance that each coordinate covers.
+
+    Args:
+        ours: the points of one run.
+        theirs: those of the other.
+        enough: nobody asks how much farther apart than this they are: infinity is the answer then.
+    """
+    ranges = [spread(column) + 1e-12 for column in zip(*theirs, strict=True)]
+    off = [0.0] * len(ranges)
+    for a, b in zip(ours, theirs, strict=False):
+        off = [max(worst, abs(x - y) / size) for worst, x, y, size in zip(off, a, b, ranges, strict=True)]
+        # max passes over NaN in the second place.
+        if not finite([a]) or sum(off) > enough:
+            return math.inf
+    return sum(off)
 
 
-def _best(off: Callable[[float], float], low: float, high: float) -> float:
+def _best(off: Callable[[float, float], float], low: float, high: float) -> float:
     """The number between two at which a distance is smallest: tried at many, then narrowed down around the best."""
-    tried = sorted({*np.geomspace(low, high, 60), *np.linspace(max(low, high / 50), high * (1 - 1e-9), 50)})
-    offs = [off(float(c)) for c in tried]
-    nearest = int(np.argmin(offs))
-    if offs[nearest] > 0.5:  # no number between two of those tried would be near enough
-        return float(tried[nearest])
-    left, right = float(tried[max(nearest - 1, 0)]), float(tried[min(nearest + 1, len(tried) - 1)])
+    wide = [low * (high / low) ** (i / 59) for i in range(60)]
+    first, last = max(low, high / 50), high * (1 - 1e-9)
+    tried = sorted({*wide, *(first + (last - first) * i / 49 for i in range(50))})
+    nearest, least = 0, math.inf
+    for n, c in enumerate(tried):
+        if (distance := off(c, least)) < least:
+            nearest, least = n, distance
+    if least > 0.5:  # no number between two of those tried would be near enough
+        return tried[nearest]
+    left, right = tried[max(nearest - 1, 0)], tried[min(nearest + 1, len(tried) - 1)]
     for _ in range(60):
         one, other = left + 0.382 * (right - left), right - 0.382 * (right - left)
-        left, right = (left, other) if off(one) <= off(other) else (one, right)
+        left, right = (left, other) if off(one, math.inf) <= off(other, math.inf) else (one, right)
     return (left + right) / 2
 
 

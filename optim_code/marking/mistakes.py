@@ -8,102 +8,22 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
 import sympy
 
-from optim_code.equations.compiler import UpdateRule, Vector
-from optim_code.equations.rewriting import Version, extended
+from optim_code.equations.compiler import UpdateRule
+from optim_code.marking.hints import HINTS, LETTERS, TOO
 from optim_code.marking.trials import DECAYS
-
-HINTS = {
-    "step uphill": "The gradient points to where the cost grows. Which way do you go?",
-    "lr forgotten": "Which number sets how long the step is, and does your step use it?",
-    "lr used twice": "Follow `lr` through your lines: how often does it come into one step?",
-    "lr inside the buffer": "When `lr` changes, what becomes of the gradients that are in the buffer by then?",
-    "lr of the first step kept": "A scheduler changes `lr` between two steps. When do your lines read it?",
-    "eps inside the root": "Look at the denominator in the equation: is `eps` there when the root is taken?",
-    "eps not in the denominator": "What does the equation divide by? Compare it with yours, term by term.",
-    "eps added before the correction": "Which comes first in the equation: the correction of the mean, or `eps`?",
-    "bias correction forgotten": "Means that start at zero are too small at first. Where is that corrected?",
-    "hat forgotten on one of two": "Which symbols of the last line have a hat in the equation, and which in your step?",
-    "corrected mean stored": "The recursion goes on with the plain mean. What do you carry to the next step?",
-    "one minus, then the power": "Read the correction again: is the power taken before or after the subtraction?",
-    "counter off by one": "What is t at the first step, in the equation and in your class?",
-    "counter never advances": "Look at your counter after three steps. What should it be?",
-    "counter advances twice": "Look at your counter after three steps. What should it be?",
-    "decay and one minus decay swapped": "By what does the equation multiply the old buffer, and by what do you?",
-    "wrong sign of decay": "Look at the signs in the line that updates the buffer, one by one.",
-    "wrong sign": "Compare the signs with those of the equation, one by one.",
-    "decay forgotten": "How much of the old buffer does the equation keep?",
-    "extra one minus decay": "With what weight does the new gradient enter the buffer in the equation?",
-    "one minus decay forgotten": "With what weight does the new gradient enter the buffer in the equation?",
-    "square forgotten": "The equation has a power that your line hasn't.",
-    "root forgotten": "The equation takes a root on the way from the buffer to the step. Do you?",
-    "buffer never updated": "Look at what you keep after two steps. Does the line that changes it change the tensor?",
-    "Nesterov's step": "Which velocity does the equation's last line use, and what does yours make of it first?",
-    "buffer updated twice": "How often does one gradient enter the buffer on the way to the step?",
-    "bias correction that the equation hasn't": "Which symbols of the equation have a hat? Which of yours?",
-    "buffer overwritten on the way to the step": "What is in the buffer after the step: what the equation keeps?",
-    "root before the correction": "Under which root does the correction stand in the equation?",
-    "a product for a power": "Compare the exponents in the equation with what your line does with two numbers.",
-    "multiplied instead of divided": "What stands below the bar of a fraction? Follow it through your lines.",
-    "eps as a floor": "What is done with `eps` in the denominator of the equation?",
-    "the sign of the gradient": "Is a steep slope treated like a gentle one in the equation?",
-    "the size of the gradient": "A gradient has a sign. Does it survive in your lines as it does in the equation?",
-    "parentheses in the wrong place": "Python takes powers first, then multiplies and divides, then adds. Do you?",
-    "gradient missing from the step": "What stands in the numerator of the equation's last line?",
-    "divided instead of multiplied": "What stands below the bar of a fraction? Follow it through your lines.",
-    "the square of the gradient": "Which power of the gradient is in the equation, and which in your lines?",
-    "lr under the root": "How far does the root in the equation reach, and how far does yours?",
-    "corrected twice": "How often is each mean corrected in the equation, and how often in your lines?",
-    "division forgotten": "What does the last line of the equation divide by?",
-    "buffer not used": "Which of the symbols that your lines compute does the step use, and which the equation's?",
-    "buffer used before its update": "Compare the indices in the equation: is the old or the new buffer used?",
-    "first gradient copied instead of zeros": "What is in the buffers before the first step, by the section's text?",
-    "buffer begins at one": "What is in the buffers before the first step, by the section's text?",
-    "state never stored": "What is in `state` when the step is done? Only that is still there at the next one.",
-    "state shared between parameters": "Each parameter has a `state` of its own. Where do you keep what you remember?",
-    "hyper-parameters not read from the group": "Two groups may have different values. Where do you read yours?",
-}
-TOO = "the gradient is weighed by"
-HINTS |= {
-    "weighed too": "In the equation, how far does the decay reach? Is the gradient within its parentheses?",
-    "centred mean square": "How many buffers has the equation? Is anything taken from the mean of the squares?",
-    "AMSGrad's largest mean": "Can the denominator of the equation become smaller again? Can yours?",
-    "AdaBelief's mean": "The square of what does the equation take: of the gradient, or of a difference?",
-    "AdaMax's largest gradient": "Is the denominator of the equation a mean, or the largest of several?",
-    "NAdam's look ahead": "How often does the gradient of this step come into the equation's last line?",
-    "Adadelta's step": "How many buffers has the equation? Which number sets how long its step is?",
-    "the size in place of square and root": "What is averaged in the equation, and what is taken of the mean?",
-    "the square of the mean": "Is the square taken before or after the mean in the equation?",
-    "Yogi's mean": "How far does the buffer go towards a new square in the equation, and how far in your lines?",
-    "only the last gradient is remembered": "After three steps, how many gradients are in the equation's buffer?",
-    "momentum that the equation hasn't": "How many buffers has the equation? What does yours keep from step to step?",
-    "the buffer is clipped": "Is there a bound on the buffer in the equation? Which of your lines makes one?",
-    "the gradient is clipped by its norm": "Is there a bound on the gradient in the equation? Which line makes one?",
-    "the gradient is divided by its norm": "Is a long gradient treated like a short one in the equation?",
-    "the sign of the buffer": "Is a long velocity treated like a short one in the equation?",
-    "the gradient of the step before": "Which gradient does the equation use at step t, and which do your lines?",
-    "gradients are added up": "How long does one gradient matter in the equation, and how long in your lines?",
-    "the gradient is clipped": "Does the equation treat a steep slope differently? Which of your lines does?",
-    "p set to the step": "What becomes of the old parameter in the equation, and what in your last line?",
-    "dampening": "With what weight does the new gradient enter the buffer, at the first step and later?",
-    "weight decay in the gradient": "Where does w stand on the right-hand side of the equation? Where in your lines?",
-    "weight decay forgotten": "Which symbols of the equation's last line does yours not use?",
-    "lr forgotten in the decay": "If a schedule makes `lr` zero, what moves in the equation, and what in your lines?",
-    "weight decay after the step": "Which w does the decay take in the equation: the one before the step or after it?",
-    "a mean in place of the sum": "How much of the old buffer does the equation keep, and how much of the new square?",
-    "weight decay beside the step": "Where does w stand on the right-hand side of the equation? Where in your lines?",
-}
-LETTERS = "Go through the symbols of the equation: does each stand where yours stands?"
-
+from optim_code.marking.versions import Family, Method, Version
 
 Lines = dict[str, sympy.Expr]
 Wrong = Iterator[tuple[str, Lines]]
 """Names of mistakes, each with the changed lines of the rule."""
+
+
+def method(rule: UpdateRule) -> Method:
+    """All that a class is compared with. Each mistake is made when it is asked for."""
+    return Method(rule.plain, mistakes(rule), pairs(rule), families(rule))
 
 
 def mistakes(rule: UpdateRule) -> Iterator[Version]:
@@ -116,13 +36,13 @@ def mistakes(rule: UpdateRule) -> Iterator[Version]:
         changed = any(right[one] != line for one, line in lines.items())
         if changed and not any(line.has(sympy.zoo, sympy.nan) for line in lines.values()):
             hint = HINTS["weighed too"] if name.startswith(TOO) else HINTS.get(name, LETTERS)
-            yield Version(rule.rewritten(lines), name, hint)
+            yield Version(rule.rewritten(lines).plain, name, hint)
             if name in ("square forgotten", "parentheses in the wrong place"):
                 # A value below a root can then be negative. Students take its absolute value.
                 sizes = {one: line.replace(is_root, lambda root: sympy.sqrt(abs(root.base))) for one, line in
                          (right | lines).items()}  # fmt: skip
                 if sizes != right | lines:
-                    yield Version(rule.rewritten(sizes), name, hint)
+                    yield Version(rule.rewritten(sizes).plain, name, hint)
     yield from in_the_state(rule)
     yield from in_the_hyper_parameters(rule)
     yield from other_methods(rule)
@@ -144,15 +64,15 @@ def pairs(rule: UpdateRule) -> Iterator[Version]:
     done = set()
     for one, lines in common(rule):
         changed = rule.rewritten(lines)
-        for maker in (lambda g, w: g, lambda g, w: g * g):
+        for first in ("g", "g * g"):
             copied = "first gradient copied instead of zeros"
-            begin = dict.fromkeys(buffers(rule), maker)
-            yield Version(changed, f"{one}, and {copied}", f"{HINTS[one]} {HINTS[copied]}", begin=begin)
+            begin = dict.fromkeys(buffers(rule), first)
+            yield Version(changed.plain, f"{one}, and {copied}", f"{HINTS[one]} {HINTS[copied]}", begin=begin)
         for two, more in common(changed):
             both = changed.rewritten(more)
             if one != two and both.lines not in done:
                 done.add(both.lines)
-                yield Version(both, f"{one}, and {two}", f"{HINTS[one]} {HINTS[two]}")
+                yield Version(both.plain, f"{one}, and {two}", f"{HINTS[one]} {HINTS[two]}")
 
 
 def common(rule: UpdateRule) -> Iterator[tuple[str, Lines]]:
@@ -167,82 +87,52 @@ def common(rule: UpdateRule) -> Iterator[tuple[str, Lines]]:
                 yield name, lines
 
 
-@dataclass(frozen=True)
-class Family:
-    """A mistake with an unknown number: the version of the rule for each value of it.
-
-    Attributes:
-        name: the mistake.
-        hint: a question that leads to it.
-        low: the smallest value that is tried.
-        high: the largest.
-        version: the rule with a value.
-    """
-
-    name: str
-    hint: str
-    low: float
-    high: float
-    version: Callable[[float], Version]
-
-
 def families(rule: UpdateRule) -> Iterator[Family]:
     """Mistakes with an unknown number: a hyper-parameter that is fixed, weight decay, dampening, clipping."""
     fixed = "With another value of it in the constructor your steps stay the same. Where do your lines read it?"
     for name in rule.hyper:
         high = 1.0 if name in DECAYS else 10.0
-
-        def constant(value: float, name: str = name) -> Version:
-            return Version(rule, constants={name: value})
-
         if name == "eps":
             own_value = "The equation has 1e-8, or what the constructor is given. Which number have your lines?"
-            yield Family("eps has a value of its own", own_value, 1e-12, high, constant)
+            yield Family("eps has a value of its own", own_value, 1e-12, high, name, Version(rule.plain))
         else:
-            yield Family(f"{name} is a fixed number", fixed, 1e-12, high, constant)
+            yield Family(f"{name} is a fixed number", fixed, 1e-12, high, name, Version(rule.plain))
     c, w, g = symbol("c"), symbol("w"), symbol("g")
     decayed = {name: right.xreplace({g: g + c * w}) for name, right in rule.lines}
     step = dict(rule.lines)["w_new"]
-    own: list[tuple[str, Lines, Callable[[Vector, Vector], Vector] | None]] = [
-        ("weight decay in the gradient", decayed, None),
-        ("weight decay beside the step", {"w_new": step - symbol("lr") * c * w}, None),
-        ("weight decay beside the step", {"w_new": step - c * w}, None),
-        ("weight decay beside the step", {"w_new": step * (1 - symbol("lr") * c)}, None),
-        ("weight decay beside the step", {"w_new": step * (1 - c)}, None),
-        ("the gradient is clipped", replaced(rule, {g: clipped(g, c)}), None),
+    own: list[tuple[str, Lines, str]] = [
+        ("weight decay in the gradient", decayed, ""),
+        ("weight decay beside the step", {"w_new": step - symbol("lr") * c * w}, ""),
+        ("weight decay beside the step", {"w_new": step - c * w}, ""),
+        ("weight decay beside the step", {"w_new": step * (1 - symbol("lr") * c)}, ""),
+        ("weight decay beside the step", {"w_new": step * (1 - c)}, ""),
+        ("the gradient is clipped", replaced(rule, {g: clipped(g, c)}), ""),
     ]
     for old in buffers(rule):
         line = dict(rule.lines)[f"{old}_new"]
-        own.append(("the buffer is clipped", {f"{old}_new": clipped(line, c)}, None))
+        own.append(("the buffer is clipped", {f"{old}_new": clipped(line, c)}, ""))
         past = line.coeff(symbol(old)) * symbol(old)
         if past == symbol(old):
-            own.append(("a mean in place of the sum", {f"{old}_new": c * past + (1 - c) * (line - past)}, None))
+            own.append(("a mean in place of the sum", {f"{old}_new": c * past + (1 - c) * (line - past)}, ""))
         if not (line - past - g).free_symbols:
-            own.append(("dampening", {f"{old}_new": past + c * g}, lambda g, w: g))
-    for name, lines, begin in own:
-        changed = extended(rule, lines, hyper=("c",))
-
-        def version(value: float, changed: UpdateRule = changed, begin: Any = begin) -> Version:
             # Torch's dampening takes the first gradient whole.
-            return Version(changed, constants={"c": value}, firsts=dict.fromkeys(buffers(rule), begin) if begin else {})
-
-        yield Family(name, HINTS[name], 1e-8, 10.0, version)
+            own.append(("dampening", {f"{old}_new": past + c * g}, "g"))
+    for name, lines, begin in own:
+        firsts = dict.fromkeys(buffers(rule), begin) if begin else {}
+        changed = rule.extended(lines, hyper=("c",)).plain
+        yield Family(name, HINTS[name], 1e-8, 10.0, "c", Version(changed, firsts=firsts))
     more, name = one_more(rule), "momentum that the equation hasn't"
     lr, u, u_new = symbol("lr"), symbol(more), symbol(f"{more}_new")
     (place,) = ("", *(line for line, _ in rule.lines))[-2:-1]
     for size in (sympy.Integer(1), lr):
         velocity = {more: (place, c * u + (w - step) / lr * size)}
-        above = extended(rule, {"w_new": w - lr / size * u_new}, velocity, ("c",))
-
-        def moving(value: float, above: UpdateRule = above) -> Version:
-            return Version(above, constants={"c": value})
-
-        yield Family(name, HINTS[name], 1e-8, 1.0, moving)
+        above = rule.extended({"w_new": w - lr / size * u_new}, velocity, ("c",))
+        yield Family(name, HINTS[name], 1e-8, 1.0, "c", Version(above.plain))
     if step.has(g):
-        mean = extended(rule, {"w_new": step.xreplace({g: u_new})}, {more: ("", c * u + (1 - c) * g)}, ("c",))
-        yield Family(name, HINTS[name], 1e-8, 1.0, lambda c: Version(mean, constants={"c": c}))
+        mean = rule.extended({"w_new": step.xreplace({g: u_new})}, {more: ("", c * u + (1 - c) * g)}, ("c",))
+        yield Family(name, HINTS[name], 1e-8, 1.0, "c", Version(mean.plain))
     name = "the gradient is clipped by its norm"
-    yield Family(name, HINTS[name], 1e-8, 10.0, lambda c: Version(rule, view=lambda g: g * min(1.0, c / norm(g))))
+    yield Family(name, HINTS[name], 1e-8, 10.0, "c", Version(rule.plain, view="g * min(1.0, c / norm)"))
 
 
 def other_methods(rule: UpdateRule) -> Iterator[Version]:
@@ -255,7 +145,7 @@ def other_methods(rule: UpdateRule) -> Iterator[Version]:
             and str(mean).endswith("_new")}  # fmt: skip
 
     def named(name: str, lines: Lines, extra: dict[str, tuple[str, sympy.Expr]] | None = None) -> Version:
-        return Version(extended(rule, lines, extra), name, HINTS[name])
+        return Version(rule.extended(lines, extra).plain, name, HINTS[name])
 
     for old in buffers(rule):
         new, line = symbol(f"{old}_new"), lines[f"{old}_new"]
@@ -312,12 +202,12 @@ def other_methods(rule: UpdateRule) -> Iterator[Version]:
                 inside = {own: past + lr * (line - past), "w_new": nesterov.lines[-1][1]}
                 ahead = past.xreplace({symbol(old): new}) + lr * (line - past)
                 yield Version(
-                    rule.rewritten({**inside, "w_new": w - ahead}), "Nesterov's step", HINTS["Nesterov's step"]
+                    rule.rewritten({**inside, "w_new": w - ahead}).plain, "Nesterov's step", HINTS["Nesterov's step"]
                 )
     yield named("the gradient of the step before", replaced(rule, {g: u}), {more: ("w_new", g)})
     yield named("gradients are added up", replaced(rule, {g: u_new}), {more: ("", u + g)})
     name = "the gradient is divided by its norm"
-    yield Version(rule, name, HINTS[name], view=lambda g: g / norm(g))
+    yield Version(rule.plain, name, HINTS[name], view="g / norm")
     yield named("p set to the step", {"w_new": step - w})
     yield named("p set to the step", {"w_new": w - step})
     every = {symbol(f"{old}_new"): symbol(old) for old in buffers(rule)}
@@ -510,32 +400,33 @@ def in_the_letters(rule: UpdateRule) -> Wrong:
 def in_the_state(rule: UpdateRule) -> Iterator[Version]:
     """What goes wrong between two steps: beginning, remembering, and sharing."""
     own = buffers(rule)
-    makers: tuple[Callable[[Vector, Vector], Vector], ...] = (lambda g, w: g, lambda g, w: g * g)
+    right = rule.plain
     for some in subsets(own):
         name = "state never stored"
-        yield Version(rule, name, HINTS[name], forgotten=some)
-        yield Version(rule, name, HINTS[name], forgotten=(*some, "t"))
-        for choice in itertools.product(makers, repeat=len(some)):
+        yield Version(right, name, HINTS[name], forgotten=some)
+        yield Version(right, name, HINTS[name], forgotten=(*some, "t"))
+        for choice in itertools.product(("g", "g * g"), repeat=len(some)):
             name = "first gradient copied instead of zeros"
-            yield Version(rule, name, HINTS[name], begin=dict(zip(some, choice, strict=True)))
+            yield Version(right, name, HINTS[name], begin=dict(zip(some, choice, strict=True)))
         name = "buffer begins at one"
-        yield Version(rule, name, HINTS[name], begin=dict.fromkeys(some, lambda g, w: np.ones_like(g)))
+        yield Version(right, name, HINTS[name], begin=dict.fromkeys(some, "1.0"))
         name = "buffer begins at the parameter"
-        yield Version(rule, name, HINTS["buffer begins at one"], begin=dict.fromkeys(some, lambda g, w: w))
+        yield Version(right, name, HINTS["buffer begins at one"], begin=dict.fromkeys(some, "w"))
     for some in subsets([*own, "t"]):
         for scope in ("group", "optimizer", "class"):
             name = "state shared between parameters"
-            yield Version(rule, name, HINTS[name], shared=some, scope=scope)
+            yield Version(right, name, HINTS[name], shared=some, scope=scope)
 
 
 def in_the_hyper_parameters(rule: UpdateRule) -> Iterator[Version]:
     """Values that are not those of the group."""
+    right = rule.plain
     for some in subsets(rule.hyper):
         name = "hyper-parameters not read from the group"
-        yield Version(rule, name, HINTS[name], constructors=some)
-        yield Version(rule, name, HINTS[name], leading=some)
+        yield Version(right, name, HINTS[name], constructors=some)
+        yield Version(right, name, HINTS[name], leading=some)
     name = "lr of the first step kept"
-    yield Version(rule, name, HINTS[name], first=("lr",))
+    yield Version(right, name, HINTS[name], first=("lr",))
 
 
 # --- rewriting -----------------------------------------------------------------------------------------------------
@@ -613,10 +504,6 @@ def eps_early(rule: UpdateRule, node: sympy.Expr) -> sympy.Expr | None:
 
 def is_root(node: sympy.Expr) -> bool:
     return bool(node.is_Pow and node.exp == sympy.Rational(1, 2))
-
-
-def norm(x: Vector) -> float:
-    return float(np.linalg.norm(x)) + 1e-300
 
 
 def clipped(x: sympy.Expr, c: sympy.Expr) -> sympy.Expr:

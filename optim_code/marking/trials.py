@@ -1,8 +1,8 @@
 """Run somebody else's optimizer on recorded gradients, and record what it does.
 
 `judging` looks at what a class computes. Here is how it is run: several starts, settings and shapes, a
-learning rate that changes, decays of zero, parameters without a gradient, a closure. The class runs in a process of its
-own (`watched`), and its record comes back as plain data, which is checked here before anybody uses it.
+learning rate that changes, decays of zero, parameters without a gradient, a closure. Where there can be one, the class
+runs in a process of its own (`watched`). Its record comes back as plain data, which is checked before anybody uses it.
 """
 
 from __future__ import annotations
@@ -21,22 +21,11 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import torch
 
-from optim_code.equations.compiler import NOTATION, Vector
-from optim_code.marking.watched import (
-    KINDS,
-    Deadline,
-    End,
-    Fault,
-    OutOfTime,
-    Printed,
-    first_line,
-    forked,
-    is_stub,
-    line_of,
-)
+from optim_code.equations.notation import NOTATION
+from optim_code.equations.rules import Vector
+from optim_code.marking.faults import KINDS, Fault, OutOfTime, Printed, first_line, is_stub, line_of
 from optim_code.optim import RANGES, Optim
 
 NSTEPS = 50
@@ -87,25 +76,27 @@ class Trial:
     @cached_property
     def parts(self) -> list[slice]:
         """Where each parameter lies in the one long vector of all."""
-        ends = np.cumsum([int(np.prod(shape)) for shape in self.shapes])
-        return [slice(int(end - np.prod(shape)), int(end)) for end, shape in zip(ends, self.shapes, strict=True)]
+        ends = itertools.accumulate(map(math.prod, self.shapes), initial=0)
+        return [slice(*ends) for ends in itertools.pairwise(ends)]
 
     @cached_property
     def start(self) -> Vector:
         """Where all parameters begin, as one vector."""
         seed = self.seed if self.origin is None else self.origin
-        return np.random.default_rng(seed).uniform(-2, 2, self.parts[-1].stop)
+        draw = random.Random(seed)
+        return [draw.uniform(-2, 2) for _ in range(self.parts[-1].stop)]
 
     @cached_property
-    def gradients(self) -> Vector:
-        """The gradient of each step, shape ``(steps, d)``.
+    def gradients(self) -> list[Vector]:
+        """The gradient of each step, as one vector each.
 
         They follow no path, so nothing feeds back, and two right programs cannot part. On paths of their own they can,
         because Adam can be chaotic, and then the last bit of a number decides. Every other coordinate is small,
         because there even an epsilon of 1e-8 counts.
         """
-        draws = np.random.default_rng(self.seed + 1).normal(0.5, 1.5, (self.steps, len(self.start)))
-        return draws * np.where(np.arange(len(self.start)) % 2, self.small, 1.0)
+        draw = random.Random(self.seed + 1)
+        scales = [self.small if i % 2 else 1.0 for i in range(len(self.start))]
+        return [[scale * draw.gauss(0.5, 1.5) for scale in scales] for _ in range(self.steps)]
 
     def has_gradient(self, parameter: int, step: int) -> bool:
         """Whether a parameter has a gradient at a step, counted from 0."""
@@ -202,9 +193,8 @@ class Run:
 
 def drive(cls: type[Optim], trial: Trial, run: Run) -> None:
     """Fill a run with what a class does; its faults are kept, not raised."""
-    # A copy each, because the class must not change the trial.
-    starts = [trial.start[part].reshape(shape).copy() for part, shape in zip(trial.parts, trial.shapes, strict=True)]
-    params = [torch.tensor(start, requires_grad=True) for start in starts]
+    places = [*zip(trial.parts, trial.shapes, strict=True)]
+    params = [shaped(trial.start[part], shape).requires_grad_() for part, shape in places]
     run.points.append(trial.start)
     optimizer: Optim | None = None
     try:
@@ -214,9 +204,7 @@ def drive(cls: type[Optim], trial: Trial, run: Run) -> None:
             run.groups = [numbers(group) for group in optimizer.param_groups]
             run.keys = {*optimizer.defaults}
             for t, gradient in enumerate(trial.gradients, start=1):
-                given = [
-                    torch.tensor(gradient[part]).reshape(p.shape) for p, part in zip(params, trial.parts, strict=True)
-                ]
+                given = [shaped(gradient[part], shape) for part, shape in places]
                 for i, p in enumerate(params):
                     hand_over(given[i] if trial.has_gradient(i, t - 1) and not trial.closure else None, p, trial.reused)
                 before = [*map(numbers, optimizer.param_groups)]
@@ -236,7 +224,7 @@ def drive(cls: type[Optim], trial: Trial, run: Run) -> None:
                         group["lr"] *= trial.decay
         run.state |= {kind for p in params for kind in kept(state_of(optimizer, p), p)}
         first = state_of(optimizer, params[0])
-        run.buffers = [value.double().numpy().reshape(-1) for value in tensors(first, params[0])]
+        run.buffers = [value.double().flatten().tolist() for value in tensors(first, params[0])]
         run.counts = [*counts(first)]
         run.single = [name for name, value in first.items() if getattr(value, "dtype", None) == torch.float32
                       and value.shape == params[0].shape and isinstance(name, str)]  # fmt: skip
@@ -248,6 +236,11 @@ def drive(cls: type[Optim], trial: Trial, run: Run) -> None:
         kind = "stub" if is_stub(error) else "raises"
         held = "" if optimizer is None else holdings(optimizer, params[0])
         run.fault = Fault(kind, first_line(error), line_of(error), held)
+
+
+def shaped(values: Vector, shape: tuple[int, ...]) -> torch.Tensor:
+    """A tensor of its own, because the class must not change the trial."""
+    return torch.tensor(values, dtype=torch.float64).reshape(shape).clone()
 
 
 def stopped(where: str, run: Run | None = None) -> Fault:
@@ -307,7 +300,7 @@ def grouped(params: list[torch.Tensor], trial: Trial) -> list[Any]:
 
 def observe(params: list[torch.Tensor], trial: Trial, t: int, run: Run) -> None:
     """Write down where step ``t`` has led, and whether it left the gradients alone."""
-    points = trial.start.copy()
+    point = [*trial.start]
     for i, (p, part, shape) in enumerate(zip(params, trial.parts, trial.shapes, strict=True)):
         if p.dtype != torch.float64:
             kind = str(p.dtype).removeprefix("torch.")
@@ -316,17 +309,17 @@ def observe(params: list[torch.Tensor], trial: Trial, t: int, run: Run) -> None:
         if tuple(p.shape) != shape:
             run.fault = Fault("shape", f"step {t} gives a parameter of shape {shape} the shape {tuple(p.shape)}")
             return
-        points[part] = p.detach().numpy().reshape(-1)
+        point[part] = p.detach().flatten().tolist()
         if trial.closure and p.grad is None:
             run.fault = Fault("raises", f"Closure: step {t} does not call its closure, which computes the gradients")
             return
         if p.grad is None or not trial.has_gradient(i, t - 1):
             same = (p.grad is None) != trial.has_gradient(i, t - 1)
         else:
-            same = np.array_equal(p.grad.detach().numpy().reshape(-1), trial.gradients[t - 1][part])
+            same = p.grad.detach().flatten().tolist() == trial.gradients[t - 1][part]
         if not same and run.gradient_changed is None:
             run.gradient_changed = t
-    run.points.append(points)
+    run.points.append(point)
 
 
 def state_of(optimizer: Optim, p: torch.Tensor) -> Mapping[Any, Any]:
@@ -421,9 +414,17 @@ def describe(cls: type[Optim]) -> Description:
     except TypeError:
         codes = []
     empty = bool(codes) and {code.opname for code in codes} <= NOTHING
-    stored = [(one, two) for one, two in itertools.pairwise(codes) if two.opname == "STORE_FAST"]
-    rebinds = any(two.argval == "p" or (one.opname == "BINARY_OP" and one.argrepr.endswith("=")) for one, two in stored)
+    stored = [(one, two) for one, two in itertools.pairwise(codes) if two.opname.startswith("STORE_FAST")]
+    rebinds = any(
+        "p" in stored_names(two) or (one.opname == "BINARY_OP" and one.argrepr.endswith("=")) for one, two in stored
+    )
     return Description(takes, asks, methods, empty, rebinds)
+
+
+def stored_names(code: dis.Instruction) -> tuple[str, ...]:
+    """The names to which an instruction gives a value. From Python 3.13 on, one may store two, or store and load."""
+    names = code.argval if isinstance(code.argval, tuple) else (code.argval,)
+    return names if code.opname == "STORE_FAST_STORE_FAST" else names[:1]
 
 
 # --- all runs ------------------------------------------------------------------------------------------------------
@@ -466,6 +467,10 @@ Plan = tuple[list[Trial], Callable[[Run], list[Trial]]]
 """A first trial, or none, and the trials that follow once its run is known."""
 
 
+End = Callable[[Any], None]
+"""Ends a task at once, with the result that it is given."""
+
+
 def run_all(cls: type[Optim], plan: Callable[[Description], Plan]) -> Told:
     """Run a class through the trials of a plan, in a process of its own where there can be one."""
 
@@ -482,7 +487,7 @@ def run_all(cls: type[Optim], plan: Callable[[Description], Plan]) -> Told:
             end(tell())
 
         try:
-            with Deadline(LIMIT, give_up):
+            with deadline(give_up):
                 about = describe(cls)
                 told["about"] = asdict(about)
                 first, rest = plan(about)
@@ -502,6 +507,8 @@ def run_all(cls: type[Optim], plan: Callable[[Description], Plan]) -> Told:
     # Torch imports many modules at the first optimizer, and the class must not pay for that.
     Optim([torch.zeros(1)], {})
     if sys.platform == "linux":
+        from optim_code.marking.watched import forked
+
         data, printed = forked(task, LIMIT)
     else:
         data, printed = beside(task)
@@ -515,6 +522,15 @@ def run_all(cls: type[Optim], plan: Callable[[Description], Plan]) -> Told:
         about = Description(["**"], [], {}, False, False)
         first, _ = plan(about)
         return Told(about, [(first[0], Run([first[0].start], fault))], printed)
+
+
+def deadline(give_up: Callable[[str], None]) -> contextlib.AbstractContextManager[Any]:
+    """What ends a class that uses up its time. A page has no threads: who runs its Python in a worker ends that."""
+    if sys.platform == "emscripten":
+        return contextlib.nullcontext()
+    from optim_code.marking.watched import Deadline
+
+    return Deadline(LIMIT, give_up)
 
 
 LAST = ("endless", "slow", "stub")
@@ -538,14 +554,14 @@ class Forged(ValueError):
 def plain(run: Run) -> dict[str, Any]:
     """A run as numbers, texts, lists and dictionaries. The start is left out, because the caller knows it."""
     return {
-        "points": [point.tolist() for point in run.points[1:]],
+        "points": [[*point] for point in run.points[1:]],
         "fault": None if run.fault is None else [run.fault.kind, run.fault.text, run.fault.where, run.fault.held],
         "gradient_changed": run.gradient_changed,
         "group_changed": run.group_changed,
         "groups": run.groups,
         "keys": [key for key in run.keys if isinstance(key, str)],
         "state": [*run.state],
-        "buffers": [buffer.tolist() for buffer in run.buffers],
+        "buffers": run.buffers,
         "counts": run.counts,
         "single": run.single,
     }
@@ -642,7 +658,7 @@ def number(data: Any) -> float:
 
 
 def vector(data: Any, size: int) -> Vector:
-    return np.array([number(one) for one in several(data, size)], dtype=np.float64)
+    return [number(one) for one in several(data, size)]
 
 
 def line(data: Any) -> str:
@@ -681,12 +697,33 @@ def probe(cls: type[Optim], hyper: Sequence[str]) -> Probed:
     shaped = [replace(first, shapes=(shape,)) for shape in ((1,), (2,), (3, 4), (2, 3, 2))]
     changed += [first, replace(first, small=1.0), replace(first, origin=99)]
     pairs = run_all(cls, lambda _: ([first], lambda _: [*changed, *shaped])).pairs
-    steps = [np.diff(np.array(run.points), axis=0) for _, run in pairs]
+    steps = [differences(run.points) for _, run in pairs]
     shapes = {trial.shapes[0]: not run.fault for trial, run in pairs[len(changed) + 1 :]}
-    if pairs[0][1].fault or not np.isfinite(steps[0]).all() or len(pairs) <= len(changed):
+    if pairs[0][1].fault or not finite(steps[0]) or len(pairs) <= len(changed):
         return Probed([], True, False, False, shapes)
-    deaf = [name for name, own in zip(hyper, steps[1:], strict=False) if np.array_equal(own, steps[0])]
+    deaf = [name for name, own in zip(hyper, steps[1:], strict=False) if own == steps[0]]
     again, mixed, moved = steps[len(hyper) + 1 : len(hyper) + 4]
-    mixes = mixed.shape == steps[0].shape and not np.array_equal(mixed[:, 0], steps[0][:, 0])
-    looks = moved.shape == steps[0].shape and not np.allclose(moved, steps[0], rtol=1e-6, atol=1e-13)
-    return Probed(deaf, np.array_equal(again, steps[0]), mixes, looks, shapes)
+    mixes = len(mixed) == len(steps[0]) and [step[0] for step in mixed] != [step[0] for step in steps[0]]
+    looks = len(moved) == len(steps[0]) and not alike(moved, steps[0], rtol=1e-6, atol=1e-13)
+    return Probed(deaf, again == steps[0], mixes, looks, shapes)
+
+
+# --- numbers -------------------------------------------------------------------------------------------------------
+
+
+def differences(points: Sequence[Vector]) -> list[Vector]:
+    """The steps of a path."""
+    return [[b - a for a, b in zip(*pair, strict=True)] for pair in itertools.pairwise(points)]
+
+
+def finite(rows: Sequence[Vector]) -> bool:
+    return all(math.isfinite(x) for row in rows for x in row)
+
+
+def alike(ours: Sequence[Vector], theirs: Sequence[Vector], rtol: float, atol: float = 1e-8) -> bool:
+    """Whether all numbers of two tables are near each other, relative to the second."""
+    return all(
+        x == y or abs(x - y) <= atol + rtol * abs(y) < math.inf
+        for one, other in zip(ours, theirs, strict=True)
+        for x, y in zip(one, other, strict=True)
+    )

@@ -17,7 +17,6 @@ from book._ext.page.equations import Checker, read_section
 from book._ext.page.verdicts import Finding, verdicts
 from conftest import ROOT
 from optim_code.equations.compiler import (
-    NOTATION,
     SETTINGS,
     TOLERANCE,
     EquationError,
@@ -30,6 +29,7 @@ from optim_code.equations.compiler import (
     recorded_gradients,
     torch_twin,
 )
+from optim_code.equations.notation import NOTATION
 from optim_code.equations.sections import read_page
 
 pytestmark = pytest.mark.quick

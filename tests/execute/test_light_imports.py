@@ -17,7 +17,7 @@ READS = """
 import sys
 from book._ext.execute.light_imports import HEAVY, imported
 print(imported("optim_code.figures").dark('fill="#1a1c20"'))
-print(imported("optim_code.equations.compiler").NOTATION[0].name)
+print(imported("optim_code.equations.notation").NOTATION[0].name)
 print(*imported("optim_code.optim").Optim.__signature__.parameters)
 print([name for name in sys.modules if name.partition(".")[0] in HEAVY])
 """

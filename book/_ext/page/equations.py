@@ -411,7 +411,7 @@ class Notation(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         lines = ["| symbol | in code | meaning |", "| --- | --- | --- |"]
-        for symbol in imported("optim_code.equations.compiler").NOTATION:
+        for symbol in imported("optim_code.equations.notation").NOTATION:
             code = f"`{symbol.name}`" if symbol.code is None else symbol.code
             lines.append(f"| ${symbol.latex}$ | {code} | {symbol.meaning} |")
         return parse_myst(self, lines)

@@ -51,7 +51,7 @@ def program(name: str, rule: Any, cls: type) -> dict[str, Any]:
         rule: the compiled update.
         cls: its class.
     """
-    from optim_code.equations.compiler import NOTATION
+    from optim_code.equations.notation import NOTATION
     from optim_code.optim import RANGES
 
     hyper = [

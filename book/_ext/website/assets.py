@@ -217,20 +217,22 @@ def renamed(page: str, style: str, script: str) -> str:
 # --- the policy ----------------------------------------------------------------------------------------------------
 
 
-def policy(scripts: Iterable[str], handlers: Iterable[str] = ()) -> str:
+def policy(scripts: Iterable[str], handlers: Iterable[str] = (), runs_code: bool = False) -> str:
     """The tag that lets a page load only the book's own files, and run only these scripts besides.
 
     Args:
         scripts: the scripts in the page.
         handlers: what its elements do at an event.
+        runs_code: whether it runs Python: WebAssembly, in a worker that is made of the book's own files.
     """
     # A page opened from disk may load from disk, which not all browsers take for the page's own. Over http it can't.
     own = "'self' file:"
     hashes = sorted({f"'{sha256(text)}'" for text in scripts})
     events = sorted({f"'{sha256(text)}'" for text in handlers})
+    wasm = ["'wasm-unsafe-eval'"] if runs_code else []
     allowed = {
         "default-src": "'none'",
-        "script-src": " ".join([own, *hashes, *(["'unsafe-hashes'", *events] if events else [])]),
+        "script-src": " ".join([own, *hashes, *(["'unsafe-hashes'", *events] if events else []), *wasm]),
         "style-src": f"{own} 'unsafe-inline'",
         "img-src": f"{own} data:",
         "font-src": f"{own} data:",
@@ -239,6 +241,7 @@ def policy(scripts: Iterable[str], handlers: Iterable[str] = ()) -> str:
         "frame-src": own,
         "form-action": own,
         "base-uri": "'none'",
+        **({"worker-src": "blob:"} if runs_code else {}),
     }
     return f'{POLICY} content="{"; ".join(f"{name} {said}" for name, said in allowed.items())}" />'
 
@@ -257,9 +260,10 @@ def with_policy(page: str) -> str:
         for name, value in attributes(tag).items()
         if name.startswith("on") and value
     ]
+    runs_code = any("descentInPage" in script for script in inline)
     return re.sub(
         r"<head\b[^>]*>\s*(?:<meta charset[^>]*>)?",
-        lambda match: f"{match[0]}\n    {policy(inline, handlers)}",
+        lambda match: f"{match[0]}\n    {policy(inline, handlers, runs_code)}",
         page,
         count=1,
     )

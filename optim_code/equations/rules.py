@@ -1,0 +1,103 @@
+"""An update rule as Python code for one coordinate. It runs where there is neither NumPy nor SymPy."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Vector = list[float]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """An update rule. Each coordinate goes its own way, so its lines are those of a single number.
+
+    Attributes:
+        lines: its lines in their order, each with the name of what it computes and the code; ``v_new`` is the buffer
+            after the step, ``v`` before it.
+        state: the names of what is kept from step to step besides ``t``: the parameter ``w`` and its buffers.
+        hyper: the names of the hyper-parameters.
+    """
+
+    lines: tuple[tuple[str, str], ...]
+    state: tuple[str, ...]
+    hyper: tuple[str, ...]
+
+    @functools.cached_property
+    def _functions(self) -> list[tuple[str, Callable[..., float]]]:
+        arguments = [*self.state, "g", "t", *self.hyper]
+        names = [name for name, _ in self.lines]
+        return [(name, expression((*arguments, *names[:n]), code)) for n, (name, code) in enumerate(self.lines)]
+
+    def start(self, w: Sequence[float]) -> dict[str, Any]:
+        """The state before the first step: the parameter, buffers of zeros, and ``t = 0``."""
+        return {"t": 0} | {name: [*w] if name == "w" else [0.0] * len(w) for name in self.state}
+
+    def step(self, state: Mapping[str, Any], grad: Sequence[float], hyper: Mapping[str, float]) -> dict[str, Any]:
+        """One step, in float64.
+
+        Args:
+            state: the state from `start` or from the last step; it is not changed.
+            grad: the gradient, as long as the parameter.
+            hyper: the hyper-parameters by name; names that the rule does not use are ignored.
+
+        Returns:
+            The state after the step.
+
+        Raises:
+            ValueError: if a buffer is not as long as the parameter.
+        """
+        t, values, functions = state["t"] + 1, [hyper[name] for name in self.hyper], self._functions
+        kept = [f"{name}_new" for name in self.state]
+        rows = []
+        for coordinate in zip(*(state[name] for name in self.state), grad, strict=True):
+            known = [*coordinate, t, *values]
+            for _, function in functions:
+                known.append(function(*known))
+            new = dict(zip([name for name, _ in functions], known[len(coordinate) + 1 + len(values) :], strict=True))
+            rows.append([new[name] for name in kept])
+        return {"t": t} | {name: [*column] for name, column in zip(self.state, zip(*rows, strict=True), strict=True)}
+
+
+@functools.cache
+def expression(arguments: tuple[str, ...], code: str) -> Callable[..., float]:
+    """An expression as a function. Its arithmetic is a processor's: division by zero, say, gives infinity."""
+    function: Callable[..., float] = eval(f"lambda {', '.join(arguments)}: {code}", dict(ARITHMETIC))
+    return function
+
+
+def divided(x: float, y: float) -> float:
+    try:
+        return x / y
+    except ZeroDivisionError:
+        return math.nan if x == 0 or math.isnan(x) else math.copysign(math.inf, x) * math.copysign(1.0, y)
+
+
+def root(x: float) -> float:
+    return math.sqrt(x) if x >= 0 else math.nan
+
+
+def power(x: float, y: float) -> float:
+    try:
+        return math.pow(x, y)
+    except OverflowError:
+        return -math.inf if x < 0 and y % 2 == 1 else math.inf
+    except ValueError:  # zero to a negative power, or a root of a negative number
+        return math.inf if x == 0 else math.nan
+
+
+def sign(x: float) -> float:
+    return x if math.isnan(x) else float((x > 0) - (x < 0))
+
+
+def larger(x: float, y: float) -> float:
+    return x if math.isnan(x) or x > y else y
+
+
+ARITHMETIC = {
+    "divided": divided, "root": root, "power": power, "sign": sign, "larger": larger, "abs": abs, "min": min,
+}  # fmt: skip
+"""What the code of a rule may call."""

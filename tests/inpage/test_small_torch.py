@@ -1,0 +1,608 @@
+"""The page's small torch does what PyTorch does: function by function, on random shapes, types, views and aliases."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import json
+import math
+import random
+import textwrap
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import torch
+
+from book._ext.inpage.data import names_of_torch
+
+small = importlib.import_module("book._ext.inpage.python.torch")
+
+pytestmark = pytest.mark.quick
+
+
+@pytest.fixture(autouse=True, scope="module")
+def names_of_the_whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What PyTorch has, as the build writes it beside the small one."""
+    path, before = tmp_path_factory.mktemp("names") / "whole.json", small._numbers.WHOLE
+    path.write_text(json.dumps(names_of_torch()), encoding="utf-8")
+    small._numbers.WHOLE = path
+    yield
+    small._numbers.WHOLE = before
+
+
+KINDS = ("float64", "float32", "int64", "bool")
+SPECIAL = [0.0, -0.0, 1.0, -1.0, 0.5, 2.0, 3.0, -2.5, 1e-9, 1e9, math.inf, -math.inf, math.nan]
+SHAPES = [(), (1,), (2,), (3,), (2, 1), (1, 3), (2, 3), (4, 1, 3), (2, 3, 2), (0,), (2, 0)]
+FULL = [shape for shape in SHAPES if 0 not in shape]
+RUNS = 40
+
+
+def numbers(draw: random.Random, count: int, kind: str, special: bool = True) -> list[Any]:
+    if kind == "bool":
+        return [draw.random() < 0.5 for _ in range(count)]
+    if kind == "int64":
+        return [draw.randint(-4, 4) for _ in range(count)]
+    return [draw.choice(SPECIAL) if special and draw.random() < 0.3 else draw.gauss(0, 2) for _ in range(count)]
+
+
+class Pair:
+    """The same thing in both torches."""
+
+    def __init__(self, theirs: Any, ours: Any) -> None:
+        self.both = theirs, ours
+
+    @classmethod
+    def drawn(cls, draw: random.Random, shape: tuple[int, ...], kind: str, special: bool = True) -> Pair:
+        values = numbers(draw, math.prod(shape), kind, special)
+        return cls(*(t.tensor(values, dtype=getattr(t, kind)).reshape(shape) for t in (torch, small)))
+
+    def view(self, draw: random.Random) -> Pair:
+        """A view of it, in some ways in which there are views."""
+        theirs, ours = self.both
+        for _ in range(draw.randint(0, 2)):
+            ways: list[Callable[[Any], Any]] = [lambda x: x.T if x.ndim == 2 else x, lambda x: x.unsqueeze(0)]
+            if theirs.ndim and theirs.shape[0] > 1:
+                start, step = draw.randint(0, theirs.shape[0] - 1), draw.randint(1, 2)
+                ways += [lambda x, a=start, s=step: x[a::s], lambda x, a=start: x[a], lambda x: x.detach()]
+            way = draw.choice(ways)
+            theirs, ours = way(theirs), way(ours)
+        return Pair(theirs, ours)
+
+
+def outcome(compute: Callable[[], Any]) -> Any:
+    """What a computation gives, or the class of its error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return compute()
+        except Exception as error:
+            return error
+
+
+ROUNDING: dict[str, tuple[float, float]] = {
+    "float64": (1e-14, 1e-300),
+    "float32": (2e-6, 1e-37),
+    "float16": (2e-3, 1e-7),
+}
+
+
+def assert_same(theirs: Any, ours: Any, where: str = "", loose: float = 1) -> None:
+    """Both are errors of one class, or the same numbers, to the last digits, of the same type and shape."""
+    if isinstance(theirs, Exception) or isinstance(ours, Exception):
+        assert isinstance(theirs, Exception), f"{where}: PyTorch gives {theirs}, ours raises {ours!r}"
+        assert isinstance(ours, Exception), f"{where}: PyTorch raises {theirs!r}, ours gives {ours}"
+        assert isinstance(ours, type(theirs)) or isinstance(theirs, type(ours)), f"{where}: {theirs!r} {ours!r}"
+    elif isinstance(theirs, torch.Tensor):
+        assert isinstance(ours, small.Tensor), f"{where}: {theirs} {ours}"
+        assert tuple(theirs.shape) == tuple(ours.shape), f"{where}: {theirs.shape} {ours.shape}"
+        assert str(theirs.dtype) == str(ours.dtype), f"{where}: {theirs.dtype} {ours.dtype}"
+        pairs = [*zip(theirs.flatten().tolist(), ours.flatten().tolist(), strict=True)]
+        rtol, atol = ROUNDING.get(ours.dtype.name, (0, 0))
+        # What several operations round, may cancel afterwards.
+        largest = max((abs(a) for a, _ in pairs if math.isfinite(a)), default=0)
+        atol += rtol * largest * (loose > 1)
+        for a, b in pairs:
+            same = a == b or (a != a and b != b) or abs(a - b) <= atol + loose * rtol * max(abs(a), abs(b))
+            assert same, f"{where}: {theirs} {ours}"
+            assert type(a) is type(b), where
+    elif isinstance(theirs, (tuple, list)):
+        for a, b in zip(theirs, ours, strict=True):
+            assert_same(a, b, where, loose)
+    else:
+        assert theirs == ours or (theirs != theirs and ours != ours), f"{where}: {theirs} {ours}"
+
+
+def compare(where: str, call: Callable[[Any, list[Any]], Any], *pairs: Pair, loose: float = 1) -> None:
+    """A call gives the same in both, and leaves the same in what it was given."""
+    given = [[pair.both[n] for pair in pairs] for n in range(2)]
+    theirs, ours = (outcome(lambda t=t, a=a: call(t, a)) for t, a in zip((torch, small), given, strict=True))
+    if isinstance(ours, small.NotInThePage):  # some things of several matrices at once
+        assert any(pair.both[0].ndim > 2 for pair in pairs), ours
+        return
+    said = f"{where} of {[pair.both[0] for pair in pairs]}"
+    assert_same(theirs, ours, said, loose)
+    for pair in pairs:
+        assert_same(*pair.both, f"after {said}", loose)
+
+
+ONE = (
+    *("sqrt", "rsqrt", "reciprocal", "exp", "expm1", "log", "log2", "log10", "log1p", "sin", "cos", "tan", "tanh"),
+    *("sigmoid", "abs", "neg", "sign", "square", "relu", "floor", "ceil", "trunc", "isfinite", "isnan", "isinf"),
+    *("logical_not", "atan", "erf", "round"),
+)
+
+
+@pytest.mark.parametrize("name", ONE)
+def test_a_function_of_one_tensor(name: str) -> None:
+    draw = random.Random(name)
+    for _ in range(RUNS):
+        kind = draw.choice(KINDS)
+        x = Pair.drawn(draw, draw.choice(SHAPES), kind)
+        if kind == "bool" and name in ("neg", "sign", "relu", "floor", "ceil", "trunc", "round", "abs", "square"):
+            continue
+        compare(f"x.{name}()", lambda t, a: getattr(a[0], name)(), x)
+        compare(f"torch.{name}(x)", lambda t, a: getattr(t, name)(a[0]), x)
+        if name not in ("isfinite", "isnan", "isinf") and kind.startswith("float"):
+            view = x.view(draw)
+            compare(f"x.{name}_()", lambda t, a: getattr(a[0], f"{name}_")(), view, x)
+
+
+TWO = ("add", "sub", "mul", "div", "pow", "maximum", "minimum", "eq", "ne", "lt", "le", "gt", "ge", "remainder")
+SIGNS = {
+    "+": lambda a, b: a + b, "-": lambda a, b: a - b, "*": lambda a, b: a * b, "/": lambda a, b: a / b,
+    "**": lambda a, b: a**b, "%": lambda a, b: a % b, "//": lambda a, b: a // b, "<": lambda a, b: a < b,
+    "==": lambda a, b: a == b, ">=": lambda a, b: a >= b, "&": lambda a, b: a & b, "|": lambda a, b: a | b,
+    "^": lambda a, b: a ^ b, "@": lambda a, b: a @ b,
+}  # fmt: skip
+
+
+def harmless(name: str, *pairs: Pair) -> bool:
+    """Whether PyTorch says what the result is: not for whole numbers divided by zero, or to a negative power."""
+    whole = all(pair.both[0].dtype in (torch.int64, torch.bool) for pair in pairs)
+    return not (whole and name in ("pow", "**", "%", "//", "remainder"))
+
+
+@pytest.mark.parametrize("name", TWO)
+def test_a_function_of_two_tensors(name: str) -> None:
+    draw = random.Random(name)
+    for _ in range(3 * RUNS):
+        a = Pair.drawn(draw, draw.choice(SHAPES), draw.choice(KINDS)).view(draw)
+        b = Pair.drawn(draw, draw.choice(SHAPES), draw.choice(KINDS)).view(draw)
+        if not harmless(name, a, b) or (name == "remainder" and special(a, b)):
+            continue
+        compare(f"torch.{name}(a, b)", lambda t, x: getattr(t, name)(*x), a, b)
+        if name not in ("maximum", "minimum"):
+            compare(f"a.{name}_(b)", lambda t, x: getattr(x[0], f"{name}_")(x[1]), a, b)
+
+
+def special(*pairs: Pair) -> bool:
+    return any(not bool(torch.isfinite(pair.both[0]).all()) or bool((pair.both[0] == 0).any()) for pair in pairs)
+
+
+@pytest.mark.parametrize("name", SIGNS)
+def test_an_operator_of_tensors_and_numbers(name: str) -> None:
+    draw = random.Random(name)
+    for _ in range(2 * RUNS):
+        a = Pair.drawn(draw, draw.choice(SHAPES), draw.choice(KINDS)).view(draw)
+        b = Pair.drawn(draw, draw.choice(SHAPES), draw.choice(KINDS)).view(draw)
+        number = draw.choice([0.3, -2.0, 2, 3, 0.5, 1, True, 1e-8])
+        if (name in ("%", "//") and special(a, b)) or not harmless(name, a, b):
+            continue
+        if name == "@" and (a.both[0].dtype == torch.bool or b.both[0].ndim > 2):
+            continue
+        compare(f"a {name} b", lambda t, x: SIGNS[name](*x), a, b)
+        if harmless(name, a):
+            compare(f"a {name} {number}", lambda t, x, n=number: SIGNS[name](x[0], n), a)
+            if name not in ("%", "//"):
+                compare(f"{number} {name} a", lambda t, x, n=number: SIGNS[name](n, x[0]), a)
+
+
+STATEMENTS = [
+    "p.add_(x, alpha={n})", "p.add_({n}, x)", "p.sub_(x, alpha={n})", "p.sub_({n} * x)", "p.mul_({n})", "p.mul_(x)",
+    "p.div_({n})", "p.addcmul_(x, y, value={n})", "p.addcmul_({n}, x, y)", "p.addcmul_(x, y)",
+    "p.addcdiv_(x, y, value={n})", "p.addcdiv_({n}, x, y)", "p.addcdiv_(x, y)", "p.lerp_(x, {n})", "p.lerp_(x, 0.9)",
+    "p.copy_(x)", "p.zero_()", "p.fill_({n})", "p.clamp_(min=-1)", "p.clamp_(-0.5, 0.5)", "p.sqrt_()", "p.pow_(2)",
+    "p += x", "p -= {n} * x", "p *= {n}", "p /= y", "p **= 2", "p[...] = x", "p[:] = {n}", "p[0] = {n}",
+    "p[-1] -= x[0]",
+    "p.data = x", "p.data = x.clone()", "p.data -= {n} * x", "p.data.mul_({n}).add_(x)", "p.view(-1)[0] = {n}",
+    "q = p.reshape(-1); q += 1", "q = p.flatten(); q[0] = 5", "q = p.T; q *= 2", "q = p.detach(); q -= 1",
+    "q = p.clone(); q -= 1", "q = p[0]; q += 1", "q = p.unsqueeze(0); q[0] = x", "p[p > 0] = {n}", "p[p < 0] *= -1",
+    "p.masked_fill_(p > 0, 1.0)", "p.abs_()", "p.neg_()", "p.sign_()", "p.exp_()", "p.swap", "p.add_(None)",
+    "p.data.add_(-{n}, x.data)", "q = x; q.zero_()", "p.data[:] = p.data - x * {n}", "for r in p: r -= 1",
+]  # fmt: skip
+"""What students write, in one line each."""
+
+
+@pytest.mark.parametrize("kind", ["float64", "float32"])
+def test_what_is_written_in_place_shows_under_all_names(kind: str) -> None:
+    draw = random.Random(kind)
+    for _ in range(12 * RUNS):
+        shape = draw.choice([(2,), (3,), (2, 3), (1,), (2, 2), (2, 3, 2)])
+        p, x, y = (Pair.drawn(draw, shape, kind, special=draw.random() < 0.2) for _ in range(3))
+        if draw.random() < 0.3:
+            x = Pair.drawn(draw, shape, draw.choice(["float64", "float32"]), special=False)
+        alias = Pair(*(one.view(-1) for one in p.both))
+        lines = [draw.choice(STATEMENTS).format(n=draw.choice([0.1, -0.3, 2.0, 1])) for _ in range(draw.randint(1, 4))]
+        results = []
+        for n, t in enumerate((torch, small)):
+            names = {"torch": t, "p": p.both[n], "x": x.both[n], "y": y.both[n], "alias": alias.both[n]}
+            failed = [type(outcome(lambda line=line, names=names: exec(line, names))).__name__ for line in lines]
+            results.append((failed, [names[name] for name in ("p", "x", "y", "alias")]))
+        said = f"{lines} on {shape}"
+        assert results[0][0] == results[1][0], said
+        assert_same(results[0][1], results[1][1], said, loose=10)
+
+
+REDUCTIONS = {
+    "sum": "x.sum({d})", "mean": "x.mean({d})", "prod": "x.prod()", "norm": "x.norm()",
+    "norm of rows": "x.norm(dim={d1})",
+    "amax": "x.amax({d1})", "amin": "x.amin({d1})", "max": "x.max()", "min": "x.min()", "max of rows": "x.max({d1})",
+    "argmax": "x.argmax()", "argmin of rows": "x.argmin({d1})", "all": "(x > 0).all()", "any": "(x > 0).any({d1})",
+    "std": "x.std()", "var of rows": "x.var({d1})", "cumsum": "x.cumsum({d1})", "diff": "x.diff(dim={d1})",
+    "keepdim": "x.sum({d1}, keepdim=True)", "mean keepdim": "x.mean({d1}, keepdim=True)", "median": "x.median()",
+    "vector_norm": "torch.linalg.vector_norm(x, dim={d1})", "nonzero": "(x > 0).nonzero()", "sort": "x.sort({d1})",
+    "largest norm": "x.norm(float('inf'))", "sum of sizes": "x.norm(1)", "cumprod": "x.cumprod({d1})",
+}  # fmt: skip
+SHAPING = {
+    "flatten": "x.flatten()", "reshape": "x.reshape(-1)", "T": "x.T", "t": "x.t()", "unsqueeze": "x.unsqueeze(-1)",
+    "squeeze": "x.squeeze()", "squeeze one": "x.squeeze(0)", "expand": "x.expand(2, *x.shape)",
+    "repeat": "x.repeat(2, 1)",
+    "transpose": "x.transpose(0, -1)", "diag": "torch.diag(x)", "diagonal": "x.diagonal()",
+    "stack": "torch.stack([x, x])",
+    "stack last": "torch.stack([x, x], dim=-1)", "cat": "torch.cat([x, x])", "cat last": "torch.cat([x, x], dim=-1)",
+    "unbind": "x.unbind()", "split": "x.split(2)", "chunk": "x.chunk(2)", "flip": "x.flip(0)", "list": "[*x]",
+    "zeros_like": "torch.zeros_like(x)", "ones_like": "torch.ones_like(x)", "full_like": "torch.full_like(x, 2)",
+    "where": "torch.where(x > 0, x, 0.0)", "where two": "torch.where(x > 0, x, -x)", "clamp": "x.clamp(min=0.5)",
+    "clamp by tensor": "x.clamp(max=x.abs())", "lerp": "x.lerp(x * 2, 0.3)", "double": "x.double()",
+    "float": "x.float()",
+    "half": "(x / 4).half()", "int": "x.round().clamp(-9, 9).int()", "bool": "x.bool()", "tolist": "x.tolist()",
+    "len": "len(x)", "shape": "tuple(x.shape)", "size": "x.size(0)", "numel": "x.numel()", "stride": "x.stride()",
+    "contiguous": "x.T.is_contiguous()", "item": "x.item()", "truth": "bool(x)", "to": "x.to(torch.float32)",
+    "type_as": "x.type_as(torch.zeros(1))", "new_zeros": "x.new_zeros(2, 3)", "mask": "x[x > 0]", "allclose":
+    "torch.allclose(x, x + 1e-12)", "equal": "torch.equal(x, x.clone())",
+    "meshgrid": "torch.meshgrid(x, x, indexing='xy')",
+    "outer": "torch.outer(x, x)", "dot": "x.dot(x)", "matmul": "x @ x.T", "view": "x.T.view(-1)",
+    "float of": "float(x)",
+    "in": "1.0 in x", "isclose": "torch.isclose(x, x)", "narrow": "x.narrow(0, 1, 1)", "select": "x.select(0, 1)",
+    "permute": "x.unsqueeze(0).permute(*range(x.ndim, -1, -1))", "swap": "x.transpose(1, 0)",
+    "contains": "x.sum() in x",
+    "string": "format(x.sum(), '.3g')", "atan2": "torch.atan2(x, x + 1)", "masked": "x.masked_fill(x > 0, 0.0)",
+    "argsort": "x.argsort()", "nan": "torch.tensor(float('nan')) == x", "addcmul": "torch.addcmul(x, x, x, value=0.5)",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("code", [*REDUCTIONS.values(), *SHAPING.values()], ids=[*REDUCTIONS, *SHAPING])
+def test_an_expression(code: str) -> None:
+    draw = random.Random(code)
+    for _ in range(RUNS):
+        x = Pair.drawn(draw, draw.choice(FULL), draw.choice(("float64", "float64", "float32")), special=False)
+        dims = draw.choice(["", "0", "-1", "(0, -1)", "1"]), draw.choice(["0", "-1", "1"])
+        line = code.format(d=dims[0], d1=dims[1])
+        compare(line, lambda t, a, line=line: eval(line, {"torch": t, "x": a[0]}), x, loose=2)
+
+
+MAKERS = [
+    "torch.tensor([1, 2])", "torch.tensor([1.0, 2])", "torch.tensor(3)", "torch.tensor(0.5)", "torch.tensor([True])",
+    "torch.tensor([[1, 2], [3, 4]], dtype=torch.float64)", "torch.tensor([[1, 2], [3]])", "torch.tensor('a')",
+    "torch.tensor([])", "torch.zeros(2)", "torch.zeros(2, 3)", "torch.zeros((2, 3))",
+    "torch.ones(3, dtype=torch.int64)",
+    "torch.full((2,), 0.5)", "torch.full((2,), 3)", "torch.eye(3)", "torch.arange(5)", "torch.arange(1, 2, 0.25)",
+    "torch.arange(3, dtype=torch.float64)", "torch.linspace(0, 1, 5)", "torch.linspace(-1, 2, 7, dtype=torch.float64)",
+    "torch.logspace(0, 2, 3)", "torch.as_tensor([1, 2], dtype=torch.float64)", "torch.empty(0)", "torch.zeros(())",
+    "torch.tensor([1, 2]) / 2", "torch.tensor([1, 2]) * 0.5", "torch.tensor(2) ** torch.tensor(3.0)",
+    "torch.Tensor([1, 2])",
+    "torch.Tensor(2, 3).shape", "torch.zeros(-1)", "torch.tensor([1.0]).item()", "torch.tensor(1) + 1",
+    "torch.tensor(1.0, dtype=torch.float64) * torch.ones(2)", "torch.sqrt(2.0)", "torch.tensor([1, 2]).mean()",
+    "torch.tensor([1.0, 2.0]) @ torch.tensor([1.0])", "torch.stack([torch.ones(1), torch.ones(2)])", "torch.cat([])",
+    "torch.maximum(torch.ones(2), torch.zeros(2), out=torch.zeros(2))", "torch.tensor(None)", "torch.finfo().eps",
+    "torch.tensor([1, 2]).requires_grad_()", "torch.tensor([1e40, 1e-50])", "torch.tensor([2, 3]) // 2", "torch.pi",
+    "torch.tensor([3, -3]) % 2", "~torch.tensor([True, False])", "-torch.tensor([1, 2])", "torch.tensor([True]) + 1",
+    "str(torch.float64)", "str(torch.zeros(2).dtype)", "torch.zeros(2).device.type", "torch.is_tensor(torch.zeros(1))",
+    "torch.zeros(2).add(1, alpha=2)", "torch.zeros(3)[3]", "torch.zeros(2, 2)[0, 2]", "torch.zeros(2)['a']",
+    "torch.zeros(2).view(3)", "torch.zeros(2).reshape(3)", "torch.zeros(2, 3).sum(5)", "len(torch.tensor(1))",
+    "torch.zeros(2) + torch.zeros(3)", "torch.zeros(2).grad", "torch.zeros(2).is_leaf", "[1, 2] + torch.zeros(2)",
+    "torch.zeros(2) - None", "torch.zeros(2) < 'a'", "torch.zeros(2) == None", "torch.zeros(2) * [1, 2]",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("code", MAKERS)
+def test_what_makes_a_tensor_or_fails(code: str) -> None:
+    compare(code, lambda t, _: eval(code, {"torch": t}))
+
+
+KEYS = [
+    "0", "-1", "...", "None", ":", "::2", "1:", "[0]", "[0, -1]", "(0, 1)", "(slice(None), 0)", "(..., 0)",
+    "(..., None)",
+    "(None, 0)", "(slice(None), [0, 1])", "([0, 1], [1, 0])", "x > 0", "torch.tensor([0, 1])", "torch.tensor(1)", "5",
+    "(0, slice(1, 3))", "(slice(None), None, 0)", "'a'", "1.5", "torch.tensor([[0, 1], [1, 0]])", "(0, ..., 0)", "True",
+    "(slice(None), torch.tensor([1, 0]), 0)", "(torch.tensor([True, False]), 0)", "torch.tensor([True, False])",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_what_stands_in_brackets(key: str) -> None:
+    draw = random.Random(key)
+    code = key if ":" in key and "(" not in key else f"{key}"
+    for shape in ((2,), (2, 3), (2, 3, 2), ()):
+        x = Pair.drawn(draw, shape, "float64", special=False)
+        if key == "True":
+            continue
+        compare(f"x[{code}]", lambda t, a: eval(f"x[{code}]", {"torch": t, "x": a[0]}), x)
+        for value in ("7.0", "x.sum()"):
+            line = f"x[{code}] = {value}"
+            compare(line, lambda t, a, line=line: exec(line, {"torch": t, "x": a[0]}), x)
+
+
+GRADIENTS = [
+    "(x**2).sum()", "(x * y).sum()", "(x / y).sum()", "((x @ A) * x).sum(-1).sum() / 2", "(x - y).norm()",
+    "x.exp().mean()",
+    "x.sin().sum() + x.cos().sum()", "(x.abs() + y).sqrt().sum()", "torch.stack([x, y]).sum()",
+    "torch.cat([x, y]).pow(3).sum()",
+    "x[0] * 3 + x[-1]", "(x[1:] * y[:-1]).sum()", "x.tanh().sum()", "x.clamp(min=0.1).sum()", "(x.T * y.T).sum()",
+    "x.reshape(-1).sum()", "x.mean() ** 2", "x.max()", "x.amax()", "(2 / (x.abs() + 1)).sum()",
+    "(1 - x).square().sum()",
+    "(x * x.detach()).sum()", "torch.where(x > 0, x, y).sum()", "(x.unsqueeze(0) * y).sum()",
+    "(x.expand(2, *x.shape)).sum()",
+    "x.log1p().sum()", "torch.maximum(x, y).sum()", "x.sigmoid().sum()", "(x.double() * 2).sum()", "(-x).sum()",
+    "(x + x + x).sum()",
+    "x.diagonal().sum()", "torch.diag(x).sum()", "x[x > 0].sum()", "x[[0, 0]].sum()", "(x ** y.abs()).sum()",
+    "x.relu().sum()",
+    "(x.log() * y).sum()", "x.view(-1)[0] * 2", "(x.T @ y).sum()", "x.flatten().dot(y.flatten())", "x.prod()", "x",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("code", GRADIENTS)
+def test_a_gradient(code: str) -> None:
+    draw = random.Random(code)
+    for shape in ((2,), (3,), (2, 2), (3, 3)):
+        pairs = [Pair.drawn(draw, shape, "float64", special=False) for _ in range(2)]
+        square = Pair.drawn(draw, (shape[-1], shape[-1]), "float64", special=False)
+        found = []
+        for n, t in enumerate((torch, small)):
+            x, y = (pair.both[n].clone().requires_grad_() for pair in pairs)
+            names = {"torch": t, "x": x, "y": y, "A": square.both[n]}
+            result = outcome(lambda names=names: eval(code, names).backward())
+            found.append([result if isinstance(result, Exception) else None, x.grad, y.grad])
+        assert_same(*found, code, loose=100)
+
+
+LOOPS = {
+    "a training loop": """
+        p = torch.ones(2, dtype=torch.float64, requires_grad=True)
+        for _ in range(3):
+            p.grad = None
+            loss = (p**2).sum()
+            loss.backward()
+            with torch.no_grad():
+                p -= 0.1 * p.grad
+        seen = p.tolist(), p.grad.tolist(), p.requires_grad, loss.item()
+    """,
+    "gradients that add up": """
+        p = torch.ones(2, requires_grad=True)
+        for _ in range(2):
+            (p * 3).sum().backward()
+        seen = p.grad.tolist()
+    """,
+    "a leaf that is changed": """
+        p = torch.ones(2, requires_grad=True)
+        p -= 1
+    """,
+    "a view of a leaf that is changed": """
+        p = torch.ones(2, requires_grad=True)
+        p[0] = 1
+    """,
+    "backward twice": """
+        p = torch.ones(2, requires_grad=True)
+        loss = (p**2).sum()
+        loss.backward()
+        loss.backward()
+    """,
+    "a graph that is kept": """
+        p = torch.ones(2, requires_grad=True)
+        loss = (p**2).sum()
+        loss.backward(retain_graph=True)
+        loss.backward()
+        seen = p.grad.tolist()
+    """,
+    "without a graph": "torch.ones(2).sum().backward()",
+    "autograd.grad": """
+        p = torch.ones(2, requires_grad=True)
+        (g,) = torch.autograd.grad((p * 2).sum(), p)
+        seen = g.tolist(), p.grad
+    """,
+    "not used": """
+        p, q = torch.ones(2, requires_grad=True), torch.ones(2, requires_grad=True)
+        torch.autograd.grad((p * 2).sum(), q)
+    """,
+    "modes": """
+        seen = [torch.is_grad_enabled()]
+        with torch.no_grad():
+            seen.append(torch.is_grad_enabled())
+            with torch.enable_grad():
+                seen.append(torch.is_grad_enabled())
+        @torch.no_grad()
+        def f(x):
+            return (x * 2).requires_grad
+        seen += [f(torch.ones(1, requires_grad=True)), torch.is_grad_enabled(), f.__name__]
+    """,
+    "numpy of what has a gradient": "torch.ones(2, requires_grad=True).numpy()",
+    "a gradient of another shape": "p = torch.ones(2, requires_grad=True); p.grad = torch.ones(3)",
+    "a gradient of another type": "p = torch.ones(2, requires_grad=True); p.grad = torch.ones(2).double()",
+    "whole numbers with a gradient": "torch.tensor([1, 2], requires_grad=True)",
+    "detached": """
+        p = torch.ones(2, requires_grad=True)
+        q = (p * 2).detach()
+        seen = q.requires_grad, (p * 2).requires_grad, p.data.requires_grad, p.is_leaf, (p * 2).is_leaf
+    """,
+    "a dictionary of tensors": """
+        p, q = torch.ones(2), torch.ones(2)
+        state = {p: 1, q: 2}
+        seen = state[p], state[q], p in state, len(state)
+    """,
+    "data_ptr": """
+        p = torch.ones(4)
+        seen = p.data_ptr() == p.data.data_ptr() == p.view(2, 2).data_ptr(), p[1:].data_ptr() == p.data_ptr()
+        seen += (p.clone().data_ptr() == p.data_ptr(), p[1:].data_ptr() - p.data_ptr())
+    """,
+    "copies": """
+        import copy, pickle
+        p = torch.ones(2, dtype=torch.float64, requires_grad=True)
+        q, r = copy.deepcopy(p), pickle.loads(pickle.dumps(p))
+        with torch.no_grad():
+            q += 1
+        seen = p.tolist(), q.tolist(), r.tolist(), q.requires_grad, str(r.dtype)
+    """,
+    "default type": """
+        torch.set_default_dtype(torch.float64)
+        seen = str(torch.zeros(1).dtype), str(torch.get_default_dtype())
+        torch.set_default_dtype(torch.float32)
+    """,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_a_piece_of_code(name: str) -> None:
+    found = []
+    for t in (torch, small):
+        names: dict[str, Any] = {"torch": t}
+        code = textwrap.dedent(LOOPS[name])
+        if t is small and "pickle" in code:
+            code = code.replace("pickle.loads(pickle.dumps(p))", "copy.copy(p)")
+        error = outcome(lambda names=names, code=code: exec(code, names))
+        found.append([names.get("seen"), error])
+    assert_same(found[0][1], found[1][1], name)
+    assert found[0][0] == found[1][0]
+
+
+# --- random numbers --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", [0, 1, 42, 2**31, 2**63, -1, 12345678901234567890])
+def test_random_numbers_are_pytorchs_own_bit_for_bit(seed: int) -> None:
+    ours, theirs = (t.Generator().manual_seed(seed) for t in (small, torch))
+    draw = random.Random(seed)
+    for _ in range(60):
+        shape = draw.choice([(1,), (2,), (3,), (2, 2), (15,), (16,), (17,), (100,), (5, 7), (33,)])
+        name = draw.choice(["randn", "rand"])
+        a = getattr(torch, name)(*shape, generator=theirs, dtype=torch.float64)
+        b = getattr(small, name)(*shape, generator=ours, dtype=small.float64)
+        assert a.flatten().tolist() == b.flatten().tolist(), (name, shape)
+
+
+def test_random_numbers_of_float32_are_pytorchs_too() -> None:
+    ours, theirs = (t.Generator().manual_seed(7) for t in (small, torch))
+    for shape in ((2,), (3,), (15,), (1,), (7,)):
+        assert torch.randn(shape, generator=theirs).tolist() == small.randn(shape, generator=ours).tolist()
+        assert torch.rand(shape, generator=theirs).tolist() == small.rand(shape, generator=ours).tolist()
+    # From sixteen on, PyTorch's float32 depends on the processor.
+    assert_same(torch.randn(40, generator=theirs), small.randn(40, generator=ours))
+    assert torch.randperm(50, generator=theirs).tolist() == small.randperm(50, generator=ours).tolist()
+    assert torch.randint(7, (20,), generator=theirs).tolist() == small.randint(7, (20,), generator=ours).tolist()
+    assert torch.manual_seed(3).initial_seed() == small.manual_seed(3).initial_seed()
+    assert torch.randn(4).tolist() == small.randn(4).tolist()
+
+
+# --- how it is printed -----------------------------------------------------------------------------------------------
+
+
+def test_a_tensor_is_printed_as_pytorch_prints_it() -> None:
+    draw = random.Random(0)
+    for _ in range(400):
+        shape = draw.choice([(), (1,), (2,), (7,), (30,), (2, 3), (2, 2, 2), (0,), (0, 3), (12, 9), (1001,), (40, 30)])
+        kind = draw.choice(KINDS)
+        count = math.prod(shape)
+        scale = 10.0 ** draw.randint(-6, 9)
+        values = numbers(draw, count, kind, special=draw.random() < 0.3)
+        if kind.startswith("float"):
+            values = [x * scale for x in values]
+            if draw.random() < 0.2:
+                values = [float(round(x)) if math.isfinite(x) else x for x in values]
+        texts = []
+        for t in (torch, small):
+            one = t.tensor(values, dtype=getattr(t, kind)).reshape(shape)
+            texts.append(repr(one.requires_grad_() if kind.startswith("float") and draw.random() < 0 else one))
+        assert texts[0] == texts[1]
+
+
+def test_a_tensor_with_a_gradient_is_printed_with_it() -> None:
+    for t, code in itertools.product((small,), ("x", "x * 2", "x.sum()", "x[0]", "x - 1", "x / 2", "x**2")):
+        texts = [repr(eval(code, {"x": u.ones(2, dtype=u.float64, requires_grad=True)})) for u in (torch, t)]
+        assert texts[0] == texts[1]
+
+
+# --- linear algebra --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 6])
+def test_linear_algebra(size: int) -> None:
+    draw = random.Random(size)
+    for _ in range(10):
+        values = [[draw.gauss(0, 1) for _ in range(size)] for _ in range(size)]
+        both = [t.tensor(values, dtype=t.float64) for t in (torch, small)]
+        A, ours = (x @ x.T for x in both)
+        assert small.linalg.eigvalsh(ours).tolist() == pytest.approx(torch.linalg.eigvalsh(A).tolist(), rel=1e-10)
+        found = small.linalg.eigh(ours)
+        again = found.eigenvectors @ small.diag(found.eigenvalues) @ found.eigenvectors.T
+        assert again.flatten().tolist() == pytest.approx(A.flatten().tolist(), abs=1e-12)
+        b = [draw.gauss(0, 1) for _ in range(size)]
+        solutions = [
+            t.linalg.solve(x, t.tensor(b, dtype=t.float64)).tolist() for t, x in zip((torch, small), both, strict=True)
+        ]
+        assert solutions[0] == pytest.approx(solutions[1], rel=1e-8)
+        tall = [[draw.gauss(0, 1) for _ in range(size)] for _ in range(3 * size)]
+        if draw.random() < 0.5 and size > 1:  # one column is another's multiple
+            tall = [[*row[:-1], 2 * row[0]] for row in tall]
+        right = [draw.gauss(0, 1) for _ in range(3 * size)]
+        found_both = [
+            t.linalg.lstsq(t.tensor(tall, dtype=t.float64), t.tensor(right, dtype=t.float64), driver="gelsd").solution
+            for t in (torch, small)
+        ]
+        assert found_both[0].tolist() == pytest.approx(found_both[1].tolist(), rel=1e-8, abs=1e-10)
+
+
+# --- optimizers ------------------------------------------------------------------------------------------------------
+
+OPTIMIZERS = {
+    "no parameters": "torch.optim.Optimizer([], {})",
+    "a tensor": "torch.optim.Optimizer(torch.zeros(2), {})",
+    "no tensors": "torch.optim.Optimizer([1.0], {})",
+    "not a leaf": "torch.optim.Optimizer([torch.zeros(2, requires_grad=True) * 2], {})",
+    "twice": "p = torch.zeros(2); o = torch.optim.Optimizer([p], {}); o.add_param_group({'params': [p]})",
+    "groups": """
+        p, q = torch.zeros(2), torch.zeros(3)
+        o = torch.optim.Optimizer([{"params": [p]}, {"params": q, "lr": 2}], {"lr": 1})
+        seen = [[g["lr"], len(g["params"])] for g in o.param_groups], o.defaults, [*o.state]
+    """,
+    "state": """
+        p, q = torch.zeros(2), torch.zeros(3)
+        o = torch.optim.Optimizer([p, q], {"lr": 1})
+        o.state[q]["v"] = 5
+        saved = o.state_dict()
+        other = torch.optim.Optimizer([torch.ones(2), torch.ones(3)], {"lr": 7})
+        other.load_state_dict(saved)
+        seen = saved["state"], saved["param_groups"], other.param_groups[0]["lr"], [*other.state.values()]
+    """,
+    "zero_grad": """
+        p = torch.zeros(2, requires_grad=True)
+        p.grad = torch.ones(2)
+        o = torch.optim.Optimizer([p], {})
+        o.zero_grad(set_to_none=False)
+        seen = [p.grad.tolist()]
+        o.zero_grad()
+        seen.append(p.grad)
+    """,
+    "repr": "seen = repr(torch.optim.Optimizer([torch.zeros(2)], {'lr': 1, 'a': 2}))",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_the_base_class_of_optimizers(name: str) -> None:
+    found = []
+    for t in (torch, small):
+        names: dict[str, Any] = {"torch": t}
+        error = outcome(lambda names=names: exec(textwrap.dedent(OPTIMIZERS[name]), names))
+        found.append([names.get("seen"), error])
+    assert_same(found[0][1], found[1][1], name)
+    assert found[0][0] == found[1][0]
