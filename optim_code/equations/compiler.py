@@ -266,8 +266,7 @@ class UpdateRule:
     @cached_property
     def plain(self) -> Rule:
         """The same rule in Python alone, for one coordinate."""
-        lines = tuple((name, Python().doprint(right)) for name, right in self.lines)
-        return Rule(lines, self.state, self.hyper)
+        return Rule(tuple((name, _python(right)) for name, right in self.lines), self.state, self.hyper)
 
     @cached_property
     def functions(self) -> tuple[Callable[..., Any], ...]:
@@ -330,6 +329,12 @@ class UpdateRule:
 def _limit(expression: sympy.Expr, t: sympy.Symbol) -> sympy.Expr:
     """The limit of an expression as ``t`` grows, when its powers with the exponent ``t`` go to zero."""
     return expression.replace(lambda part: part.is_Pow and t in part.exp.free_symbols, lambda part: sympy.S.Zero)
+
+
+@functools.cache
+def _python(right: sympy.Expr) -> str:
+    code: str = Python().doprint(right)
+    return code
 
 
 @functools.cache

@@ -27,10 +27,12 @@ class Rule:
     hyper: tuple[str, ...]
 
     @functools.cached_property
-    def _functions(self) -> list[tuple[str, Callable[..., float]]]:
-        arguments = [*self.state, "g", "t", *self.hyper]
-        names = [name for name, _ in self.lines]
-        return [(name, expression((*arguments, *names[:n]), code)) for n, (name, code) in enumerate(self.lines)]
+    def _compiled(self) -> tuple[list[Callable[..., float]], list[int]]:
+        """Each line as a function of all values before it, and where the new state is among these values."""
+        names = [*self.state, "g", "t", *self.hyper, *(name for name, _ in self.lines)]
+        first = len(names) - len(self.lines)
+        functions = [expression(tuple(names[: first + n]), code) for n, (_, code) in enumerate(self.lines)]
+        return functions, [names.index(f"{name}_new") for name in self.state]
 
     def start(self, w: Sequence[float]) -> dict[str, Any]:
         """The state before the first step: the parameter, buffers of zeros, and ``t = 0``."""
@@ -50,16 +52,16 @@ class Rule:
         Raises:
             ValueError: if a buffer is not as long as the parameter.
         """
-        t, values, functions = state["t"] + 1, [hyper[name] for name in self.hyper], self._functions
-        kept = [f"{name}_new" for name in self.state]
-        rows = []
-        for coordinate in zip(*(state[name] for name in self.state), grad, strict=True):
-            known = [*coordinate, t, *values]
-            for _, function in functions:
+        functions, places = self._compiled
+        settings = [state["t"] + 1, *(hyper[name] for name in self.hyper)]
+        columns: list[Vector] = [[] for _ in places]
+        for coordinate in zip(*[state[name] for name in self.state], grad, strict=True):
+            known = [*coordinate, *settings]
+            for function in functions:
                 known.append(function(*known))
-            new = dict(zip([name for name, _ in functions], known[len(coordinate) + 1 + len(values) :], strict=True))
-            rows.append([new[name] for name in kept])
-        return {"t": t} | {name: [*column] for name, column in zip(self.state, zip(*rows, strict=True), strict=True)}
+            for column, place in zip(columns, places, strict=True):
+                column.append(known[place])
+        return {"t": settings[0], **dict(zip(self.state, columns, strict=True))}
 
 
 @functools.cache

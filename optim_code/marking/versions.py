@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from optim_code.equations.rules import Rule, Vector, expression
@@ -162,7 +162,8 @@ class Family:
 
     def at(self, value: float) -> Version:
         """The version for a value of the number."""
-        return replace(self.version, constants={self.unknown: value})
+        # Many values are tried, and `dataclasses.replace` would take most of the time.
+        return Version(**{**vars(self.version), "constants": {self.unknown: value}})
 
 
 @dataclass(frozen=True)

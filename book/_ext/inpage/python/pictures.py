@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-DRAWN: list[Callable[[dict[str, Any]], None]] = []
-"""Who is told of each finished figure."""
+
+def drawn(figure: dict[str, Any]) -> None:
+    """Take a finished figure; a session puts a function of its own here."""
 
 
 def paths(paths: Mapping[str, Any]) -> dict[str, Any]:
@@ -25,8 +26,7 @@ def paths(paths: Mapping[str, Any]) -> dict[str, Any]:
 
 def finish(drawing: Any) -> None:
     """Hand a new figure on, with the name of its file and its text."""
-    for tell in DRAWN:
-        tell({"fname": drawing.fname, "alt": drawing.alt, **drawing.figure})
+    drawn({"fname": drawing.fname, "alt": drawing.alt, **drawing.figure})
 
 
 def __getattr__(name: str) -> Any:

@@ -31,6 +31,7 @@ import io
 import linecache
 import os
 import pprint
+import re
 import sys
 import traceback
 import types
@@ -46,6 +47,13 @@ LINE = 79
 """The width to which a notebook lays out a value."""
 CLEANED = ("torch", "optim_code", "builtins")
 """The packages whose modules and classes lose what a run adds to them."""
+
+
+USED = (
+    *("torch.linalg", "torch.optim", "optim_code.descent", "optim_code.figures", "optim_code.optimizers"),
+    *("optim_code.pictures", "optim_code.marking.judging", "optim_code.marking.trials", "optim_code.marking.versions"),
+)
+"""Modules that are otherwise imported late; what is not there when a session begins cannot be put back."""
 
 
 class PrintedTooMuch(BaseException):
@@ -149,7 +157,9 @@ def watch(session: Session) -> None:
     """Let a session know of each figure that is drawn, and of each verdict."""
     from optim_code.marking import checking
 
-    pictures: Any = importlib.import_module("optim_code.pictures")  # the page's own, beside this file
+    for name in USED:
+        importlib.import_module(name)
+    pictures: Any = sys.modules["optim_code.pictures"]  # the page's own, beside this file
 
     check = checking.check
 
@@ -161,7 +171,7 @@ def watch(session: Session) -> None:
 
     watched_check.__doc__, watched_check.__name__ = check.__doc__, "check"
     checking.check = watched_check
-    pictures.DRAWN[:] = [lambda figure: session.figures.append(figure)]
+    pictures.drawn = lambda figure: session.figures.append(figure)
 
 
 # --- one run ---------------------------------------------------------------------------------------------------------
@@ -206,6 +216,11 @@ def told(error: BaseException, cell: str) -> str:
     with contextlib.suppress(Exception):
         lines = error._render_traceback_()  # type: ignore[attr-defined]
         return "\n".join(lines)
+    if isinstance(error, ImportError) and (name := re.match(r"cannot import name '(\w+)'", error.msg or "")):
+        try:
+            getattr(sys.modules[error.name or ""], name[1])
+        except (AttributeError, KeyError) as lacking:
+            said = f"ImportError: {lacking}"
     if isinstance(error, SystemExit):
         said = f"SystemExit: {error.code}" if error.code not in (None, 0) else "SystemExit: the page's Python goes on"
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(OWN)]
