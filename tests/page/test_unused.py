@@ -24,10 +24,11 @@ LOOKS = """names => Array.from(document.querySelectorAll("body, body *"), (eleme
 PROPERTIES = re.findall(
     r"\S+",
     """align-items background-color background-image border-bottom border-left border-radius border-top bottom
-    box-shadow color content cursor display flex float font-family font-size font-style font-weight height justify-content
-    left line-height list-style margin-bottom margin-left margin-right margin-top mask-image max-height max-width min-width
-    opacity outline overflow-x overflow-y padding-bottom padding-left padding-right padding-top pointer-events position
-    right text-align text-decoration top transform vertical-align visibility white-space width z-index""",
+    box-shadow color content cursor display flex float font-family font-size font-style font-weight height
+    justify-content left line-height list-style margin-bottom margin-left margin-right margin-top mask-image
+    max-height max-width min-width opacity outline overflow-x overflow-y padding-bottom padding-left padding-
+    right padding-top pointer-events position right text-align text-decoration top transform vertical-align
+    visibility white-space width z-index""",
 )
 """What of an element's look is compared; all of its properties would take minutes."""
 ALL = """css => {
