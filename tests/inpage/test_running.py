@@ -77,6 +77,7 @@ def test_an_exercise_is_written_run_and_marked(disk: Reader) -> None:
     assert disk.said(EXERCISE).startswith("✓ MyMomentum as momentum: passed")
     block = disk.block(EXERCISE)
     assert block.locator(".run-said").get_attribute("role") == "status"
+    assert block.locator(".run-verdict").evaluate("verdict => getComputedStyle(verdict).borderLeftStyle") == "solid"
     # The class agrees with the equation, and so do the two paths, which two programs computed.
     lines = [path.get_attribute("d") for path in block.locator("svg.play-bowl .play-line").all()]
     assert len(lines) == 2

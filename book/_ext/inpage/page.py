@@ -31,6 +31,7 @@ from book._ext.sources.editions import CLASSES
 from book._ext.state import build_state, kept_state
 
 CHECK = re.compile(r'check\("([\w-]+)", (\w+)\)')
+WORKBENCH = "workbench"
 FOLDER = "inpage"
 """The folder in `_static` of what pages load when code first runs."""
 
@@ -55,7 +56,7 @@ def make_scripts(app: Sphinx, env: BuildEnvironment) -> list[str]:
     if app.builder.name == "html" and docnames and parts.ensure():
         texts = {
             "python": (parts.folder() / parts.PYTHON).read_text(encoding="utf-8"),
-            "workbench": parts.workbench(),
+            WORKBENCH: parts.workbench(),
             "library": library_script(app),
         }
     named = {kind: f"{FOLDER}/{kind}.{text_digest(text)[:16]}.js" for kind, text in texts.items()}

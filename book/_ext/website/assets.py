@@ -27,7 +27,9 @@ from sphinx.util import logging
 
 from book._ext.compat import fontawesome
 from book._ext.files import files_digest, html_pages, read_json, text_digest, write_json
+from book._ext.inpage.page import WORKBENCH
 from book._ext.page import formulas
+from book._ext.state import build_state
 from book._ext.website import icons, unused
 from book._ext.website.unused import names_in, without_unused
 
@@ -93,7 +95,10 @@ def bundle_assets(app: Sphinx, error: Exception | None) -> None:
     classes = icons_of(scripts, texts, before.get("icons", []))
     inline = [match["text"] for text in texts.values() for match in TAG.finditer(text) if match["text"]]
     inline += [name for said in parts.values() for name in said.scripts if name.startswith("inline:")]
-    bundles = Bundles(app, before.get("made", {}), classes, names_in(texts.values(), [*scripts.values(), *inline]))
+    # Elements that show what a reader's code does are made by the workbench, which a page loads later.
+    later = [text for name, text in build_state(app).scripts.items() if WORKBENCH in name]
+    used = names_in(texts.values(), [*scripts.values(), *inline, *later])
+    bundles = Bundles(app, before.get("made", {}), classes, used)
     pages = {}
     for name, text in texts.items():
         style, script = bundles.style(parts[name].styles), bundles.script(parts[name].scripts)

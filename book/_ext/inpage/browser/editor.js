@@ -11,7 +11,7 @@ const CLASSES = [
   [tags.keyword, "k"], [tags.controlKeyword, "k"], [tags.definitionKeyword, "k"], [tags.moduleKeyword, "kn"],
   [tags.operatorKeyword, "ow"], [tags.operator, "o"], [tags.comment, "c1"], [tags.string, "s2"], [tags.number, "mi"],
   [tags.bool, "kc"], [tags.null, "kc"], [tags.function(tags.definition(tags.variableName)), "nf"],
-  [tags.definition(tags.className), "nc"], [tags.className, "nc"], [tags.self, "bp"], [tags.meta, "nd"],
+  [tags.definition(tags.className), "nc"], [tags.className, "nc"], [tags.self, "bp"],
 ];
 
 /* An editor in an element: its text, what to do at each change, and at Ctrl+Enter. */
