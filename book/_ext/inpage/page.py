@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,6 @@ from book._ext.files import text_digest
 from book._ext.inpage import parts
 from book._ext.inpage.data import page_data
 from book._ext.inpage.library import library_script
-from book._ext.page.equations import await_verdicts
 from book._ext.sources.editions import CLASSES
 from book._ext.state import build_state, kept_state
 
@@ -68,8 +68,8 @@ def make_scripts(app: Sphinx, env: BuildEnvironment) -> list[str]:
 
 def exercises_of(app: Sphinx, docname: str) -> list[dict[str, Any]]:
     """What the page has to know of its exercises that ask for a class: the code to begin with, and how it is drawn."""
-    methods = {v.program["name"]: v.program for v in await_verdicts(app) if v.program}
-    _, figures = kept_state(app.env).playground
+    shared, figures = kept_state(app.env).playground
+    methods = {method["name"]: method for method in shared.get("methods", ())}
     found = []
     for asked in app.env.metadata[docname]["runnable"]["exercises"]:
         method = methods.get(asked["method"])
@@ -80,28 +80,26 @@ def exercises_of(app: Sphinx, docname: str) -> list[dict[str, Any]]:
         }
         label = next((name for name in [*asked["figures"], *alone] if name in alone), "")
         if method is None or not label:
-            continue  # the check of the equations warns of a method without one
+            continue  # there is nothing to mark it by, or no setting to draw it at
         (run,) = alone[label]["runs"].values()
-        hyper = {name: run[name] for name, _ in method["arguments"] if name in run}
         found.append(
             {
                 "id": asked["id"],
                 "method": asked["method"],
+                "title": method["title"],
                 "cls": asked["cls"],
                 "code": stub(Path(app.srcdir), method["class"], asked["cls"]),
-                "call": call(asked["cls"], hyper, run),
-                "run": run,
+                "hyper": given((name for name, _ in method["arguments"] if name != "eps"), run),
+                "setting": given(("nsteps", "noise", "seed"), run),
                 "caption": f"Your {asked['cls']} at the setting of Figure {alone[label]['number']}",
             }
         )
     return found
 
 
-def call(cls: str, hyper: dict[str, float], run: dict[str, Any]) -> str:
-    """The line that draws a class at the setting of a run."""
-    made = f"{cls}([w], {', '.join(f'{name}={value!r}' for name, value in hyper.items() if name != 'eps')})"
-    given = [f"{name}={run[name]!r}" for name in ("nsteps", "noise", "seed") if name in run]
-    return f"from optim_code import output, w\noutput({', '.join([made, *given])})"
+def given(names: Iterable[str], run: dict[str, Any]) -> str:
+    """What a run is given, as the arguments of a call."""
+    return ", ".join(f"{name}={run[name]!r}" for name in names if name in run)
 
 
 def stub(root: Path, name: str, own: str) -> str:
