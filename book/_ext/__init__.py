@@ -49,6 +49,7 @@ PARTS = (
 LISTENERS = {
     "config-inited": (
         (500, "sources.editions:set_edition", "the setting `edition` → a fault if there is no such edition"),
+        (400, "inpage.parts:bring", "`inpage/npm` → its packages in the environment, if they are not there"),
         (500, "execute.freshness:configure", "code, style sheets → digests in the settings; environment variables"),
         (500, "figures.inline:use_palette", "the palettes of figures → the colours of figures.css; a digest"),
         (500, "website.repository:switch_on_links", "the setting `repository_url` → the theme's links"),
@@ -71,6 +72,7 @@ LISTENERS = {
     ),
     "env-before-read-docs": (
         (100, "page.equations:start_check", "the equations that have to be run → a process that checks them meanwhile"),
+        (450, "inpage.library:start_library", "`optim_code`, updates → a process that makes them ready for the page"),
         (500, "execute.execution:start_outdated_sections", "pages to read → kernels that run them; their order"),
     ),
     "source-read": (
@@ -91,6 +93,7 @@ LISTENERS = {
         (500, "figures.changes:note_figures", "figures and numbers → what the report of changes compares"),
         (500, "execute.light_imports:restore_imports", "→ torch and the others as they were"),
         (500, "page.listings:remove_docstrings", "listings of classes → the same without docstrings"),
+        (500, "inpage.page:note_code", "cells, exercises → what of the page can be run"),
         (500, "page.exercises:give_bodies_own_ids", "exercises → ids that are unique"),
         (500, "website.offline:refuse_other_hosts", "the doctree → a warning for what another host would send"),
     ),
@@ -105,6 +108,7 @@ LISTENERS = {
             "page.playground:collect_playgrounds",
             "verdicts, figures, numbers → what playgrounds run; pages to write",
         ),
+        (860, "inpage.page:make_scripts", "npm's packages, `optim_code` → the scripts that run code; pages to write"),
         (900, "website.writing:find_pages_to_write", "titles, numbers, labels → all pages, if one of these changed"),
     ),
     "env-check-consistency": (
@@ -113,6 +117,7 @@ LISTENERS = {
     ),
     "html-page-context": (
         (500, "page.playground:load_scripts", "the doctree → the playground's script and style"),
+        (500, "inpage.page:offer_to_run", "what can be run → its data, script and style in the page"),
         (500, "page.bibliography:make_entries_list_items", "the HTML → roles that screen readers know"),
         (500, "website.search:collect_words", "the HTML → the words of the page"),
         (500, "downloads.notebooks:write_notebook", "source, outputs, numbers → the notebook of the page"),
@@ -123,6 +128,7 @@ LISTENERS = {
         (100, "execute.execution:finish_sections", "the running sections → their outputs; the oldest ones removed"),
         (400, "figures.figure_downloads:lay_out_downloads", "figures → their files, beside the book and in it"),
         (500, "page.formulas:write_font", "the formulas of all pages → a font with their characters"),
+        (500, "inpage.page:write_scripts", "the scripts that run code → `_static/inpage`"),
         (500, "website.search:write_index", "the words of all pages → the index of the search"),
         (500, "execute.warm_kernels:stop_server", "→ the end of the kernel server"),
         (

@@ -7,10 +7,12 @@ Sphinx stores between builds. No other object of Sphinx has attributes of this e
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
+    from subprocess import Popen
 
     from sphinx.application import Sphinx
     from sphinx.environment import BuildEnvironment
@@ -32,6 +34,9 @@ class BuildState:
         pool: the threads that wait for running sections.
         jobs: for each running section the future number of seconds that it took.
         pages_around_are_current: whether style sheets, index and search page can stay as they are.
+        library: the file with the book's own code as it runs in pages.
+        making: the process that makes this file; None if it is there.
+        scripts: what pages load when code first runs: the text of each script by its name in `_static`.
         written_for: a digest of the shared data, the style sheets and the general index.
         warnings_before_notebook: how many warnings there were when the last notebook was written.
     """
@@ -43,6 +48,9 @@ class BuildState:
     pool: ThreadPoolExecutor | None = None
     jobs: dict[str, Future[float]] = field(default_factory=dict)
     pages_around_are_current: bool = False
+    library: Path = Path()
+    making: Popen[str] | None = None
+    scripts: dict[str, str] = field(default_factory=dict)
     written_for: str = ""
     warnings_before_notebook: int = 0
 
@@ -61,6 +69,7 @@ class KeptState:
         sentences: how many phrases each page marks as asserted.
         works: the formatted works of the bibliography.
         playground: what all playgrounds share, and the figures that they can show.
+        scripts: the names of the scripts that pages load when code first runs; none if they can run no code.
         shared: a digest of the shared data: what pages can show about other pages.
         notebooks: the names of the notebooks by page.
     """
@@ -74,6 +83,7 @@ class KeptState:
     sentences: dict[str, int] = field(default_factory=dict)
     works: dict[str, Any] = field(default_factory=dict)
     playground: tuple[dict[str, Any], dict[str, Any]] = field(default_factory=lambda: ({}, {}))
+    scripts: dict[str, str] = field(default_factory=dict)
     shared: str = ""
     notebooks: dict[str, str] = field(default_factory=dict)
 

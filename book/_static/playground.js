@@ -9,7 +9,7 @@
   const NEAR = book.near; // how near to the minimum counts as there
   const CELLS = 64, PATIENCE = 200; // of the map: its cells a side, and the steps that a run may take
   const EXACT = 1e-9; // a rate this near to 1 is 1
-  const SVG = "http://www.w3.org/2000/svg";
+  const { make, short, clamp, paint, lineAt, swatch: swatchAt, starPath, frame, pathAt } = window.descentBowl;
   const still = window.matchMedia("(prefers-reduced-motion: reduce)");
 
   // --- the run ------------------------------------------------------------------------------------------------------
@@ -101,6 +101,13 @@
       count++;
     }
     return { xs, ys, losses, count, left: count < nsteps };
+  }
+
+  /* A run that another program has made, from its points; it ends where the numbers end, as above. */
+  function trackOf(points, A) {
+    const over = points.findIndex(([x, y]) => beyond(x, y)), kept = over < 0 ? points : points.slice(0, over);
+    const xs = Float64Array.from(kept, ([x]) => x), ys = Float64Array.from(kept, ([, y]) => y);
+    return { xs, ys, losses: xs.map((x, i) => lossAt(A, x, ys[i])), count: kept.length - 1, left: over >= 0 };
   }
 
   /* The steps that a run needs to come near; Infinity if it doesn't in time, NaN if its numbers end. One that begins
@@ -196,21 +203,6 @@
 
   // --- small tools --------------------------------------------------------------------------------------------------
 
-  /* An element; text is always text, never markup. */
-  function make(tag, attributes = {}, ...children) {
-    const vector = ["svg", "g", "path", "ellipse", "circle", "rect", "line", "text", "clipPath", "defs"].includes(tag);
-    const element = vector ? document.createElementNS(SVG, tag) : document.createElement(tag);
-    for (const [name, value] of Object.entries(attributes)) {
-      if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-      else if (value === true) element.setAttribute(name, "");
-      else if (value !== false && value !== null) element.setAttribute(name, value);
-    }
-    element.append(...children);
-    return element;
-  }
-
-  /* Three digits, without zeros at the end. */
-  const short = (value, digits = 3) => String(Number(value.toPrecision(digits))).replace("-", "−");
   /* The digits, four or more, with which a value is still on its own side of another. */
   function digitsBeside(value, other) {
     let digits = 4;
@@ -218,26 +210,7 @@
     return digits;
   }
   const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
-  const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
   const same = (one, two) => JSON.stringify(one) === JSON.stringify(two);
-
-  const FAR = 50; // a picture is drawn this far out, beyond its frame
-
-  const near = (point) => point.every((value) => Math.abs(value) <= FAR);
-
-  /* The part of a segment that lies in the square of what is drawn; null if none does. */
-  function clipped(one, two) {
-    // Between ends as far out as this, rounding alone decides where a segment passes.
-    if (Math.min(Math.hypot(...one), Math.hypot(...two)) > 1e12) return null;
-    let from = 0, to = 1;
-    for (const axis of [0, 1]) {
-      const way = two[axis] - one[axis], low = (-FAR - one[axis]) / way, high = (FAR - one[axis]) / way;
-      if (way === 0 && Math.abs(one[axis]) > FAR) return null;
-      if (way !== 0) [from, to] = [Math.max(from, Math.min(low, high)), Math.min(to, Math.max(low, high))];
-    }
-    const at = (part) => one.map((value, axis) => value + part * (two[axis] - value));
-    return from > to ? null : [from ? at(from) : one, to < 1 ? at(to) : two];
-  }
 
   /* A moment after the last of many calls. */
   function calm(action, wait) {
@@ -246,17 +219,6 @@
       clearTimeout(timer);
       timer = setTimeout(action, wait);
     };
-  }
-
-  // Eight dashes differ in grey print as well; past them, a dash comes again in another colour.
-  const LOOKS = ["path", "second", "third", "fourth"];
-  const DASHES = ["", "7 4", "8 3 2 3", "2 3", "16 4", "8 3 2 3 2 3", "2 7", "8 3 8 3 2 3"];
-
-  function paint() {
-    const colours = (look) => Object.entries(look).map(([role, colour]) => `--play-${role}: ${colour};`).join(" ");
-    const style = `.playground { ${colours(book.look.light)} }\n`
-      + `html[data-theme="dark"] .playground { ${colours(book.look.dark)} }`;
-    document.head.append(make("style", {}, style));
   }
 
   // --- settings -----------------------------------------------------------------------------------------------------
@@ -467,6 +429,7 @@
       this.first = first;
       this.setting = { ...first };
       this.runs = [];
+      this.known = new Map(); // of each class of the reader's own: what was asked for last, and the last run
       this.words = ""; // what is said of the last change
       this.playing = 0; // the timer, while steps are shown one after the other
       this.due = false;
@@ -510,6 +473,35 @@
         make("div", { class: "play-picture" }, bowlView(this)), transport(this),
         make("div", { class: "play-said" }, this.statements, this.word, this.spoken),
         adjustments(this), views(this), more(this), takeAway(this)));
+    }
+
+    /* Take one more method into the race, a reader's own class, which begins at the setting of another one. */
+    join(method, like) {
+      this.methods = [...this.methods.filter(({ name }) => name !== method.name), method];
+      this.table = tableOf(this.methods);
+      this.byName = Object.fromEntries(this.methods.map((one) => [one.name, one]));
+      this.known.clear();
+      const begin = (setting) => Object.fromEntries(method.hyper.map(({ name }) => [`${method.name}.${name}`, setting[`${like}.${name}`]]));
+      this.first = { ...this.first, ...begin(this.first) };
+      this.refresh = [];
+      this.fill();
+      this.change({ ...begin(this.setting), race: [like, method.name], adjust: method.name });
+    }
+
+    /* The run of a reader's own class, which Python makes: the last one that is known, while another one is asked for. */
+    ownRun(method, hyper, { A, start, nsteps, noise }) {
+      const { seed, condition_number, rotation } = this.setting;
+      const asked = { hyper, start, nsteps, noise, seed, condition_number, rotation }, key = JSON.stringify(asked);
+      const known = this.known.get(method) ?? { key: "", run: trackOf([start], A) };
+      if (known.key !== key) {
+        this.known.set(method, { ...known, key });
+        method.run(asked).then((points) => {
+          if (!points || this.known.get(method)?.key !== key) return;
+          this.known.set(method, { key, run: trackOf(points, A) });
+          this.ask();
+        });
+      }
+      return known.run;
     }
 
     hyperOf(method) {
@@ -621,7 +613,8 @@
       const A = bowl(setting.condition_number, setting.rotation), start = [setting.w1, setting.w2];
       this.runs = setting.race.map((name) => {
         const method = this.byName[name], hyper = this.hyperOf(method), corrected = this.correctedOf(method);
-        const run = { method, ...simulate(method, hyper, corrected, { A, start, nsteps, noise, xi }) };
+        const given = { A, start, nsteps, noise, xi };
+        const run = { method, ...(method.run ? this.ownRun(method, hyper, given) : simulate(method, hyper, corrected, given)) };
         run.theory = theory(method, hyper, corrected, setting.condition_number);
         run.outcome = outcomeOf(run);
         run.statement = [`${method.title}: ${run.outcome}`, stability(run, setting)].filter(Boolean).join("; ");
@@ -691,7 +684,7 @@
       const made = `${method.class}([w], ${given.map(([name]) => `${name}=${hyper[name]}`).join(", ")})`;
       return `output(${[made, ...shared].join(", ")})`;
     };
-    const classes = racing.map((method) => method.class).sort();
+    const classes = racing.filter((method) => !method.run).map((method) => method.class).sort();
     const lines = [`from optim_code import ${classes.join(", ")}, output, w`];
     if (racing.length > 1) lines.push("from optim_code.figures import draw_paths");
     if (shaped) lines.push("from optim_code.problems import bowl");
@@ -777,13 +770,8 @@
     return group;
   }
 
-  const swatch = (method) => make("svg", { viewBox: "0 0 34 10", width: 34, height: 10, "aria-hidden": "true" },
-    make("path", { d: "M2 5H32", class: "play-line", ...lineOf(method) }));
-
-  function lineOf(method) {
-    const place = book.methods.indexOf(method), look = (place + Math.floor(place / DASHES.length)) % LOOKS.length;
-    return { "stroke-dasharray": DASHES[place % DASHES.length], style: `stroke: var(--play-${LOOKS[look]})` };
-  }
+  const placeOf = (method) => method.place ?? book.methods.indexOf(method);
+  const swatch = (method) => swatchAt(placeOf(method));
 
   function adjustments(play) {
     const group = make("fieldset", { class: "play-adjust" });
@@ -917,14 +905,8 @@
 
   // --- the bowl -----------------------------------------------------------------------------------------------------
 
-  const SIDE = 400, LEFT = 30, BOTTOM = 26, NORTH = book.look.ylim[1];
-  const scale = (SIDE - LEFT) / (2 * NORTH);
-  const toX = (x) => LEFT + (x + NORTH) * scale;
-  const toY = (y) => (NORTH - y) * scale;
-
   function bowlView(play) {
-    const clip = `${play.root.id}-clip`, width = SIDE, height = SIDE - LEFT + BOTTOM;
-    const inner = { x: LEFT, y: 0, width: SIDE - LEFT, height: SIDE - LEFT };
+    const clip = `${play.root.id}-clip`, plane = frame(book.look), { width, height, inner, toX, toY } = plane;
     const contours = make("g"), labels = make("g"), paths = make("g");
     const handle = make("g", {
       class: "play-handle", tabindex: 0, role: "slider", "aria-label": "Start of the descent, moved with the arrow keys",
@@ -935,13 +917,10 @@
       make("defs", {}, make("clipPath", { id: clip }, make("rect", inner))),
       make("rect", { ...inner, class: "play-frame" }),
       make("g", { "clip-path": `url(#${clip})` }, contours, labels,
-        make("path", { d: starPath(toX(0), toY(0)), class: "play-minimum" }), paths), ...ticks(), hint, handle);
+        plane.minimum(), paths), ...plane.ticks(), hint, handle);
     const at = (event) => {
       const box = svg.getBoundingClientRect(), pixel = width / box.width;
-      return {
-        w1: ((event.clientX - box.left) * pixel - LEFT) / scale - NORTH,
-        w2: NORTH - ((event.clientY - box.top) * pixel) / scale,
-      };
+      return plane.at((event.clientX - box.left) * pixel, (event.clientY - box.top) * pixel);
     };
     draggable(handle, (event) => play.moveStart(at(event)), {
       ArrowLeft: { w1: -1 }, ArrowRight: { w1: 1 }, ArrowUp: { w2: 1 }, ArrowDown: { w2: -1 },
@@ -952,30 +931,17 @@
       const { condition_number: kappa, rotation } = play.setting;
       if (!same(shape, [kappa, rotation])) {
         shape = [kappa, rotation];
-        drawContours(contours, labels, kappa, rotation);
+        plane.drawContours(contours, labels, [1, kappa], rotation);
       }
       for (const method of play.methods) {
         if (!drawnPaths.has(method.name)) {
-          const pair = [make("path", { class: "play-line", ...lineOf(method) }), make("path", { class: "play-dots", style: lineOf(method).style })];
+          const pair = pathAt(placeOf(method));
           drawnPaths.set(method.name, pair);
           paths.append(...pair);
         }
-        const run = play.runs.find((candidate) => candidate.method === method), [line, dots] = drawnPaths.get(method.name);
-        const count = run ? Math.min(run.count, play.setting.shown) + 1 : 0, marks = [];
-        const put = ([x, y]) => `${toX(x).toFixed(1)} ${toY(y).toFixed(1)}`;
-        let strokes = "", end = "";
-        for (let i = 0; i < count; i++) {
-          const here = [run.xs[i], run.ys[i]];
-          if (near(here)) marks.push(`M${put(here)}h0`);
-          const piece = i ? clipped([run.xs[i - 1], run.ys[i - 1]], here) : null;
-          if (!piece) continue;
-          const [from, to] = piece.map(put);
-          strokes += from === end ? `L${to}` : `M${from}L${to}`;
-          end = to;
-        }
-        line.setAttribute("d", strokes);
-        dots.setAttribute("d", marks.join(""));
-        dots.setAttribute("stroke-width", count > 120 ? 3 : 5.5);
+        const run = play.runs.find((candidate) => candidate.method === method);
+        const count = run ? Math.min(run.count, play.setting.shown) + 1 : 0;
+        plane.drawPath(drawnPaths.get(method.name), run?.xs, run?.ys, count);
       }
       handle.setAttribute("transform", `translate(${toX(play.setting.w1)} ${toY(play.setting.w2)})`);
       const moved = play.setting.w1 !== play.first.w1 || play.setting.w2 !== play.first.w2;
@@ -986,39 +952,6 @@
       handle.setAttribute("aria-valuetext", `w₁ = ${short(play.setting.w1)}, w₂ = ${short(play.setting.w2)}`);
     });
     return svg;
-  }
-
-  function drawContours(contours, labels, kappa, rotation) {
-    const angle = (-rotation * Math.PI) / 180;
-    contours.replaceChildren(...book.look.levels.map((level) => make("ellipse", {
-      class: "play-contour", rx: Math.sqrt(2 * level) * scale, ry: Math.sqrt((2 * level) / kappa) * scale,
-      transform: `translate(${toX(0)} ${toY(0)}) rotate(${-rotation})`,
-    })));
-    // On the long axis there is room, whatever kappa is.
-    labels.replaceChildren(...book.look.levels.filter((level) => Math.sqrt(2 * level) < 1.6).map((level, i) => {
-      const far = Math.sqrt(2 * level) * scale * (i % 2 ? 1 : -1); // to both sides in turn
-      return make("text", {
-        class: "play-level", x: toX(0) + far * Math.cos(angle), y: toY(0) + far * Math.sin(angle) + 3.5,
-      }, String(level));
-    }));
-  }
-
-  function starPath(x, y) {
-    const points = [...Array(10)].map((_, i) => {
-      const radius = i % 2 ? 3 : 7.5, angle = (Math.PI * i) / 5 - Math.PI / 2;
-      return `${x + radius * Math.cos(angle)} ${y + radius * Math.sin(angle)}`;
-    });
-    return `M${points.join("L")}Z`;
-  }
-
-  function ticks() {
-    const floor = SIDE - LEFT;
-    return [-1, 0, 1].flatMap((value) => [
-      make("text", { class: "play-tick", x: toX(value), y: floor + 16, "text-anchor": "middle" }, short(value)),
-      make("text", { class: "play-tick", x: LEFT - 6, y: toY(value) + 4, "text-anchor": "end" }, short(value)),
-    ]).concat(
-      make("text", { class: "play-tick", x: SIDE - 4, y: floor + 16, "text-anchor": "end" }, "w₁"),
-      make("text", { class: "play-tick", x: LEFT - 6, y: 14, "text-anchor": "end" }, "w₂"));
   }
 
   // --- loss against step --------------------------------------------------------------------------------------------
@@ -1054,7 +987,7 @@
       for (const run of play.runs) {
         const pieces = [];
         for (let i = 0; i <= Math.min(run.count, play.setting.shown); i++) pieces.push(`${x(i).toFixed(1)} ${y(run.losses[i]).toFixed(1)}`);
-        curves.append(make("path", { class: "play-line", d: `M${pieces.join("L")}`, ...lineOf(run.method) }));
+        curves.append(make("path", { class: "play-line", d: `M${pieces.join("L")}`, ...lineAt(placeOf(run.method)) }));
         if (run.theory) {
           const end = Math.log10(run.losses[0]) + 2 * play.setting.nsteps * Math.log10(run.theory.rate);
           curves.append(make("path", { class: "play-theory", d: `M${x(0)} ${y(run.losses[0])}L${x(play.setting.nsteps)} ${raise(end)}` }));
@@ -1336,7 +1269,20 @@
     }
   }
 
-  paint();
+  paint("playground", book.look);
+  /* Let a playground race a reader's own class beside the method that it is, and bring it into the window. */
+  function race(id, cls, like, run) {
+    const methods = book.methods.filter(({ name }) => name !== cls), at = methods.findIndex(({ name }) => name === like);
+    // Where the two paths are one, a line of another dash and colour lets both be seen.
+    const place = methods.length + at + 2;
+    const own = { ...methods[at], name: cls, title: cls, class: cls, uncorrected: null, run, place };
+    book.methods = [...methods, own];
+    const play = book.open[id];
+    play.join(own, like);
+    play.root.scrollIntoView();
+  }
+
+  book.race = race;
   book.simulate = simulate;
   book.generator = generator;
   book.bowl = bowl;

@@ -108,7 +108,7 @@ def test_pages_with_the_same_lists_share_their_files_and_no_file_lies_about(html
     styles = [name for name in files if name.startswith("styles.")]
     scripts = [name for name in files if name.startswith("scripts.")]
     pages = [(html / f"{name}.html").read_text(encoding="utf-8") for name in [*PAGES, *AROUND]]
-    assert len(styles) == 2  # with the playground and without
+    assert len(styles) == 4  # with the playground and without, with code that runs and without
     assert len(scripts) <= 5
     for name in [*styles, *scripts]:
         assert any(name in page for page in pages)
@@ -129,7 +129,7 @@ def test_the_licence_of_each_work_that_is_shipped_is_named(html: Path) -> None:
     page = BeautifulSoup((html / "book" / "references.html").read_bytes(), "html.parser")
     rows = [[cell.get_text() for cell in row.select("td")] for row in page.select("table tbody tr")]
     assert len(rows) > 10
-    assert all(re.search("BSD|MIT|CC BY|OFL", licence) for _, _, licence, _ in rows)
+    assert all(re.search("BSD|MIT|CC BY|OFL|MPL|PSF", licence) for _, _, licence, _ in rows)
     named = {brought.split()[0] for *_, brought in rows}
     # Every file of which a page is made is the book's own, made by this build, or of a package that is named.
     parts = json.loads((html.parent / ".work" / "html" / ".doctrees" / "assets.json").read_text(encoding="utf-8"))
@@ -198,7 +198,10 @@ def test_the_policy_comes_before_all_that_it_governs(html: Path, name: str) -> N
     assert policy.find_all_previous(["script", "link", "style", "img"]) == []
     said = dict(part.strip().split(" ", 1) for part in str(policy["content"]).split(";"))
     assert said["default-src"] == said["base-uri"] == "'none'"
-    assert "unsafe" not in said["script-src"]
+    runs_code = page.find("script", string=re.compile("descentInPage")) is not None
+    assert "unsafe" not in said["script-src"].replace("'wasm-unsafe-eval'", "")
+    assert ("'wasm-unsafe-eval'" in said["script-src"]) == runs_code
+    assert said.get("worker-src") == ("blob:" if runs_code else None)
     assert not re.search(r"https?:|\*", str(policy["content"]))
 
 

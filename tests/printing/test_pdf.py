@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import shutil
 import subprocess
 from collections import Counter
 from html import unescape
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -77,6 +79,37 @@ def test_the_book_has_its_title_and_every_section_with_the_number_of_the_html(pd
         assert f"{number} {title}" in text
         assert text_of(pdf / f"{section}.pdf").startswith("Descent: SGD, momentum, RMSProp and Adam")
         assert f"{number} {title}" in text_of(pdf / f"{section}.pdf")
+
+
+@printed
+def test_the_cover_shows_the_run_that_the_settings_name_and_the_contents_take_one_page(
+    pdf: Path, html: Path, tmp_path: Path
+) -> None:
+    name = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["sphinx"]["config"]["cover"]
+    rows = list(csv.DictReader((html / "_figures" / f"{name}.csv").read_text(encoding="utf-8").splitlines()))
+    run("pdftoppm", "-r", 72, "-f", 1, "-l", 1, "-singlefile", pdf / "descent.pdf", tmp_path / "cover")
+    _, size, _, pixels = (tmp_path / "cover.ppm").read_bytes().split(b"\n", 3)
+    width, height = map(int, size.split())
+    for row, after in pairwise(rows[:6]):
+        # The middle of a step of the first path: the picture is as wide as the page and shows 2.3 by 2.3 of the plane.
+        across, up = ((float(row[w]) + float(after[w])) / 2 for w in ("w1", "w2"))
+        x, y = round((across + 1.13) / 2.3 * width), round(height - (up + 1.22) / 2.3 * width)
+        near = [pixels[3 * (width * v + u) :][:3] for u in range(x - 1, x + 2) for v in range(y - 1, y + 2)]
+        assert any(red > 150 and green < 120 for red, green, _ in near), (row["run"], row["step"])
+    contents = run("pdftotext", "-f", 2, "-l", 2, pdf / "descent.pdf", "-")
+    assert contents.startswith("Contents")
+    assert "Add an optimizer" in contents
+
+
+@printed
+def test_figures_that_the_text_compares_stand_in_one_row(pdf: Path) -> None:
+    words = re.findall(r'yMin="([\d.]+)"[^>]*>([^<]*)</word>', run("pdftotext", "-bbox", pdf / "momentum.pdf", "-"))
+    captions: dict[str, float] = {}
+    for (y, first), (_, second) in pairwise(words):
+        if first == "Figure":
+            captions.setdefault(second, float(y))  # the text names a figure below it
+    assert captions["3.1"] == captions["3.2"] == captions["3.3"]
+    assert captions["3.5"] == captions["3.6"]
 
 
 @printed

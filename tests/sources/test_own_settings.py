@@ -12,6 +12,7 @@ from book._ext.sources.settings import check_config, read_yaml
 from conftest import ROOT
 
 LIST = "write a list of names, each as in the fname of a figure, without .pdf"
+FIGURE = "write the name of one figure, as in its fname, without .pdf"
 POINTS = "write {class: 10, answer: 5}, with whole numbers"
 
 
@@ -26,6 +27,8 @@ def checked(text: str, folder: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "what"),
     [
+        ("cover", "", FIGURE),
+        ("cover", "[race]", FIGURE),
         ("slides", "adam_noise_example", LIST),
         ("slides", "[adam, 5]", LIST),
         ("slides", "[[adam]]", LIST),
@@ -51,7 +54,9 @@ def test_a_wrong_value_is_named_with_its_line(key: str, value: str, what: str, t
     assert re.fullmatch(rf"_config\.yml:{line}: {key}: .+ is not what it takes; {re.escape(what)}", str(fault.value))
 
 
-@pytest.mark.parametrize("settings", ["slides: []", "slides: [adam]", "exercise_points: {answer: 0, class: 3}"])
+@pytest.mark.parametrize(
+    "settings", ["cover: ''", "cover: race", "slides: []", "slides: [adam]", "exercise_points: {answer: 0, class: 3}"]
+)
 def test_a_right_value_is_taken(settings: str, tmp_path: Path) -> None:
     text = (ROOT / "_config.yml").read_text(encoding="utf-8")
     key = settings.partition(":")[0]

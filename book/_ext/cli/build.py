@@ -46,6 +46,7 @@ from book._ext.cli.publishing import (
 from book._ext.execute import warm_kernels
 from book._ext.execute.freshness import code_of, configure_environment, files_read
 from book._ext.faults import ROOT, Fault, one_line
+from book._ext.inpage import parts
 from book._ext.sources.editions import EDITIONS
 from optim_code.equations.sections import SectionError, read_pages
 
@@ -160,6 +161,8 @@ def build(builder: str, edition: str = EDITIONS[0], pdfs: Mapping[str, Path] | N
         Fault: what went wrong, in one line.
         Changed: if a file was changed during the build, so that the book may be a mixture of old and new.
     """
+    if builder == "html":
+        parts.ensure()
     before, work = input_digest(), work_of(builder, edition)
     remove_untrusted_work(work)
     start_kernels_early()
@@ -184,6 +187,7 @@ def make_html() -> str:
     Returns:
         The path of its first page, with a note if nothing has changed.
     """
+    parts.ensure()
     note, pdfs = read_note(), current_pdfs()
     if note.get("inputs") == " ".join([input_digest(), *pdfs]) and note.get("published") == published_digest():
         shutil.rmtree(BUILD / "changes", ignore_errors=True)

@@ -21,6 +21,7 @@ from typing import Any
 from book._ext.execute.freshness import pins
 from book._ext.faults import ROOT
 from book._ext.files import files_digest, read_json, text_digest, write_json
+from book._ext.inpage import parts
 from book._ext.sources.editions import EDITIONS
 
 BUILD = ROOT / "_build"
@@ -93,7 +94,7 @@ def note_sources(read: Iterable[Path]) -> bool:
 
 def input_digest() -> str:
     """A digest of all that the book is made from."""
-    return text_digest(files_digest(*sources()), pins(ROOT))
+    return text_digest(files_digest(*sources()), pins(ROOT), parts.installed())
 
 
 def config_digest() -> str:

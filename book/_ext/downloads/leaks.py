@@ -11,6 +11,7 @@ a line with ``{solution`` to the end of its fence counts as a solution, wherever
 from __future__ import annotations
 
 import ast
+import contextlib
 import html
 import io
 import json
@@ -49,6 +50,8 @@ MARK = re.compile(
 )
 INCLUDES = re.compile(r"(?:\{include\}|\.\.[ \t]+include::)[ \t]*(\S+)")
 HIDDEN_TEXT = re.compile(r"<!--(.*?)-->|(?:alt|title|content|aria-label|data-[\w-]+)=\"([^\"]*)\"", re.S)
+SCRIPT = re.compile(r"<script\b[^>]*>(.*?)</script>", re.S | re.I)
+LITERAL = re.compile(r'"(?:[^"\\\n]|\\.)*"')
 LISTING = re.compile(r"^(?P<fence>`{3,}|~{3,})\s*(?:python|\{code-block\}.*)\n(?P<code>.*?)^(?P=fence)", re.M | re.S)
 COMMENT = re.compile(r"(?<!\S)#\s.*")
 WORD = re.compile(r"[a-z0-9]+")
@@ -445,7 +448,17 @@ def texts_of(name: str, content: bytes) -> Iterator[tuple[str, str]]:
         yield name, "\n".join(strings(json.loads(content)))
     elif b"\0" not in content[:1000]:
         text = content.decode("utf-8", errors="replace")
-        yield name, text_of_html(text) if suffix in ("html", "svg") else text
+        scripts = SCRIPT.findall(text) if suffix == "html" else [text] if suffix == "js" else []
+        read = text_of_html(text) if suffix in ("html", "svg") else text
+        yield name, "\n".join([read, *(said for script in scripts for said in strings_in_script(script))])
+
+
+def strings_in_script(script: str) -> Iterator[str]:
+    """The strings of several lines in a script, as the script that reads them has them."""
+    for literal in LITERAL.findall(script):
+        if "\\n" in literal:
+            with contextlib.suppress(ValueError):  # not every string of a script is one of JSON
+                yield json.loads(literal)
 
 
 def text_of_html(page: str) -> str:

@@ -52,9 +52,11 @@ MY_STEP = "-my-step"
 """The end of the label of the exercise that asks for the section's class."""
 STUB = """\
     def my_step(self, p, state, group):
-        # p.data holds the parameter, to be changed in place, and p.grad.data its gradient.
-        # state is a dictionary, empty at the first step, for what you keep from step to step.
-        # group holds the settings: {settings}.
+        # p.data holds the parameter, to be changed in place, and
+        # p.grad.data its gradient. state is a dictionary, empty at
+        # the first step, for what you keep from step to step.
+        # group holds the settings:
+        # {settings}.
 {not_written}"""
 NOT_WRITTEN = '        raise NotImplementedError("write my_step")'
 CHECK = """\

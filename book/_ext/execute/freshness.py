@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from book._ext.files import files_digest, is_source, named_digest, python_files, source_files, text_digest
+from book._ext.inpage.parts import installed
 from book._ext.state import build_state, kept_state
 from optim_code.equations import sections
 from optim_code.equations.sections import Page, read_page
@@ -297,7 +298,8 @@ def configure(app: Sphinx, config: Config) -> None:
     root = Path(app.srcdir)
     config["nb_execution_cache_path"] = str(root / "_build" / ".jupyter_cache")
     # A changed extension may show the same outputs in another way: Sphinx reads all pages again, and no cell runs.
-    config["descent_extension_digest"] = files_digest(root / "book" / "_ext", Path(sections.__file__))
+    extension = files_digest(root / "book" / "_ext", Path(sections.__file__))
+    config["descent_extension_digest"] = text_digest(extension, installed())
     # After a change of a style sheet or a template, Sphinx writes all pages again, but reads none.
     config["descent_look_digest"] = files_digest(root / "book" / "_static", root / "book" / "_templates")
     configure_environment(root)

@@ -1,7 +1,7 @@
 """Figures side by side: those of neighbouring cells with the tag `beside` stand in one row, below the code of all.
 
-What a text compares, a reader must see at once. Runs when a page is written as HTML; a row that is too wide for its
-window breaks. In print each figure stays below its code.
+What a text compares, a reader must see at once. Runs when a page is written, as HTML or LaTeX. On a screen a row that
+is too wide for its window breaks; in print it is one float, and the figures are as small as it takes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class PutBeside(SphinxPostTransform):
     """Move the figures of neighbouring cells with the tag into one row."""
 
     default_priority = 800  # after the outputs of cells have become figures
-    formats = ("html",)
+    formats = ("html", "latex")
 
     def run(self, **kwargs: Any) -> None:
         for cells in list(neighbours(self.document)):

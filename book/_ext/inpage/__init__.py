@@ -1,1 +1,1 @@
-"""Python in the page: what runs a reader's code in the browser, and the data that it needs."""
+"""Code that runs in the reader's browser: what npm brings, which scripts a page loads, what it offers to run."""

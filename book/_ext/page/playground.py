@@ -263,8 +263,10 @@ def load_scripts(
 ) -> None:
     """Let pages with a playground load its script and its style sheet."""
     if doctree is not None and next(doctree.findall(playground), None) is not None:
-        app.add_css_file("playground.css")
-        app.add_js_file("playground.js", loading_method="defer")
+        for style in ("bowl.css", "playground.css"):
+            app.add_css_file(style)
+        for script in ("bowl.js", "playground.js"):
+            app.add_js_file(script, loading_method="defer")
 
 
 class PrintPlace(SphinxPostTransform):

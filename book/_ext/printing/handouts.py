@@ -24,6 +24,7 @@ from sphinx.writers.latex import LaTeXTranslator
 from sphinx_exercise.nodes import exercise_latex_number_reference
 from sphinxcontrib.bibtex.nodes import raw_latex
 
+from book._ext.printing.cover import NAME, write_cover
 from book._ext.printing.pdf import numbered_sections, pdf_names
 from book._ext.printing.typeset import PrintTranslator, cited_work, without_links
 from book._ext.printing.typeset import equation_number as equation_number
@@ -98,12 +99,13 @@ class HandoutBuilder(LaTeXBuilder):
         asked = self.config.latex_elements
         paper = self.context["papersize"] = asked.get("papersize") or PAPER
         self.context["pointsize"] = asked.get("pointsize") or POINTS
+        cover = whole and write_cover(self.app)
         self.context["maketitle"] = r"\makebooktitle" if whole else r"\makehandouttitle"
         self.context["tableofcontents"] = r"\sphinxtableofcontents" if whole else ""
         year = escape(self.config.copyright, self.config.latex_engine)
         self.context["preamble"] = (
             rf"\def\booktitle{{{project}}}\def\booksubtitle{{{subtitle}}}\def\bookyear{{{year}}}"
-            rf"\def\bookpaper{{{paper}}}"
+            rf"\def\bookpaper{{{paper}}}\def\bookcover{{{NAME if cover else ''}}}"
             f"\n\\usepackage{{descentprint}}\n{asked.get('preamble', '')}"
         )
 
@@ -249,6 +251,7 @@ class KeepBibliographyInPlace(SphinxPostTransform):
 
 def setup(app: Sphinx) -> None:
     app.add_config_value("subtitle", "", "", str)
+    app.add_config_value("cover", "", "", str)
     app.add_config_value("slides", [], "", list)
     app.add_builder(HandoutBuilder, override=True)
     app.add_node(cited_work)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 from docutils import nodes
@@ -22,6 +23,10 @@ PLACED = (nodes.paragraph, nodes.section, nodes.math_block, nodes.literal_block,
 """The nodes whose lines are written into the LaTeX, so that a message of TeX leads to the page."""
 # Percent. Figures are drawn for the screen; at this size two fit on a page, and their labels can be read.
 FIGURE_SCALE = 72
+SMALLEST_SCALE = 60
+"""Percent, of figures side by side; smaller, their labels could not be read on a sheet with two pages."""
+TEXT_WIDTH = 440
+"""Points, of the text on A4."""
 UNBROKEN = 24
 """Lines of code that are kept together on a page."""
 BOX = 14
@@ -72,9 +77,31 @@ class PrintTranslator(LaTeXTranslator):
             # Without an empty line before it, which would end the paragraph that an equation is part of.
             self.body.append(f"\\saynumber{{{counter}}}{{{'.'.join(map(str, number))}}}\n")
 
+    def visit_container(self, node: Element) -> None:
+        if self.is_row(node):
+            self.body.append("\n\\begin{figurerow}\n")
+        super().visit_container(node)
+
+    def depart_container(self, node: Element) -> None:
+        super().depart_container(node)
+        if self.is_row(node):
+            self.body.append("\\end{figurerow}\n")
+
+    def is_row(self, node: Element) -> bool:
+        """Whether these are figures that stand side by side, because they can still be read in the width they have."""
+        images = list(node.findall(nodes.image)) if "beside" in node.get("classes", ()) else []
+        room = TEXT_WIDTH / max(1, len(images))
+        return bool(images) and all(width_of(Path(self.builder.srcdir, i["uri"].lstrip("/"))) < room for i in images)
+
     def visit_figure(self, node: Element) -> None:
+        if not self.is_row(node.parent):
+            self.set_counter("figure", "figure", node["ids"])
+            super().visit_figure(node)
+            return
+        # Without an empty line between two of them, which would end the row.
+        self.body.append(f"\\begin{{figureinrow}}{{{len(node.parent)}}}%\n")
         self.set_counter("figure", "figure", node["ids"])
-        super().visit_figure(node)
+        self.context.append("\\end{figureinrow}%\n")
 
     def visit_table(self, node: Element) -> None:
         self.set_counter("table", "table", node["ids"])
@@ -119,22 +146,17 @@ class PrintTranslator(LaTeXTranslator):
         # A heading must not stay behind on the page before when code or a box follows it at once.
         kinds = nodes.paragraph | nodes.literal_block | nodes.admonition
         first = next(node.findall(lambda n: isinstance(n, kinds)), None)
-        if isinstance(first, nodes.literal_block):
-            self.keep_together(first, beside=5)
-        elif isinstance(first, nodes.admonition):
-            self.body.append(f"\n\\keepwhole{{{BOX}}}")
+        lines = BOX if isinstance(first, nodes.admonition) else 0
+        if isinstance(first, nodes.literal_block) and (code := lines_of(first)) <= UNBROKEN:
+            lines = code + 5
+        if lines:
+            self.body.append(f"\n\\needspace{{{lines}\\baselineskip}}")
         super().visit_section(node)
 
     def visit_literal_block(self, node: Element) -> None:
-        if not self.table and not self.in_footnote:
-            self.keep_together(node)
+        if not self.table and not self.in_footnote and (lines := lines_of(node)) <= UNBROKEN:
+            self.body.append(f"\n\\keepwhole{{{lines}}}")
         super().visit_literal_block(node)
-
-    def keep_together(self, code: nodes.literal_block, beside: int = 0) -> None:
-        """Begin a new page if a listing of at most `UNBROKEN` lines would be broken here."""
-        lines = code.astext().count("\n") + 2
-        if lines <= UNBROKEN:
-            self.body.append(f"\n\\keepwhole{{{lines + beside}}}")
 
     visit_doctest_block = visit_literal_block
 
@@ -147,6 +169,17 @@ class PrintTranslator(LaTeXTranslator):
     def visit_admonition(self, node: Element) -> None:
         self.body.append("\n" + self.hypertarget_to(node, anchor=bool(node["ids"])))
         super().visit_admonition(node)
+
+
+def width_of(drawing: Path) -> float:
+    """The width in points of a figure's PDF, as small as it may be drawn."""
+    found = re.search(rb"/MediaBox \[ *\S+ +\S+ +([\d.]+)", drawing.read_bytes())
+    return float(found[1]) * SMALLEST_SCALE / 100 if found else 0
+
+
+def lines_of(code: nodes.Element) -> int:
+    """The lines that a listing takes, and one for the space around it."""
+    return code.astext().count("\n") + 2
 
 
 def without_links(title: Element, env: Any, config: Any) -> list[nodes.Node]:

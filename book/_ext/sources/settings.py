@@ -24,6 +24,7 @@ REPLACED = (
 
 
 OWN = {
+    "cover": "write the name of one figure, as in its fname, without .pdf",
     "slides": "write a list of names, each as in the fname of a figure, without .pdf",
     "exercise_points": "write {class: 10, answer: 5}, with whole numbers",
 }
@@ -142,6 +143,8 @@ def check_config(config: Any, path: Path) -> None:
 
 def fits(key: str, value: Any) -> bool:
     """Whether the value of one of the `OWN` settings is of the kind that it takes."""
+    if key == "cover":
+        return isinstance(value, str)
     if key == "slides":
         return isinstance(value, list) and all(isinstance(name, str) for name in value)
     numbers = value.values() if isinstance(value, dict) else ()

@@ -27,8 +27,11 @@ from sphinx.util import logging
 
 from book._ext.compat import fontawesome
 from book._ext.files import files_digest, html_pages, read_json, text_digest, write_json
+from book._ext.inpage.page import WORKBENCH
 from book._ext.page import formulas
-from book._ext.website import icons
+from book._ext.state import build_state
+from book._ext.website import icons, unused
+from book._ext.website.unused import names_in, without_unused
 
 logger = logging.getLogger(__name__)
 
@@ -86,10 +89,16 @@ def bundle_assets(app: Sphinx, error: Exception | None) -> None:
             for names in (parts[name].styles, parts[name].scripts):
                 # Sphinx's search page names scripts that this book does without.
                 names[:] = [one for one in names if one.startswith(NO_FILE) or source(app, one).exists()]
-    program = files_digest(Path(__file__), Path(icons.__file__), fontawesome() / "css")
+    program = files_digest(Path(__file__), Path(icons.__file__), Path(unused.__file__), fontawesome() / "css")
     before = note if note.get("program") == program else {}
-    classes = icons_of(app, texts, parts, before.get("icons", []))
-    bundles = Bundles(app, before.get("made", {}), classes)
+    scripts = scripts_of(app, parts)
+    classes = icons_of(scripts, texts, before.get("icons", []))
+    inline = [match["text"] for text in texts.values() for match in TAG.finditer(text) if match["text"]]
+    inline += [name for said in parts.values() for name in said.scripts if name.startswith("inline:")]
+    # Elements that show what a reader's code does are made by the workbench, which a page loads later.
+    later = [text for name, text in build_state(app).scripts.items() if WORKBENCH in name]
+    used = names_in(texts.values(), [*scripts.values(), *inline, *later])
+    bundles = Bundles(app, before.get("made", {}), classes, used)
     pages = {}
     for name, text in texts.items():
         style, script = bundles.style(parts[name].styles), bundles.script(parts[name].scripts)
@@ -213,20 +222,22 @@ def renamed(page: str, style: str, script: str) -> str:
 # --- the policy ----------------------------------------------------------------------------------------------------
 
 
-def policy(scripts: Iterable[str], handlers: Iterable[str] = ()) -> str:
+def policy(scripts: Iterable[str], handlers: Iterable[str] = (), runs_code: bool = False) -> str:
     """The tag that lets a page load only the book's own files, and run only these scripts besides.
 
     Args:
         scripts: the scripts in the page.
         handlers: what its elements do at an event.
+        runs_code: whether it runs Python: WebAssembly, in a worker that is made of the book's own files.
     """
     # A page opened from disk may load from disk, which not all browsers take for the page's own. Over http it can't.
     own = "'self' file:"
     hashes = sorted({f"'{sha256(text)}'" for text in scripts})
     events = sorted({f"'{sha256(text)}'" for text in handlers})
+    wasm = ["'wasm-unsafe-eval'"] if runs_code else []
     allowed = {
         "default-src": "'none'",
-        "script-src": " ".join([own, *hashes, *(["'unsafe-hashes'", *events] if events else [])]),
+        "script-src": " ".join([own, *hashes, *(["'unsafe-hashes'", *events] if events else []), *wasm]),
         "style-src": f"{own} 'unsafe-inline'",
         "img-src": f"{own} data:",
         "font-src": f"{own} data:",
@@ -235,6 +246,7 @@ def policy(scripts: Iterable[str], handlers: Iterable[str] = ()) -> str:
         "frame-src": own,
         "form-action": own,
         "base-uri": "'none'",
+        **({"worker-src": "blob:"} if runs_code else {}),
     }
     return f'{POLICY} content="{"; ".join(f"{name} {said}" for name, said in allowed.items())}" />'
 
@@ -253,9 +265,10 @@ def with_policy(page: str) -> str:
         for name, value in attributes(tag).items()
         if name.startswith("on") and value
     ]
+    runs_code = any("descentInPage" in script for script in inline)
     return re.sub(
         r"<head\b[^>]*>\s*(?:<meta charset[^>]*>)?",
-        lambda match: f"{match[0]}\n    {policy(inline, handlers)}",
+        lambda match: f"{match[0]}\n    {policy(inline, handlers, runs_code)}",
         page,
         count=1,
     )
@@ -264,19 +277,22 @@ def with_policy(page: str) -> str:
 # --- the files -----------------------------------------------------------------------------------------------------
 
 
-def icons_of(app: Sphinx, pages: dict[str, str], parts: dict[str, Parts], known: list[str]) -> list[str]:
+def scripts_of(app: Sphinx, parts: dict[str, Parts]) -> dict[str, str]:
+    """The text of each script that a page names, by its name in `_static`."""
+    scripts = {name for said in parts.values() for name in said.scripts if not name.startswith("inline:")}
+    return {name: source(app, name).read_text(encoding="utf-8") for name in sorted(scripts)}
+
+
+def icons_of(scripts: dict[str, str], pages: dict[str, str], known: list[str]) -> list[str]:
     """The icons of all pages and of all scripts, as their classes; warns of one that FontAwesome does not have.
 
     Args:
-        app: the application.
+        scripts: the text of each script.
         pages: the text of each page.
-        parts: what each page names.
         known: the icons of the last build, which FontAwesome has.
     """
-    scripts = {name for said in parts.values() for name in said.scripts if not name.startswith("inline:")}
-    texts = {name: source(app, name).read_text(encoding="utf-8") for name in sorted(scripts)} | pages
     found: set[str] = set()
-    for name, text in texts.items():
+    for name, text in (scripts | pages).items():
         for classes in icons.icon_classes(text) - found:
             try:
                 if classes not in known:
@@ -300,10 +316,11 @@ class Bundles:
         app: the application.
         made: what the last build made: names of files by a digest of what they were made of.
         classes: the classes of all icons.
+        names: what may be the name of a class or an id in all pages and scripts.
     """
 
-    def __init__(self, app: Sphinx, made: dict[str, str], classes: list[str]) -> None:
-        self.app, self.before, self.classes = app, made, classes
+    def __init__(self, app: Sphinx, made: dict[str, str], classes: list[str], names: set[str]) -> None:
+        self.app, self.before, self.classes, self.names = app, made, classes, names
         self.made: dict[str, str] = {}
         self.known: dict[tuple[str, ...], str] = {}
         self.used: set[str] = set()
@@ -324,6 +341,8 @@ class Bundles:
         texts = {name: self.read(name) for name in self.with_imports(names)}
         self.used |= texts.keys()
         key = text_digest(kind, *names, *texts.values(), *self.classes)
+        if suffix == "css":
+            key = text_digest(key, *sorted(self.names & names_in([], texts.values())))
         file = self.before.get(key, "")
         if not file or not (self.static / file).exists():
             text = self.all_styles(names) if suffix == "css" else self.all_scripts(names)
@@ -348,10 +367,9 @@ class Bundles:
                     yield from self.with_imports(imported(name, match[1]) for match in IMPORT.finditer(self.read(name)))
 
     def all_styles(self, names: list[str]) -> str:
-        """Several style sheets as one, with the icons in the place of FontAwesome's."""
-        return "\n".join(
-            icons.class_rules(self.classes) if FONTAWESOME in name else self.one_style(name) for name in names
-        )
+        """Several style sheets as one, with the icons in the place of FontAwesome's, and what no page uses left out."""
+        every = [icons.class_rules(self.classes) if FONTAWESOME in name else self.one_style(name) for name in names]
+        return without_unused("\n".join(every), self.names)
 
     def one_style(self, name: str) -> str:
         """A style sheet with what it imports, and with addresses that are right in `_static` itself."""

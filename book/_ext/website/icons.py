@@ -36,7 +36,7 @@ DRAWN = (
 )
 """The declarations of an element that is drawn as the icon in the variable `--icon`."""
 RULES = f"""\
-/* The outlines of icons are by Fonticons, Inc., fontawesome.com, under the licence CC BY 4.0. */
+/*! The outlines of icons are by Fonticons, Inc., fontawesome.com, under the licence CC BY 4.0. */
 :is(.fa, .fas, .far, .fab, .fa-solid, .fa-regular, .fa-brands) {{ font-style: normal; line-height: 1; }}
 :is(.fa, .fas, .far, .fab, .fa-solid, .fa-regular, .fa-brands)::before {{ content: ""; {DRAWN}; }}
 /* Where the reader's system chooses the colours, it paints over all backgrounds but these. */

@@ -1,6 +1,7 @@
 """The directive `{licences}`: whose work is shipped with the pages, and under which licences.
 
-Reads the metadata of the installed packages, so that versions and licences are those of what is shipped.
+Reads the metadata of the installed packages, so that versions and licences are those of what is shipped. What runs code
+in pages comes from npm; a book that is built without it does not name it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+from book._ext.inpage import parts
 from book._ext.page.equations import parse_myst
 
 
@@ -46,6 +48,13 @@ SHIPPED = (
     Work("STIX Two Math", "ziamath", "font of formulas", "SIL OFL 1.1"),
 )
 """The works of which the pages load something; `tests/page/test_assets.py` compares this with the files."""
+FROM_NPM = (
+    Work("Pyodide", "pyodide", "script, runs Python"),
+    Work("Python", "pyodide", "its own library", "PSF-2.0"),
+    Work("CodeMirror", "@codemirror/view", "editor"),
+    Work("Lezer", "@lezer/python", "colours of the editor"),
+)
+"""The works that run code in pages; `book/_ext/inpage` brings them."""
 
 
 def licence_of(package: str) -> str:
@@ -64,6 +73,10 @@ class Licences(SphinxDirective):
         for work in SHIPPED:
             brought = f"{work.package} {metadata(work.package)['Version']}"
             lines.append(f"| {work.name} | {work.part} | {work.licence or licence_of(work.package)} | {brought} |")
+        for work in FROM_NPM if parts.installed() else ():
+            said = parts.metadata(work.package)
+            brought = f"{work.package} {said['version']}"
+            lines.append(f"| {work.name} | {work.part} | {work.licence or said['license']} | {brought} |")
         return parse_myst(self, lines)
 
 
