@@ -6,6 +6,7 @@ import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import CodeType, FunctionType
 from typing import Any
 
 Vector = list[float]
@@ -67,8 +68,13 @@ class Rule:
 @functools.cache
 def expression(arguments: tuple[str, ...], code: str) -> Callable[..., float]:
     """An expression as a function. Its arithmetic is a processor's: division by zero, say, gives infinity."""
-    function: Callable[..., float] = eval(f"lambda {', '.join(arguments)}: {code}", dict(ARITHMETIC))
-    return function
+    # Not by `eval`: for the build, a module that has it depends on all of the package.
+    (compiled,) = (
+        part
+        for part in compile(f"lambda {', '.join(arguments)}: {code}", "rule", "eval").co_consts
+        if isinstance(part, CodeType)
+    )
+    return FunctionType(compiled, ARITHMETIC)
 
 
 def divided(x: float, y: float) -> float:
@@ -99,7 +105,7 @@ def larger(x: float, y: float) -> float:
     return x if math.isnan(x) or x > y else y
 
 
-ARITHMETIC = {
+ARITHMETIC: dict[str, Any] = {
     "divided": divided, "root": root, "power": power, "sign": sign, "larger": larger, "abs": abs, "min": min,
 }  # fmt: skip
 """What the code of a rule may call."""

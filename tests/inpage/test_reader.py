@@ -276,6 +276,31 @@ def test_a_verdict_is_that_of_the_last_check(page: Session) -> None:
     assert page.run("1")["verdict"] is None
 
 
+@pytest.mark.parametrize(
+    ("line", "lacks"),
+    [
+        ("torch.fft.fft(p.grad)", "torch.fft is not in the small torch of this page"),
+        ("import numpy", "numpy is not in this page"),
+    ],
+)
+def test_a_class_that_uses_what_the_page_lacks_gets_no_verdict(page: Session, line: str, lacks: str) -> None:
+    code = f"""
+        class Mine(Optim):
+            def __init__(self, params, lr):
+                super().__init__(params, dict(lr=lr))
+
+            def my_step(self, p, state, group):
+                {line}
+                p.data -= group["lr"] * p.grad
+
+        check("sgd", Mine)
+    """
+    result = page.run(textwrap.dedent(code))
+    assert result["verdict"] is None
+    expected = f"CannotMark: this page cannot mark Mine: {lacks}; the section's notebook runs it"
+    assert result["error"].splitlines()[-1] == expected
+
+
 def test_a_class_that_is_raced_on(page: Session) -> None:
     result = page.run("from optim_code.marking.checking import compiled\noutput(compiled('sgd')([w], lr=0.1))")
     assert result["figures"][0]["paths"][0]["points"][1] == pytest.approx([0.9, 0.5])

@@ -83,6 +83,14 @@ class Printed(io.TextIOBase):
         return "".join(self.parts)
 
 
+class CannotMark(Exception):
+    """A class uses what the page has not, so nothing is known of its steps."""
+
+
+LACKS = re.compile(r"\S+ is not in (the small torch of )?this page; the section's notebook runs it")
+"""What is said of a part of PyTorch, or of a package, that the page has not."""
+
+
 class Missing(importlib.abc.MetaPathFinder):
     """Says of a package that the page lacks that the notebook has it."""
 
@@ -165,6 +173,8 @@ def watch(session: Session) -> None:
 
     def watched_check(name: str, cls: Any) -> Any:
         verdict = check(name, cls)
+        if (lacks := LACKS.search(verdict.found)) and verdict.mistake in ("NotInThePage", "ModuleNotFoundError"):
+            raise CannotMark(f"this page cannot mark {verdict.cls}: {lacks[0]}")
         fields = ("method", "cls", "passed", "mistake", "found", "hint", "step", "note")
         session.verdicts.append({field: getattr(verdict, field) for field in fields})
         return verdict
