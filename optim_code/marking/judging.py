@@ -499,7 +499,8 @@ def _buffers(right: Version, trial: Trial) -> Iterator[Vector]:
 
 def _fits(version: Version, seen: Evidence, trials: list[Trial]) -> bool:
     """True if the class and this version take the same steps in every trial that both finish."""
-    compared, common = False, {}  # type: bool, dict[Any, dict[str, Any]]
+    compared = False
+    common: dict[Any, dict[str, Any]] = {}
     for run, departure, trial in zip(seen.runs, seen.departures, trials, strict=True):
         if version.scope != "class":
             common = {}

@@ -1,7 +1,7 @@
 """What a page offers to run: its cells, and a place to write in each exercise that asks for a class.
 
-An exercise asks for a class if it names the check that marks it, such as ``check("adam", MyAdam)``. The first figure of
-paths that it names, or else the first figure of the method, gives the setting at which the class is drawn.
+An exercise asks for a class if it names the check that marks it, such as ``check("adam", MyAdam)``. The first figure
+that it names and that shows a run of the method, or else the first one at all, gives the setting at which it is drawn.
 
 The page carries the names of the scripts, what runs before its first cell, and what each exercise asks for. The scripts
 lie in `_static/inpage`, each named by a digest of its bytes; none is loaded before somebody uses one.
@@ -73,15 +73,16 @@ def exercises_of(app: Sphinx, docname: str) -> list[dict[str, Any]]:
     found = []
     for asked in app.env.metadata[docname]["runnable"]["exercises"]:
         method = methods.get(asked["method"])
-        alone = {
-            label: figure
+        settings = {
+            label: run
             for label, figure in figures.items()
-            if method and [run["optimizer"] for run in figure["runs"].values()] == [method["class"]]
+            for run in figure["runs"].values()
+            if method and run["optimizer"] == method["class"]
         }
-        label = next((name for name in [*asked["figures"], *alone] if name in alone), "")
+        label = next((name for name in [*asked["figures"], *settings] if name in settings), "")
         if method is None or not label:
             continue  # there is nothing to mark it by, or no setting to draw it at
-        (run,) = alone[label]["runs"].values()
+        run = settings[label]
         found.append(
             {
                 "id": asked["id"],
@@ -91,7 +92,7 @@ def exercises_of(app: Sphinx, docname: str) -> list[dict[str, Any]]:
                 "code": stub(Path(app.srcdir), method["class"], asked["cls"]),
                 "hyper": given((name for name, _ in method["arguments"] if name != "eps"), run),
                 "setting": given(("nsteps", "noise", "seed"), run),
-                "caption": f"Your {asked['cls']} at the setting of Figure {alone[label]['number']}",
+                "caption": f"Your {asked['cls']} at the setting of Figure {figures[label]['number']}",
             }
         )
     return found

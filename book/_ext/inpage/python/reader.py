@@ -26,7 +26,6 @@ import ast
 import builtins
 import contextlib
 import importlib
-import importlib.abc
 import io
 import linecache
 import os
@@ -91,8 +90,8 @@ LACKS = re.compile(r"\S+ is not in (the small torch of )?this page; the section'
 """What is said of a part of PyTorch, or of a package, that the page has not."""
 
 
-class Missing(importlib.abc.MetaPathFinder):
-    """Says of a package that the page lacks that the notebook has it."""
+class Missing:
+    """Says of a package that the page lacks that the notebook has it; one of `sys.meta_path`."""
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> None:
         if path is None and name in PACKAGES:
@@ -111,7 +110,9 @@ class Session:
 
     def __init__(self, page: dict[str, Any]) -> None:
         self.names: dict[str, Any] = {"__name__": "__main__", "__builtins__": builtins}
-        self.cells, self.figures, self.verdicts = 0, [], []  # type: int, list[dict[str, Any]], list[dict[str, Any]]
+        self.cells = 0
+        self.figures: list[dict[str, Any]] = []
+        self.verdicts: list[dict[str, Any]] = []
         watch(self)
         for code in page["setup"]:
             exec(compile(code, "<set-up>", "exec"), self.names)
@@ -243,7 +244,9 @@ class Snapshot:
 
     def __init__(self) -> None:
         self.modules = {
-            name: (module, dict(vars(module))) for name, module in [*sys.modules.items()] if is_module(module)
+            name: (module, dict(vars(module)))
+            for name, module in [*sys.modules.items()]
+            if is_module(module) and name != "__main__"  # the worker's own names
         }
         self.classes = {
             cls: dict(vars(cls))
