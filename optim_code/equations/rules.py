@@ -68,10 +68,10 @@ class Rule:
 @functools.cache
 def expression(arguments: tuple[str, ...], code: str) -> Callable[..., float]:
     """An expression as a function. Its arithmetic is a processor's: division by zero, say, gives infinity."""
-    # Not by `eval`: for the build, a module that has it depends on all of the package.
+    # Without `eval`, even as a mode of `compile`: a build takes a module that has it to depend on all of the package.
     (compiled,) = (
         part
-        for part in compile(f"lambda {', '.join(arguments)}: {code}", "rule", "eval").co_consts
+        for part in compile(f"lambda {', '.join(arguments)}: {code}", "rule", "single").co_consts
         if isinstance(part, CodeType)
     )
     return FunctionType(compiled, ARITHMETIC)

@@ -526,6 +526,17 @@ def test_a_tensor_is_printed_as_pytorch_prints_it() -> None:
         assert texts[0] == texts[1]
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        [1.5, 1499.0], [1.5, 1501.0], [2.0, 2000.0], [2.0, 2002.0], [1e8 - 1, 1e8], [1e8 + 1, 1e8], [1e-4, 1e-3],
+        [9e-5, 1e-3], [0.5, 99999999.0], [0.0, 0.1], [0.0, 5.0], [math.nan, 1.0], [math.inf, 1.5], [-0.0], [1e-300],
+    ],
+)  # fmt: skip
+def test_small_and_large_numbers_are_printed_in_pytorchs_form(values: list[float]) -> None:
+    assert repr(torch.tensor(values, dtype=torch.float64)) == repr(small.tensor(values, dtype=small.float64))
+
+
 def test_a_tensor_with_a_gradient_is_printed_with_it() -> None:
     for t, code in itertools.product((small,), ("x", "x * 2", "x.sum()", "x[0]", "x - 1", "x / 2", "x**2")):
         texts = [repr(eval(code, {"x": u.ones(2, dtype=u.float64, requires_grad=True)})) for u in (torch, t)]

@@ -68,10 +68,10 @@ def test_code_ends_in_a_clear_line_and_the_next_run_is_clean(at_page: Reader, ca
 def test_what_never_ends_is_ended_while_the_page_goes_on(at_page: Reader, case: str) -> None:
     at_page.page.evaluate("code => { window.going = window.descent.run(code); }", FOREVER[case])
     at_page.page.wait_for_timeout(500)
-    at_page.page.clock.fast_forward(19_000)
+    at_page.page.clock.fast_forward(12_000)
     state = "Promise.race([window.going, new Promise(done => done('runs'))])"
     assert at_page.page.evaluate(state) == "runs"
-    at_page.page.clock.fast_forward(2_000)
+    at_page.page.clock.fast_forward(9_000)
     assert at_page.page.evaluate("window.going.then(({ error }) => error)").startswith("This ran for 20 seconds")
     check_next(at_page)
 
@@ -104,3 +104,15 @@ def test_closing_the_page_in_the_middle_of_a_run_leaves_the_browser_and_the_draf
     page.goto(f"{html.as_uri()}/book/momentum.html")
     assert page.locator(f"#{EXERCISE} textarea").input_value().count("while True:") == 2
     window.close()
+
+
+def test_where_a_script_cannot_be_loaded_a_line_says_so_and_the_next_run_loads_it(browser: Browser, site: str) -> None:
+    with reader(browser, f"{site}/book/momentum.html") as cut_off:
+        cut_off.page.route("**/python.*.js", lambda route: route.abort())
+        cut_off.press("1", "Run")
+        said = cut_off.said("1")
+        assert said.startswith("Python did not start: python.")
+        assert said.endswith("could not be loaded.")
+        cut_off.page.unroute("**/python.*.js")
+        cut_off.press("1", "Run")
+        assert cut_off.said("1") == "Ran."

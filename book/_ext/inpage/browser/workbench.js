@@ -69,9 +69,11 @@ class Block {
     this.running = true;
     const { run, stop } = this.parts;
     run.disabled = true;
-    stop.hidden = false;
     this.say(this.bench.started ? "Running …" : "Starting Python, which takes some seconds once …");
     try {
+      await this.bench.ready().catch(() => {}); // the run itself says why Python did not start
+      this.say("Running …");
+      stop.hidden = false;
       this.show(await (this.exercise ? this.runExercise() : this.bench.runCell(this)));
     } finally {
       this.running = false;
