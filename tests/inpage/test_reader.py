@@ -23,7 +23,7 @@ import optim_code
 from book._ext.inpage.data import page_cells, page_data
 from conftest import PAGES, ROOT
 from optim_code.figures import Drawing
-from optim_code.marking import checking
+from optim_code.marking import checking, faults
 from optim_code.marking.checking import Verdict
 
 NEAR = 1e-12
@@ -235,6 +235,7 @@ def marked_here(answer: Answer, monkeypatch: pytest.MonkeyPatch, site: Path) -> 
     """The verdict of `check` with PyTorch; in this process, and on the site's mistakes, because that is faster."""
     monkeypatch.setattr(checking, "METHODS", site / "optim_code/methods")
     monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(sys, "breakpointhook", faults.refuse_breakpoint)  # pytest's own would ask
     return optim_code.check(answer.method, answer.cls())
 
 
