@@ -41,7 +41,7 @@ window.descentBowl ??= (() => {
     return from > to ? null : [from ? at(from) : one, to < 1 ? at(to) : two];
   }
 
-  /* Give the elements of a class the colours of the book's figures, for light and for dark pages. */
+  /* Let the elements of a class have the colours that figures have in each of the two modes. */
   function paint(name, { light, dark }) {
     const colours = (look) => Object.entries(look).map(([role, colour]) => `--play-${role}: ${colour};`).join(" ");
     document.head.append(make("style", {},

@@ -48,11 +48,11 @@
 
   /* The controls of a piece of code, and what the workbench has to know of it. */
   function blockOf(name, code, after, parts, more) {
-    const key = `descent ${window.location.pathname} ${name}`, hint = make("span", { className: "run-hint", id: `run-hint-${name}`, hidden: true },
+    const hint = make("span", { className: "run-hint", id: `run-hint-${name.replace(" ", "-")}`, hidden: true },
       "Ctrl+Enter runs it. Tab indents; Esc, then Tab leaves.");
     const button = (text, hidden = false) => make("button", { type: "button", textContent: text, hidden });
     const given = {
-      code, key, label: name, exercise: null, keep: (text) => kept.write(key, text),
+      code, label: name, exercise: null, keep: () => {},
       parts: { place: make("div", {}), hint, run: button("Run"), stop: button("Stop", true), edit: button("Edit"), reset: button("Reset", true),
         said: make("div", { className: "run-said" }), out: make("div", { className: "run-out" }), ...parts },
       ...more,
@@ -84,14 +84,15 @@
   });
 
   for (const { id, code, ...exercise } of exercises) {
-    const around = document.getElementById(id), draft = kept.read(`descent ${window.location.pathname} ${id}`);
+    const around = document.getElementById(id);
+    const key = `descent ${window.location.pathname} ${id}`, draft = kept.read(key), keep = (text) => kept.write(key, text);
     const plain = make("textarea", { className: "run-plain", value: draft ?? code, spellcheck: false, rows: code.split("\n").length });
     plain.setAttribute("aria-label", `Your ${exercise.cls}`);
     plain.setAttribute("autocapitalize", "off");
-    const [given, act] = blockOf(id, code, around.lastElementChild, { plain }, { label: `Your ${exercise.cls}`, exercise });
+    const [given, act] = blockOf(id, code, around.lastElementChild, { plain }, { label: `Your ${exercise.cls}`, exercise, keep });
     given.parts.reset.hidden = draft === null;
     plain.addEventListener("focus", () => act("edit"), { once: true });
-    plain.addEventListener("input", () => kept.write(given.key, plain.value));
+    plain.addEventListener("input", () => keep(plain.value));
     plain.addEventListener("keydown", (event) => {
       if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
       event.preventDefault();

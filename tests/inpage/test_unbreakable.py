@@ -104,3 +104,15 @@ def test_closing_the_page_in_the_middle_of_a_run_leaves_the_browser_and_the_draf
     page.goto(f"{html.as_uri()}/book/momentum.html")
     assert page.locator(f"#{EXERCISE} textarea").input_value().count("while True:") == 2
     window.close()
+
+
+def test_where_a_script_cannot_be_loaded_a_line_says_so_and_the_next_run_loads_it(browser: Browser, site: str) -> None:
+    with reader(browser, f"{site}/book/momentum.html") as cut_off:
+        cut_off.page.route("**/python.*.js", lambda route: route.abort())
+        cut_off.press("1", "Run")
+        said = cut_off.said("1")
+        assert said.startswith("Python did not start: python.")
+        assert said.endswith("could not be loaded.")
+        cut_off.page.unroute("**/python.*.js")
+        cut_off.press("1", "Run")
+        assert cut_off.said("1") == "Ran."

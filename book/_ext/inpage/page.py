@@ -1,7 +1,7 @@
 """What a page offers to run: its cells, and a place to write in each exercise that asks for a class.
 
-An exercise asks for a class if it names the check that marks it, such as ``check("adam", MyAdam)``. The first figure of
-paths that it names, or else the first figure of the method, gives the setting at which the class is drawn.
+An exercise asks for a class if it names the check that marks it, such as ``check("adam", MyAdam)``. The first figure
+that it names and that shows a run of the method, or else the first one at all, gives the setting at which it is drawn.
 
 The page carries the names of the scripts, what runs before its first cell, and what each exercise asks for. The scripts
 lie in `_static/inpage`, each named by a digest of its bytes; none is loaded before somebody uses one.
@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,6 @@ from book._ext.files import text_digest
 from book._ext.inpage import parts
 from book._ext.inpage.data import page_data
 from book._ext.inpage.library import library_script
-from book._ext.page.equations import await_verdicts
 from book._ext.sources.editions import CLASSES
 from book._ext.state import build_state, kept_state
 
@@ -68,40 +68,39 @@ def make_scripts(app: Sphinx, env: BuildEnvironment) -> list[str]:
 
 def exercises_of(app: Sphinx, docname: str) -> list[dict[str, Any]]:
     """What the page has to know of its exercises that ask for a class: the code to begin with, and how it is drawn."""
-    methods = {v.program["name"]: v.program for v in await_verdicts(app) if v.program}
-    _, figures = kept_state(app.env).playground
+    shared, figures = kept_state(app.env).playground
+    methods = {method["name"]: method for method in shared.get("methods", ())}
     found = []
     for asked in app.env.metadata[docname]["runnable"]["exercises"]:
         method = methods.get(asked["method"])
-        alone = {
-            label: figure
+        settings = {
+            label: run
             for label, figure in figures.items()
-            if method and [run["optimizer"] for run in figure["runs"].values()] == [method["class"]]
+            for run in figure["runs"].values()
+            if method and run["optimizer"] == method["class"]
         }
-        label = next((name for name in [*asked["figures"], *alone] if name in alone), "")
+        label = next((name for name in [*asked["figures"], *settings] if name in settings), "")
         if method is None or not label:
-            continue  # the check of the equations warns of a method without one
-        (run,) = alone[label]["runs"].values()
-        hyper = {name: run[name] for name, _ in method["arguments"] if name in run}
+            continue  # there is nothing to mark it by, or no setting to draw it at
+        run = settings[label]
         found.append(
             {
                 "id": asked["id"],
                 "method": asked["method"],
+                "title": method["title"],
                 "cls": asked["cls"],
                 "code": stub(Path(app.srcdir), method["class"], asked["cls"]),
-                "call": call(asked["cls"], hyper, run),
-                "run": run,
-                "caption": f"Your {asked['cls']} at the setting of Figure {alone[label]['number']}",
+                "hyper": given((name for name, _ in method["arguments"] if name != "eps"), run),
+                "setting": given(("nsteps", "noise", "seed"), run),
+                "caption": f"Your {asked['cls']} at the setting of Figure {figures[label]['number']}",
             }
         )
     return found
 
 
-def call(cls: str, hyper: dict[str, float], run: dict[str, Any]) -> str:
-    """The line that draws a class at the setting of a run."""
-    made = f"{cls}([w], {', '.join(f'{name}={value!r}' for name, value in hyper.items() if name != 'eps')})"
-    given = [f"{name}={run[name]!r}" for name in ("nsteps", "noise", "seed") if name in run]
-    return f"from optim_code import output, w\noutput({', '.join([made, *given])})"
+def given(names: Iterable[str], run: dict[str, Any]) -> str:
+    """What a run is given, as the arguments of a call."""
+    return ", ".join(f"{name}={run[name]!r}" for name in names if name in run)
 
 
 def stub(root: Path, name: str, own: str) -> str:

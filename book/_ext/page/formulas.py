@@ -34,8 +34,7 @@ FONT = ("ziamath", "fonts", "STIXTwoMath-Regular.ttf")
 """A package that brings a font with the measures that MathML needs, and the place of the font in it."""
 RULES = """\
 @font-face {{ font-family: "Formulas"; src: {source}; }}
-/* Letters as high as those of the text. */
-math {{ font-family: "Formulas", math; font-size: 1.1em; }}
+math {{ font-family: "Formulas", math; }}
 math * {{ font-family: inherit; }}
 """
 MATH = re.compile(r"<math\b.*?</math>", re.S)

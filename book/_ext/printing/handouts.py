@@ -8,6 +8,7 @@ node looks like in print.
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 from docutils import nodes
@@ -29,6 +30,7 @@ from book._ext.printing.pdf import numbered_sections, pdf_names
 from book._ext.printing.typeset import PrintTranslator, cited_work, without_links
 from book._ext.printing.typeset import equation_number as equation_number
 from book._ext.printing.worksheets import worksheets
+from book._ext.website.fonts import write_print_fonts
 
 PAPER, POINTS = "a4paper", "11pt"
 """The paper and the size of letters, unless `latex_elements` says otherwise."""
@@ -56,6 +58,10 @@ class HandoutBuilder(LaTeXBuilder):
             title = title if docname == root else self.title_in_latex(docname)
             self.document_data.append((docname, f"{name}.tex", title, author, "manual", False))
         self.titles = []
+
+    def copy_latex_additional_files(self) -> None:
+        super().copy_latex_additional_files()
+        write_print_fonts(Path(self.outdir))
 
     def chapters(self) -> list[str]:
         """The pages of the first level of the table of contents, in its order."""

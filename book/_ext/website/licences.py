@@ -46,6 +46,7 @@ SHIPPED = (
     Work("sphinx-exercise", "sphinx-exercise", "style"),
     Work("Pygments", "pygments", "colours of code"),
     Work("STIX Two Math", "ziamath", "font of formulas", "SIL OFL 1.1"),
+    Work("DejaVu Sans Mono", "matplotlib", "font of code", "Bitstream Vera"),
 )
 """The works of which the pages load something; `tests/page/test_assets.py` compares this with the files."""
 FROM_NPM = (
@@ -53,8 +54,9 @@ FROM_NPM = (
     Work("Python", "pyodide", "its own library", "PSF-2.0"),
     Work("CodeMirror", "@codemirror/view", "editor"),
     Work("Lezer", "@lezer/python", "colours of the editor"),
+    Work("STIX Two Text", "@fontsource/stix-two-text", "font of the text"),
 )
-"""The works that run code in pages; `book/_ext/inpage` brings them."""
+"""The works that run code in pages, and the font of their text; `book/_ext/inpage` brings them."""
 
 
 def licence_of(package: str) -> str:

@@ -60,10 +60,8 @@ export class Session {
     if (worker !== this.worker) return;
     if (ready) this.started.done();
     else if (result) this.running?.({ ...result, error: result.error ?? null, verdict: result.verdict ?? null });
-    else {
-      this.started.refuse(new Error(broken));
-      this.fresh(`Python itself has stopped: ${broken}. All that ran before is forgotten.`);
-    }
+    else if (this.running) this.fresh(`Python itself has stopped: ${broken}. All that ran before is forgotten.`);
+    else this.started.refuse(new Error(broken));
   }
 
   /* Run a piece of code, after those that were asked for before. Resolves to what it printed, raised, drew, was told. */
@@ -90,16 +88,18 @@ export class Session {
     return result;
   }
 
-  /* End what runs, and begin again. */
+  /* End what runs, if anything does. */
   stop() {
-    this.fresh(STOPPED);
+    if (this.running) this.fresh(STOPPED);
   }
 
+  /* End what runs, say why, and begin again. */
   fresh(why) {
     const answer = this.running;
+    this.running = null;
     this.end();
     this.onFresh();
-    answer?.(failed(why));
+    answer(failed(why));
     this.ready().catch(() => {}); // the next run waits for it, and says so if it fails
   }
 

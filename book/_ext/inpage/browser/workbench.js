@@ -8,25 +8,17 @@ import { Session } from "./session.js";
 
 const { make } = window.descentBowl;
 
-/* Run an exercise's class as its text asks: at the setting of the section's figure, and beside the equation. */
-const drawCode = ({ call }) => call;
+/* Draw a class at the setting of the section's figure, and before it the equation that it is to follow. */
+const drawCode = ({ method, cls, hyper, setting }) => `from optim_code import output, w
+from optim_code.marking.checking import compiled
+output(compiled(${JSON.stringify(method)})([w], ${hyper}), ${setting})
+output(${cls}([w], ${hyper}), ${setting})`;
 const checkCode = ({ method, cls }) => `from optim_code import check\ncheck(${JSON.stringify(method)}, ${cls})`;
-
-/* The path of the book's own method at the setting of a figure, run by the equation as the playground runs it. */
-function pathOfBook({ method, run }) {
-  const book = window.descentPlayground, own = book.methods.find(({ name }) => name === method);
-  const { nsteps, noise = 0, seed = 0, start, condition_number: kappa = 5, rotation = 0 } = run;
-  const next = book.generator(seed), xi = Array.from({ length: noise ? 2 * nsteps : 0 }, next);
-  const hyper = Object.fromEntries(own.hyper.map(({ name }) => [name, run[name]]));
-  const found = book.simulate(own, hyper, true, { A: book.bowl(kappa, rotation), start, nsteps, noise, xi });
-  const points = Array.from({ length: found.count + 1 }, (_, i) => [found.xs[i], found.ys[i]]);
-  return { name: `the book's ${own.title}`, points };
-}
 
 class Block {
   /* parts: the elements that the page has made; code: as the book has it; exercise: what it asks for, or null. */
-  constructor(bench, { parts, code, key, label, exercise, keep }) {
-    Object.assign(this, { bench, parts, code, key, label, exercise, keep, editor: null, hasRun: false });
+  constructor(bench, { parts, code, label, exercise, keep }) {
+    Object.assign(this, { bench, parts, code, label, exercise, keep, editor: null, hasRun: false });
     parts.stop.addEventListener("click", () => bench.session.stop());
   }
 
@@ -77,9 +69,11 @@ class Block {
     this.running = true;
     const { run, stop } = this.parts;
     run.disabled = true;
-    stop.hidden = false;
     this.say(this.bench.started ? "Running …" : "Starting Python, which takes some seconds once …");
     try {
+      await this.bench.ready().catch(() => {}); // the run itself says why Python did not start
+      this.say("Running …");
+      stop.hidden = false;
       this.show(await (this.exercise ? this.runExercise() : this.bench.runCell(this)));
     } finally {
       this.running = false;
@@ -101,16 +95,13 @@ class Block {
     return { ...own, error: marked.error, verdict: marked.verdict, figures: [...own.figures, ...this.beside(drawn.figures)] };
   }
 
-  /* The figure of the reader's class, with the book's own path in it. */
-  beside(figures) {
-    const { cls, caption } = this.exercise;
-    return figures.slice(0, 1).map(({ alt, paths, bowl }) => {
-      const book = pathOfBook(this.exercise), end = book.points[book.points.length - 1].map((x) => Number(x.toPrecision(3)));
-      return {
-        bowl, title: caption, alt: `${cls}. ${alt} In the same picture, ${book.name}, which ends at (${end.join(", ")}).`,
-        paths: [book, { ...paths[0], name: cls }],
-      };
-    });
+  /* One figure of the two: the book's own path, and the reader's; none if the class can't run. */
+  beside([book, own]) {
+    if (!own) return [];
+    const { cls, title, caption } = this.exercise, [{ points }] = book.paths, name = `the book's ${title}`;
+    const end = points[points.length - 1].map((x) => Number(x.toPrecision(3))).join(", ");
+    const alt = `${cls}. ${own.alt} In the same picture, ${name}, which ends at (${end}).`;
+    return [{ bowl: own.bowl, title: caption, alt, paths: [{ name, points }, { ...own.paths[0], name: cls }] }];
   }
 
   /* A class that has passed can be raced in the first playground of the page that has its method. */
