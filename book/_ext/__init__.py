@@ -36,7 +36,6 @@ PARTS = (
     "website.offline",
     "website.repository",
     "website.licences",
-    "website.fonts",
     "figures.beside",
     "figures.inline",
     "figures.figure_downloads",

@@ -141,7 +141,7 @@ def test_the_licence_of_each_work_that_is_shipped_is_named(html: Path) -> None:
             owners.setdefault(file.name, set()).add(canonicalize_name(distribution.metadata["Name"]))
     own = {path.name for path in (ROOT / "book" / "_static").iterdir()}
     without = {name for name in files - own if not owners.get(name, set()) & named}
-    made = {"copybutton.js", "documentation_options.js", "figures.css", "formulas.css", "pygments.css", "text.css"}
+    made = {"copybutton.js", "documentation_options.js", "figures.css", "formulas.css", "pygments.css"}
     assert {name for name in without if not name.startswith("mystnb.")} <= made
 
 

@@ -30,7 +30,7 @@ from book._ext.files import files_digest, html_pages, read_json, text_digest, wr
 from book._ext.inpage.page import WORKBENCH
 from book._ext.page import formulas
 from book._ext.state import build_state
-from book._ext.website import icons, unused
+from book._ext.website import fonts, icons, unused
 from book._ext.website.unused import names_in, without_unused
 
 logger = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ TAG = re.compile(
 )
 ATTRIBUTE = re.compile(r"""([\w:-]+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+)))?""")
 HANDLER = re.compile(rf"""<\w(?=[^>]*\son)({ATTRIBUTES})>""", re.I)
-BUNDLE = re.compile(r"_static/((?:styles|scripts)\.[0-9a-f]{16}\.(?:css|js))")
+BUNDLE = re.compile(r"_static/(styles|scripts|fonts)\.[0-9a-f]{16}\.(?:css|js)")
 FONTAWESOME = "vendor/fontawesome/"
 NO_FILE = ("inline:", FONTAWESOME)
 """What the names of parts begin with that no file has to be there for."""
@@ -99,13 +99,13 @@ def bundle_assets(app: Sphinx, error: Exception | None) -> None:
     later = [text for name, text in build_state(app).scripts.items() if WORKBENCH in name]
     used = names_in(texts.values(), [*scripts.values(), *inline, *later])
     bundles = Bundles(app, before.get("made", {}), classes, used)
-    pages = {}
+    pages, letters = {}, fonts.script_of(bundles.static)
     for name, text in texts.items():
         style, script = bundles.style(parts[name].styles), bundles.script(parts[name].scripts)
         if name in new:
-            pages[name] = with_policy(put_in(new[name], name, style, script, parts[name].data))
+            pages[name] = with_policy(put_in(new[name], name, (style, script, letters), parts[name].data))
         else:
-            pages[name] = renamed(text, style, script)
+            pages[name] = renamed(text, style, script, letters)
     # The note comes first: a page without a policy is taken apart again, and one with a policy is in the note.
     said = {name: vars(page_parts) for name, page_parts in parts.items()}
     write_json(note_file(app), {"program": program, "pages": said, "icons": classes, "made": bundles.made})
@@ -198,25 +198,27 @@ def take_apart(page: str) -> tuple[str, Parts]:
     return page, parts
 
 
-def put_in(page: str, name: str, style: str, script: str, data: dict[str, str]) -> str:
-    """A page with the tags of its style sheet and its script.
+def put_in(page: str, name: str, files: tuple[str, str, str], data: dict[str, str]) -> str:
+    """A page with the tags of its style sheet and its scripts.
 
     Args:
         page: the page, as `take_apart` leaves it.
         name: its name, from the top of the book.
-        style: the name of the style sheet in `_static`; empty if there is none.
-        script: that of the script.
+        files: the names in `_static` of the style sheet, of the script, and of the script that brings the fonts.
         data: the attributes of the script's tag.
     """
     static = "../" * name.count("/") + "_static"
     given = "".join(f' {key}="{html.escape(value)}"' for key, value in sorted(data.items()))
-    page = page.replace("<!-- styles -->", f'<link rel="stylesheet" href="{static}/{style}" />', 1)
+    style, script, letters = files
+    first = f'<link rel="stylesheet" href="{static}/{style}" />\n<script src="{static}/{letters}"></script>'
+    page = page.replace("<!-- styles -->", first, 1)
     return page.replace("<!-- scripts -->", f'<script defer src="{static}/{script}"{given}></script>', 1)
 
 
-def renamed(page: str, style: str, script: str) -> str:
-    """A page of an earlier build, with the names that its style sheet and its script have now."""
-    return BUNDLE.sub(lambda match: f"_static/{style if match[1].endswith('.css') else script}", page)
+def renamed(page: str, style: str, script: str, letters: str) -> str:
+    """A page of an earlier build, with the names that its style sheet and its scripts have now."""
+    now = {"styles": style, "scripts": script, "fonts": letters}
+    return BUNDLE.sub(lambda match: f"_static/{now[match[1]]}", page)
 
 
 # --- the policy ----------------------------------------------------------------------------------------------------

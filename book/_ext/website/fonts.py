@@ -1,8 +1,9 @@
 """The fonts of the text and of code: STIX Two Text, whose letters are those of the formulas, and DejaVu Sans Mono.
 
-At the end of a build each is cut down to the characters that the pages use, and put into the style sheet that each page
-loads. In print the whole fonts are used. STIX Two Text comes from npm; without it, pages are shown in a serif font of
-the reader's system, and print in Latin Modern. DejaVu comes with matplotlib, which labels the figures in it.
+At the end of a build each is cut down to the characters that the pages use, and put into a script that each page runs
+before it is drawn: a font in a style sheet comes after the first lines, and moves them. Without JavaScript a page is in
+the system's fonts. In print the whole fonts are used. STIX Two Text comes from npm; without it, pages are in a serif
+font of the system, and print is in Latin Modern. DejaVu comes with matplotlib, which labels the figures in it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import json
 import os
 import re
 import shutil
@@ -23,10 +25,14 @@ from book._ext.files import html_pages, package_folder, text_digest
 from book._ext.inpage import parts
 from book._ext.page.formulas import FONT, MATH
 
-STYLE = "text.css"
 PACKAGE = "@fontsource/stix-two-text"
 ALWAYS = "".join(map(chr, range(0x20, 0x7F))) + "–—‘’“”…−×·"
 """Characters that scripts write into pages."""
+SCRIPT = "fonts.*.js"
+ADD = """\
+for (const [family, style, weight, data] of %s)
+  document.fonts.add(new FontFace(family, Uint8Array.from(atob(data), (c) => c.charCodeAt(0)), { style, weight }));
+"""
 NO_TEXT = re.compile(r"<(script|style|head)\b.*?</\1\s*>|<!--.*?-->", re.S)
 CODE = re.compile(r"<(code|pre|kbd|samp)\b.*?</\1>", re.S)
 
@@ -67,35 +73,36 @@ def file_of(face: Face) -> Path:
 
 
 def write_fonts(app: Sphinx, error: Exception | None) -> None:
-    """Write the style sheet with the fonts of the text and of code, which have the characters that the pages use."""
+    """Write the script with the fonts of the text and of code, which have the characters that the pages use."""
     if error is not None or app.builder.name != "html":
         return
     pages = [NO_TEXT.sub("", MATH.sub("", path.read_text(encoding="utf-8"))) for path in html_pages(app).values()]
-    used = {"text": characters(*pages), "code": characters(*(found[0] for p in pages for found in CODE.finditer(p)))}
-    code = Path(__file__).read_text(encoding="utf-8")
-    head = (
-        f"/* {text_digest(*used.values(), parts.installed(), version('fonttools'), version('matplotlib'), code)} */\n"
-    )
-    file = Path(app.outdir, "_static", STYLE)
-    if not file.exists() or not file.read_text(encoding="utf-8").startswith(head):
-        faces = [MONO, *(TEXT[:3] if has_text_font() else [])]  # bold italic is rare, and a browser slants the bold
-        rules = [rule(face, used["code" if face is MONO else "text"]) for face in faces]
-        file.write_text(head + "".join(rules), encoding="utf-8")
+    text, code = characters(*pages), characters(*(found[0] for page in pages for found in CODE.finditer(page)))
+    program = Path(__file__).read_text(encoding="utf-8")
+    digest = text_digest(text, code, parts.installed(), version("fonttools"), version("matplotlib"), program)
+    file = Path(app.outdir, "_static", SCRIPT.replace("*", digest[:16]))
+    for old in file.parent.glob(SCRIPT):
+        if old != file:
+            old.unlink()
+    if not file.exists():
+        # Bold italic is rare, and a browser slants the bold by itself.
+        faces = [(MONO, code), *((face, text) for face in TEXT[:3] if has_text_font())]
+        fonts = [
+            [face.family, face.style, str(face.weight), base64.b64encode(subset(file_of(face), used)).decode()]
+            for face, used in faces
+        ]
+        file.write_text(ADD % json.dumps(fonts), encoding="utf-8")
+
+
+def script_of(static: Path) -> str:
+    """The name of the script in this folder `_static`."""
+    return next((file.name for file in static.glob(SCRIPT)), "")
 
 
 def characters(*texts: str) -> str:
     """The characters that these parts of HTML show, each once and in order."""
     shown = {*html.unescape(re.sub(r"<[^>]*>", "", "".join(texts)))}
     return "".join(sorted(letter for letter in shown.union(ALWAYS) if letter.isprintable()))
-
-
-def rule(face: Face, used: str) -> str:
-    """The rule of CSS that brings a face."""
-    font = base64.b64encode(subset(file_of(face), used)).decode()
-    return (
-        f'@font-face {{ font-family: "{face.family}"; font-style: {face.style}; font-weight: {face.weight}; '
-        f'src: url("data:font/woff2;base64,{font}") format("woff2"); }}\n'
-    )
 
 
 def subset(file: Path, used: str) -> bytes:
@@ -128,7 +135,3 @@ def write_print_fonts(folder: Path) -> None:
         # LuaTeX keeps what it has read of a font until the time of its file is another: one for both editions, which
         # may be typeset side by side.
         os.utime(file, (0, 0))
-
-
-def setup(app: Sphinx) -> None:
-    app.add_css_file(STYLE)
