@@ -23,7 +23,7 @@ import optim_code
 from book._ext.inpage.data import page_cells, page_data
 from conftest import PAGES, ROOT
 from optim_code.figures import Drawing
-from optim_code.marking import checking
+from optim_code.marking import checking, faults
 from optim_code.marking.checking import Verdict
 
 NEAR = 1e-12
@@ -235,6 +235,7 @@ def marked_here(answer: Answer, monkeypatch: pytest.MonkeyPatch, site: Path) -> 
     """The verdict of `check` with PyTorch; in this process, and on the site's mistakes, because that is faster."""
     monkeypatch.setattr(checking, "METHODS", site / "optim_code/methods")
     monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(sys, "breakpointhook", faults.refuse_breakpoint)  # pytest's own would ask
     return optim_code.check(answer.method, answer.cls())
 
 
@@ -394,6 +395,10 @@ PATCHES = [
     "torch.set_default_dtype(torch.float16)", "torch.set_grad_enabled(False)", "Optim.my_step = None",
     "import builtins; del builtins.len", "import sys; sys.stdout = None", "import random; random.Random = None",
     "import optim_code.figures as f; f.output = None", "torch.optim.Optimizer.zero_grad = None",
+    "import sys; sys.setrecursionlimit(90)", "import sys; sys.path.clear(); sys.meta_path.clear()",
+    "import optim_code.optim as o; o.RANGES.clear()", "import optim_code.marking.judging as j; j.HINTS.clear()",
+    "import builtins as b; b.isinstance = b.vars = b.dict = b.getattr = b.setattr = b.len = b.type = None",
+    "import traceback; traceback.extract_tb = None; 1 / 0", "import contextlib; contextlib.redirect_stdout = None",
     "import json; json.loads = None", "import optim_code.pictures as p; p.drawn = None",
     "import warnings; warnings.warn = None",
 ]  # fmt: skip

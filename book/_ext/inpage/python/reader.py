@@ -44,10 +44,6 @@ OWN = "<cell "
 """How the names of the reader's cells begin."""
 LINE = 79
 """The width to which a notebook lays out a value."""
-CLEANED = ("torch", "optim_code", "builtins")
-"""The packages whose modules and classes lose what a run adds to them."""
-
-
 USED = (
     *("torch.linalg", "torch.optim", "optim_code.descent", "optim_code.figures", "optim_code.optimizers"),
     *("optim_code.pictures", "optim_code.marking.judging", "optim_code.marking.trials", "optim_code.marking.versions"),
@@ -124,19 +120,25 @@ class Session:
         self.figures, self.verdicts = [], []
         name, printed = f"{OWN}{self.cells}>", Printed()
         linecache.cache[name] = (len(code), None, code.splitlines(keepends=True), name)
-        error = None
-        with kept_inside(printed), warnings.catch_warnings():
-            warnings.simplefilter("default")
-            warnings.showwarning = lambda message, kind, *_: printed.write(f"{kind.__name__}: {message}\n")  # type: ignore[assignment]
-            try:
-                self.execute(code, name)
-            except PrintedTooMuch:
-                error = f"The output is cut after {LONGEST} characters, and the run was stopped there."
-            except BaseException as raised:
-                error = told(raised, name)
-        self.before.restore()
-        return {"printed": printed.text, "error": error, "figures": self.figures,
-                "verdict": self.verdicts[-1] if self.verdicts else None}  # fmt: skip
+        raised: BaseException | None = None
+        try:
+            with kept_inside(printed), warnings.catch_warnings():
+                warnings.simplefilter("default")
+                warnings.showwarning = lambda said, kind, *_: printed.write(f"{kind.__name__}: {said}\n")  # type: ignore[assignment]
+                try:
+                    self.execute(code, name)
+                except BaseException as error:
+                    raised = error
+                finally:
+                    builtins.__dict__.update(self.before.builtins)  # all that follows needs them
+        finally:
+            self.before.restore()
+        return {
+            "printed": printed.text,
+            "error": None if raised is None else told(raised, name),
+            "figures": self.figures,
+            "verdict": self.verdicts[-1] if self.verdicts else None,
+        }
 
     def execute(self, code: str, name: str) -> None:
         body = ast.parse(code, name).body
@@ -220,6 +222,8 @@ def kept_inside(printed: Printed) -> Iterator[None]:
 
 def told(error: BaseException, cell: str) -> str:
     """An error as text: the reader's own lines on the way to it, and what it says."""
+    if isinstance(error, PrintedTooMuch):
+        return f"The output is cut after {LONGEST} characters, and the run was stopped there."
     said = "".join(traceback.format_exception_only(type(error), error)).rstrip()
     said = said.removeprefix(f"{type(error).__module__}.")
     if isinstance(error, SyntaxError) and error.filename == cell:
@@ -240,31 +244,31 @@ def told(error: BaseException, cell: str) -> str:
 
 
 class Snapshot:
-    """How the modules are, and the classes of the packages that are `CLEANED`; see `restore`."""
+    """How Python and all modules are; see `restore`."""
 
     def __init__(self) -> None:
+        self.builtins, self.recursion = dict(vars(builtins)), sys.getrecursionlimit()
         self.modules = {
             name: (module, dict(vars(module)))
             for name, module in [*sys.modules.items()]
             if is_module(module) and name != "__main__"  # the worker's own names
         }
-        self.classes = {
-            cls: dict(vars(cls))
-            for name, (_, values) in self.modules.items()
-            if name.partition(".")[0] in CLEANED
-            for cls in values.values()
-            if isinstance(cls, type) and cls.__module__.partition(".")[0] in CLEANED[:2]
-        }
+        own = [value for name, (_, values) in self.modules.items() if is_ours(name) for value in values.values()]
+        self.classes = {cls: dict(vars(cls)) for cls in own if isinstance(cls, type) and is_ours(cls.__module__)}
+        self.lists = [(one, [*one]) for one in (sys.path, sys.meta_path, *own) if type(one) is list]
+        self.tables = [(one, {**one}) for one in own if type(one) is dict]
 
     def restore(self) -> None:
         """Put back what has changed since."""
+        sys.settrace(None)
+        sys.setrecursionlimit(self.recursion)
         for name, (module, values) in self.modules.items():
             sys.modules[name] = module
             now = vars(module)
             for key, value in values.items():
                 if now.get(key, self) is not value:
                     now[key] = value
-            if name.partition(".")[0] in CLEANED and len(now) > len(values):
+            if (is_ours(name) or module is builtins) and len(now) > len(values):
                 for key in [key for key, value in now.items() if key not in values and not is_module(value)]:
                     del now[key]
         for cls, values in self.classes.items():
@@ -275,8 +279,17 @@ class Snapshot:
                         setattr(cls, key, values[key])
                     else:
                         delattr(cls, key)
-        torch = sys.modules["torch"]
-        torch._tensor.DEFAULT[0], torch.autograd.graph.RECORDING[0] = torch.float32, True
+        for one, items in self.lists:
+            one[:] = items
+        for table, entries in self.tables:
+            if table != entries:
+                table.clear()
+                table.update(entries)
+
+
+def is_ours(module: str) -> bool:
+    """Whether a module is of torch or of the book."""
+    return module.partition(".")[0] in ("torch", "optim_code")
 
 
 def is_module(value: Any) -> bool:

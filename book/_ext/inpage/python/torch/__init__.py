@@ -10,14 +10,14 @@ import importlib
 import math
 from typing import Any
 
-from . import _functions, _numbers, _random, _tensor
+from . import _functions, _numbers, _operations, _random, _tensor
 from . import autograd as autograd
 from ._numbers import NotInThePage as NotInThePage
 
 __version__ = "small"
 
 Tensor, Size, device, layout, strided = _tensor.Tensor, _tensor.Size, _tensor.device, _tensor.layout, _tensor.STRIDED
-tensor, where, Generator = _tensor.tensor, _tensor.where, _random.Generator
+tensor, where, Generator = _tensor.tensor, _operations.where, _random.Generator
 FloatTensor = Tensor
 
 dtype, bool, uint8, int32, int64 = _numbers.dtype, _numbers.bool_, _numbers.uint8, _numbers.int32, _numbers.int64

@@ -9,7 +9,8 @@ from typing import Any
 
 from . import _numbers, _random, _tensor
 from ._numbers import dtype, float64, int64
-from ._tensor import DEFAULT, Tensor, new, record, sizes, tensor
+from ._shapes import joint_shape, sizes
+from ._tensor import DEFAULT, Tensor, new, record, tensor
 
 # --- made from numbers -----------------------------------------------------------------------------------------------
 
@@ -43,7 +44,7 @@ def full(
     requires_grad: Any = False,
 ) -> Tensor:
     shape = _checked_size((size,))
-    wanted = dtype or _tensor._kind_of([fill_value])
+    wanted = dtype or _tensor.kind_of([fill_value])
     return new(wanted.stored([fill_value]) * math.prod(shape), shape, wanted).requires_grad_(requires_grad)
 
 
@@ -219,7 +220,7 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
 
 
 def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
-    shape = functools.reduce(_tensor.joint_shape, [one._shape for one in tensors])
+    shape = functools.reduce(joint_shape, [one._shape for one in tensors])
     return tuple(one.expand(shape) for one in tensors)
 
 

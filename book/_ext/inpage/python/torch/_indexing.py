@@ -19,7 +19,8 @@ def flattened(data: Any) -> tuple[Numbers, tuple[int, ...]]:
     Raises:
         ValueError, TypeError: as PyTorch does, if rows differ in length or something is no number.
     """
-    from ._tensor import Tensor, is_number
+    from ._operations import is_number
+    from ._tensor import Tensor
 
     if isinstance(data, Tensor):
         return data._values(), data._shape
@@ -154,7 +155,8 @@ def basic(tensor: Tensor, parts: list[Any]) -> tuple[tuple[int, ...], tuple[int,
 
 def _chosen(view: Tensor, parts: list[Any]) -> tuple[list[int], tuple[int, ...]]:
     """Where in the storage of a view lie the numbers that lists and truths choose, and the shape of the choice."""
-    from ._tensor import Tensor, joint_shape, tensor
+    from ._shapes import joint_shape
+    from ._tensor import Tensor, tensor
 
     lists: dict[int, Tensor] = {}
     dim = 0
@@ -218,7 +220,7 @@ def _truth(key: Any) -> Tensor | None:
 
 def get(tensor: Tensor, key: Any) -> Tensor:
     """``tensor[key]``."""
-    from ._tensor import _shared, _viewed, new, record
+    from ._tensor import new, record, sharing, viewed
 
     if (mask := _truth(key)) is not None:
         return get(tensor.unsqueeze(0), mask)
@@ -226,8 +228,8 @@ def get(tensor: Tensor, key: Any) -> Tensor:
     shape, strides, offset = basic(tensor, parts)
     if not any(_is_advanced(part) for part in parts):
         name = "SliceBackward0" if any(isinstance(part, slice) for part in parts) else "SelectBackward0"
-        return _viewed(tensor, shape, strides, offset, name, None)
-    view = _shared(tensor, shape, strides, offset)
+        return viewed(tensor, shape, strides, offset, name, None)
+    view = sharing(tensor, shape, strides, offset)
     where, chosen = _chosen(view, [part for part in parts if part is None or not hasattr(part, "__index__")
                                    or _is_advanced(part)])  # fmt: skip
     out = new([view._storage[i] for i in where], chosen, tensor.dtype)
@@ -244,16 +246,17 @@ def get(tensor: Tensor, key: Any) -> Tensor:
 
 def put(tensor: Tensor, key: Any, value: Any) -> None:
     """``tensor[key] = value``."""
-    from ._tensor import Tensor, _check_in_place, _shared
+    from ._operations import check_in_place
+    from ._tensor import Tensor, sharing
     from ._tensor import tensor as made
 
-    _check_in_place(tensor)
+    check_in_place(tensor)
     if (mask := _truth(key)) is not None:
         put(tensor.unsqueeze(0), mask, value)
         return
     parts = _parts(tensor, key)
     shape, strides, offset = basic(tensor, parts)
-    view = _shared(tensor, shape, strides, offset)
+    view = sharing(tensor, shape, strides, offset)
     where = None
     if any(_is_advanced(part) for part in parts):
         where, shape = _chosen(view, [part for part in parts if part is None or not hasattr(part, "__index__")

@@ -199,6 +199,22 @@ def _each(function: Callable[[Any, Any], Any]) -> Callable[[Numbers, Numbers], N
     return lambda a, b: [function(x, y) for x, y in zip(a, b, strict=True)]
 
 
+def total_of(values: Numbers) -> Any:
+    # Not `sum`: from Python 3.12 on it adds floats with a correction, which PyTorch does not.
+    total = values[0] if values else 0.0
+    for value in values[1:]:
+        total = total + value
+    return total
+
+
+def most(values: Numbers) -> Any:
+    return next((x for x in values if x != x), None) if any(x != x for x in values) else max(values)
+
+
+def least(values: Numbers) -> Any:
+    return next((x for x in values if x != x), None) if any(x != x for x in values) else min(values)
+
+
 ARITHMETIC: dict[str, Callable[[Numbers, Numbers], Numbers]] = {
     "add": lambda a, b: [x + y for x, y in zip(a, b, strict=True)],
     "sub": lambda a, b: [x - y for x, y in zip(a, b, strict=True)],

@@ -1,0 +1,345 @@
+"""Operations on tensors: the shape and the type of a result, what is written in place, and the gradients."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from numbers import Real
+from typing import Any
+
+from . import _numbers as types
+from ._numbers import ARITHMETIC, ASKING, BITWISE, COMPARISONS, FLOATING, KEEPING, NotInThePage, Numbers, total_of
+from ._numbers import dtype as Kind
+from ._shapes import joint_shape, steps_of, summed_to
+from ._tensor import DEFAULT, Tensor, new, record, sharing, tensor
+from .autograd.graph import RECORDING, Node
+
+LEAF = "a leaf Variable that requires grad is being used in an in-place operation."
+VIEW = "a view of a leaf Variable that requires grad is being used in an in-place operation."
+
+
+def joint_type(a: Tensor, b: Any) -> Kind:
+    """The type of the result of two operands. Numbers and tensors without dimensions yield to other tensors."""
+    if isinstance(b, Tensor):
+        if a.dtype is b.dtype:
+            return a.dtype
+        if bool(a._shape) != bool(b._shape):
+            dimensioned, other = (a, b) if a._shape else (b, a)
+            if other.dtype.kind <= dimensioned.dtype.kind:
+                return dimensioned.dtype
+        return a.dtype if a.dtype.rank >= b.dtype.rank else b.dtype
+    kind = kind_number(b)
+    return a.dtype if kind <= a.dtype.kind else (types.KINDS[kind] or DEFAULT[0])
+
+
+def kind_number(one: Any) -> int:
+    """0 for truths, 1 for whole numbers, 2 for floats."""
+    if isinstance(one, Tensor):
+        return one.dtype.kind
+    return 0 if isinstance(one, bool) else 1 if isinstance(one, int) else 2
+
+
+def _operands(a: Tensor, b: Any, kind: Kind) -> tuple[Numbers, Numbers, tuple[int, ...]]:
+    if isinstance(b, Tensor):
+        if a._shape == b._shape:
+            x, y, shape = a._values(), b._values(), a._shape
+        else:
+            shape = joint_shape(a._shape, b._shape)
+            x, y = _repeated(a, shape), _repeated(b, shape)
+        if a.dtype is not b.dtype:
+            x = x if a.dtype.rank <= kind.rank else kind.stored(x)
+            y = y if b.dtype.rank <= kind.rank else kind.stored(y)
+        return x, y, shape
+    number = float(b) if kind.kind == 2 else b
+    if kind is types.float32 or kind is types.float16:
+        (number,) = types.float32.stored([number])
+    return a._values(), [number] * a._numel, a._shape
+
+
+def _repeated(one: Tensor, shape: tuple[int, ...]) -> Numbers:
+    if one._shape == shape:
+        return one._values()
+    if one._numel == 1:
+        return one._values() * math.prod(shape)
+    more = len(shape) - one.ndim
+    steps = (0,) * more + tuple(
+        0 if size != wanted else step
+        for size, wanted, step in zip(one._shape, shape[more:], steps_of(one), strict=True)
+    )
+    return sharing(one, shape, steps, one._offset)._values()
+
+
+def is_number(one: Any) -> bool:
+    return isinstance(one, (int, float, Real))
+
+
+def arithmetic(name: str, a: Tensor, b: Any) -> Any:
+    """An operation of two tensors, or of a tensor and a number, as a new tensor."""
+    if not isinstance(b, Tensor) and not is_number(b):
+        if isinstance(b, complex):
+            raise NotInThePage("a complex number")
+        return NotImplemented
+    kind = joint_type(a, b)
+    if kind.kind != 2 and name in ("div", "rdiv", "atan2", "hypot"):
+        kind = DEFAULT[0]
+    if name in ("sub", "rsub") and 0 in (a.dtype.kind, kind_number(b)):
+        raise RuntimeError(
+            "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a "
+            "mask, use the `~` or `logical_not()` operator instead."
+        )
+    x, y, shape = _operands(a, b, kind)
+    values = ARITHMETIC[name](x, y)
+    if kind is not types.float64 or a.dtype is not kind or (isinstance(b, Tensor) and b.dtype is not kind):
+        values = kind.stored(values)
+    out = new(values, shape, kind)
+    if RECORDING[0] and (a._requires_grad or (isinstance(b, Tensor) and b._requires_grad)):
+        a_, b_ = a.detach(), b.detach() if isinstance(b, Tensor) else b
+        back = DERIVATIVES.get(name)
+
+        def derivative(g: Tensor) -> tuple[Tensor | None, Tensor | None]:
+            if back is None:
+                raise NotInThePage(f"the derivative of {name}")
+            first, second = back(g, a_, b_, out.detach())
+            return (
+                summed_to(first, a_._shape).to(a_.dtype),
+                summed_to(second(), b_._shape).to(b_.dtype) if isinstance(b_, Tensor) else None,
+            )
+
+        record(out, f"{name.removeprefix('r').capitalize()}Backward0", (a, b), derivative)
+    return out
+
+
+Later = Callable[[], "Tensor"]
+DERIVATIVES: dict[str, Callable[[Tensor, Tensor, Any, Tensor], tuple[Tensor, Later]]] = {
+    "add": lambda g, a, b, out: (g, lambda: g),
+    "sub": lambda g, a, b, out: (g, lambda: -g),
+    "rsub": lambda g, a, b, out: (-g, lambda: g),
+    "mul": lambda g, a, b, out: (g * b, lambda: g * a),
+    "div": lambda g, a, b, out: (g / b, lambda: -g * out / b),
+    "rdiv": lambda g, a, b, out: (-g * out / a, lambda: g / a),
+    "pow": lambda g, a, b, out: (_power_slope(g, a, b), lambda: g * out * a.log()),
+    "rpow": lambda g, a, b, out: (g * out * math.log(b), lambda: g),
+    "maximum": lambda g, a, b, out: (_shared_out(g, a, b, "gt"), lambda: _shared_out(g, b, a, "gt")),
+    "minimum": lambda g, a, b, out: (_shared_out(g, a, b, "lt"), lambda: _shared_out(g, b, a, "lt")),
+}
+"""The gradients for the two operands of an operation, from that of its result."""
+
+
+def _power_slope(g: Tensor, a: Tensor, b: Any) -> Tensor:
+    return g * b * a ** (b - 1) if isinstance(b, Tensor) or b != 0 else g * 0.0
+
+
+def _shared_out(g: Tensor, a: Any, b: Any, relation: str) -> Tensor:
+    return where(compared(relation, a, b), g, where(compared("eq", a, b), g / 2, g * 0.0))
+
+
+def compared(name: str, a: Tensor, b: Any) -> Any:
+    if not isinstance(b, Tensor) and not is_number(b):
+        return NotImplemented
+    kind = joint_type(a, b)
+    x, y, shape = _operands(a, b, kind)
+    return new(COMPARISONS[name](x, y), shape, types.bool_)
+
+
+def bitwise(name: str, a: Tensor, b: Any) -> Any:
+    if not isinstance(b, Tensor) and not is_number(b):
+        return NotImplemented
+    kind = joint_type(a, b)
+    if kind.kind == 2:
+        raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{kind.long_name}'")
+    x, y, shape = _operands(a, b, kind)
+    return new(kind.stored(BITWISE[name](x, y)), shape, kind)
+
+
+def one_by_one(name: str, a: Tensor) -> Tensor:
+    """A function of one number, of each."""
+    if name in ASKING:
+        return new([ASKING[name](x) for x in a._values()], a._shape, types.bool_)
+    if name in FLOATING:
+        kind = a.dtype if a.dtype.kind == 2 else DEFAULT[0]
+        values = [FLOATING[name](x) for x in a._values()]
+    else:
+        kind = a.dtype
+        values = [KEEPING[name](x) for x in a._values()]
+    out = new(kind.stored(values), a._shape, kind)
+    if RECORDING[0] and a._requires_grad:
+        a_ = a.detach()
+        slope = SLOPES.get(name)
+
+        def derivative(g: Tensor) -> tuple[Tensor]:
+            if slope is None:
+                raise NotInThePage(f"the derivative of {name}")
+            return (slope(g, a_, out.detach()),)
+
+        record(out, f"{name.capitalize()}Backward0", (a,), derivative)
+    return out
+
+
+SLOPES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+    "sqrt": lambda g, a, out: g / (2 * out),
+    "rsqrt": lambda g, a, out: -0.5 * g * out**3,
+    "reciprocal": lambda g, a, out: -g * out * out,
+    "exp": lambda g, a, out: g * out,
+    "expm1": lambda g, a, out: g * (out + 1),
+    "log": lambda g, a, out: g / a,
+    "log1p": lambda g, a, out: g / (a + 1),
+    "sin": lambda g, a, out: g * a.cos(),
+    "cos": lambda g, a, out: -g * a.sin(),
+    "tanh": lambda g, a, out: g * (1 - out * out),
+    "sigmoid": lambda g, a, out: g * out * (1 - out),
+    "abs": lambda g, a, out: g * a.sign(),
+    "neg": lambda g, a, out: -g,
+    "square": lambda g, a, out: g * 2 * a,
+    "relu": lambda g, a, out: g * (a > 0),
+    **dict.fromkeys(("sign", "floor", "ceil", "round", "trunc"), lambda g, a, out: g * 0.0),
+}
+"""The gradient for the operand of a function, from that of its result."""
+
+
+def check_in_place(one: Tensor) -> None:
+    if one._requires_grad and RECORDING[0]:
+        if one._node is None:
+            raise RuntimeError(LEAF)
+        if one._node.leaf is not None:
+            raise RuntimeError(VIEW)
+
+
+def store(one: Tensor, compute: Callable[[], Any], any_type: bool = False) -> Tensor:
+    """Compute new numbers for a tensor, and write them where its numbers are."""
+    check_in_place(one)
+    out = compute()
+    if out is NotImplemented:
+        raise TypeError("unsupported operand type")
+    if out._shape != one._shape:
+        raise RuntimeError(f"output with shape {list(one._shape)} doesn't match the broadcast shape {list(out._shape)}")
+    if out.dtype is not one.dtype:
+        if out.dtype.kind > one.dtype.kind and not any_type:
+            raise RuntimeError(
+                f"result type {out.dtype.long_name} can't be cast to the desired output type {one.dtype.long_name}"
+            )
+        one._write(one.dtype.stored(out._values()))
+    else:
+        one._write(out._values())
+    if out._requires_grad and RECORDING[0]:
+        one._node, one._requires_grad = out._node or Node("CopyBackwards", [out], lambda g: (g,)), True
+    return one
+
+
+def in_place(name: str, a: Tensor, b: Any) -> Any:
+    if not isinstance(b, Tensor) and not is_number(b):
+        return NotImplemented
+    return store(a, lambda: arithmetic(name, a, b))
+
+
+def scaled(args: tuple[Any, ...], count: int, scale: Any, *named: Any) -> tuple[Any, list[Any]]:
+    """The factor and the tensors of a method that may be called in PyTorch's old order: the factor first."""
+    given = [*args, *(one for one in named if one is not None)]
+    if len(given) == count + 1:
+        scale, *given = given
+    if len(given) != count:
+        raise TypeError(f"expected {count} tensors and perhaps a factor, got {len(given)} arguments")
+    for one in given:
+        if not isinstance(one, Tensor) and not (count == 1 and is_number(one)):
+            raise TypeError(f"argument 'other' must be Tensor, not {type(one).__name__}")
+    if isinstance(scale, Tensor):
+        scale = scale.item()
+    return scale, given
+
+
+def added(name: str, a: Tensor, b: Any, scale: Any) -> Tensor:
+    if scale == 1:
+        return arithmetic(name, a, b)
+    kind = joint_type(a, b)
+    if a._requires_grad or (isinstance(b, Tensor) and b._requires_grad) or kind is not types.float64:
+        return arithmetic(name, a, scale * b)
+    x, y, shape = _operands(a, b, kind)
+    scale = float(scale) if name == "add" else -float(scale)
+    return new([p + scale * q for p, q in zip(x, y, strict=True)], shape, kind)
+
+
+def added_terms(a: Tensor, scale: Any, one: Tensor, two: Tensor, name: str) -> Tensor:
+    """``a + scale * one * two``, or divided by ``two``, in the type of all three."""
+    kind = max((one, two, a), key=lambda x: (bool(x._shape), x.dtype.rank)).dtype
+    first, second = one.to(kind), two.to(kind)
+    term = arithmetic(name, first if scale == 1 else arithmetic("mul", first, scale), second)
+    return arithmetic("add", a, term)
+
+
+def bounded(name: str, one: Tensor, bound: Any) -> Tensor:
+    if isinstance(bound, Tensor):
+        return arithmetic(name, one, bound)
+    kind = joint_type(one, bound)
+    (limit,) = kind.stored([bound])
+    function = types.larger if name == "maximum" else types.smaller
+    out = new(kind.stored([function(x, limit) for x in one._values()]), one._shape, kind)
+    inside = (one.detach() >= limit) if name == "maximum" else (one.detach() <= limit)
+    return record(out, "ClampBackward1", (one,), lambda g: (g * inside,))
+
+
+def where(condition: Tensor, one: Any = None, other: Any = None) -> Any:
+    """Numbers of one where a condition holds, and of another where it doesn't."""
+    if one is None:
+        return tuple(condition.nonzero().unbind(1))
+    both = [x if isinstance(x, Tensor) else None for x in (one, other)]
+    if both[0] is None and both[1] is None:
+        one = tensor(one)
+    first = one if isinstance(one, Tensor) else other
+    kind = joint_type(first, other if first is one else one)
+    one, other = (x if isinstance(x, Tensor) else new(kind.stored([x]), (), kind) for x in (one, other))
+    shape = joint_shape(joint_shape(condition._shape, one._shape), other._shape)
+    values = [
+        x if c else y
+        for c, x, y in zip(_repeated(condition, shape), _repeated(one, shape), _repeated(other, shape), strict=True)
+    ]
+    out = new(kind.stored(values), shape, kind)
+
+    def derivative(g: Tensor) -> tuple[Tensor, Tensor]:
+        zero = g * 0.0
+        return (
+            summed_to(where(condition, g, zero), one._shape), summed_to(where(condition, zero, g), other._shape)
+        )  # fmt: skip
+
+    return record(out, "WhereBackward0", (one, other), derivative)
+
+
+def _plain_product(a: Tensor, b: Tensor) -> Tensor:
+    rows, inner = a._shape
+    columns = b._shape[1]
+    x, y = a._values(), b.t()._values()
+    values = [
+        total_of([p * q for p, q in zip(x[i : i + inner], y[j : j + inner], strict=True)])
+        for i in range(0, rows * inner, inner) for j in range(0, columns * inner, inner)
+    ] if inner else [0.0] * (rows * columns)  # fmt: skip
+    return new(a.dtype.stored(values), (rows, columns), a.dtype)
+
+
+def product(a: Tensor, b: Tensor) -> Tensor:
+    """The matrix product, of vectors, matrices, and of several matrices with one."""
+    if not isinstance(b, Tensor):
+        raise TypeError(f"matmul(): argument 'other' must be Tensor, not {type(b).__name__}")
+    if a.dtype is not b.dtype:
+        raise RuntimeError(
+            f"expected m1 and m2 to have the same dtype, but got: {a.dtype.long_name.lower()} != "
+            f"{b.dtype.long_name.lower()}"
+        )
+    if not a._shape or not b._shape:
+        raise RuntimeError("both arguments to matmul need to be at least 1D, but they are 0D and 1D")
+    if b.ndim > 2:
+        raise NotInThePage("the product with several matrices at once")
+    left = a.reshape(math.prod(a._shape[:-1]), a._shape[-1])
+    right = b if b.ndim == 2 else b.unsqueeze(1)
+    if left._shape[1] != right._shape[0]:
+        if a.ndim == b.ndim == 1:
+            raise RuntimeError(
+                f"inconsistent tensor size, expected tensor [{a._numel}] and src [{b._numel}] to have the same number "
+                f"of elements, but got {a._numel} and {b._numel} elements respectively"
+            )
+        said = f"{left._shape[0]}x{left._shape[1]} and {right._shape[0]}x{right._shape[1]}"
+        raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({said})")
+    out = _plain_product(left, right)
+    left_, right_ = left.detach(), right.detach()
+    record(
+        out, "MmBackward0", (left, right),
+        lambda g: (_plain_product(g, right_.t()), _plain_product(left_.t().contiguous(), g)),
+    )  # fmt: skip
+    return out.reshape(a._shape[:-1] + b._shape[1:])
