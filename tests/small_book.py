@@ -114,6 +114,7 @@ def copy_book(folder: Path) -> Copy:
     updates = {label: equation for equation, label in found}
     assert updates
     copy.write("_toc.yml", TOC)
+    copy.replace("_config.yml", "    cover: race\n", "")
     copy.write("book/one.md", ONE)
     copy.write("book/updates.md", "\n\n".join(["# Updates", *updates.values(), ""]))
     copy.write("book/two.md", TWO)

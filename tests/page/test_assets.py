@@ -93,14 +93,19 @@ def test_the_files_of_cards_and_tabs_are_for_pages_that_have_some(inside: str, k
 
 
 @pytest.mark.parametrize("name", [*PAGES, *AROUND])
-def test_a_page_names_one_style_sheet_and_one_script(html: Path, name: str) -> None:
+def test_a_page_names_one_style_sheet_one_script_and_the_fonts(html: Path, name: str) -> None:
     page = BeautifulSoup((html / f"{name}.html").read_bytes(), "html.parser")
     assert len(page.select('link[rel="stylesheet"]')) == 1
-    scripts = [str(script["src"]) for script in page.select("script[src]")]
-    own = [src for src in scripts if src != "searchindex.js"]
-    assert len(own) == 1
+    scripts = [script for script in page.select("script[src]") if script["src"] != "searchindex.js"]
+    assert [re.findall(r"_static/(\w+)\.\w{16}\.js$", str(script["src"])) for script in scripts] == [
+        ["fonts"],
+        ["scripts"],
+    ]
     assert page.select('link[rel="preload"]') == []
-    assert all(script.has_attr("defer") for script in page.select("script[src]"))
+    # The fonts must be there before the first line is drawn; nothing else may hold the page up.
+    assert [script.has_attr("defer") for script in page.select("script[src]")][:2] == [False, True]
+    assert all(script.has_attr("defer") for script in page.select("script[src]")[1:])
+    assert (html / name).parent.joinpath(str(scripts[0]["src"])).is_file()
 
 
 def test_pages_with_the_same_lists_share_their_files_and_no_file_lies_about(html: Path) -> None:

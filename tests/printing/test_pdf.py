@@ -451,6 +451,8 @@ def write_small_book(root: Path, *chapters: str) -> None:
         shutil.copytree(ROOT / name, root / name, dirs_exist_ok=True)
     for name in ("_config.yml", "requirements.txt", "apt.txt", "book/kit.md"):
         shutil.copyfile(ROOT / name, root / name)
+    config = (root / "_config.yml").read_text(encoding="utf-8")
+    (root / "_config.yml").write_text(config.replace("    cover: race\n", ""), encoding="utf-8")
     toc = {
         "format": "jb-book",
         "root": "book/intro",
@@ -567,6 +569,22 @@ def test_a_fault_is_one_line_that_names_the_page_and_the_last_good_pdfs_stay(sma
 
 
 # A hand-out by itself
+
+
+@printed
+def test_a_cover_that_the_book_cannot_have_is_one_line(small: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(small, tmp_path / "book"))
+    config = (root / "_config.yml").read_text(encoding="utf-8")
+    (root / "_config.yml").write_text(
+        config.replace("    slides:\n", "    cover: raec\n    slides:\n"), encoding="utf-8"
+    )
+    before = pdfs(root)
+    done = run_build("pdf", root)
+    line = 1 + config[: config.index("    slides:\n")].count("\n")
+    remedy = "draw it with that fname, or leave cover empty"
+    said = f"_config.yml:{line}: cover: no figure of runs in a bowl is saved as raec.pdf; {remedy}"
+    assert (done.returncode, done.stderr) == (1, f"descent: {said}\n")
+    assert pdfs(root) == before
 
 
 @printed
