@@ -94,7 +94,7 @@ def power(x: float, y: float) -> float:
     except OverflowError:
         return -math.inf if x < 0 and y % 2 == 1 else math.inf
     except ValueError:  # zero to a negative power, or a root of a negative number
-        return math.inf if x == 0 else math.nan
+        return math.nan if x else math.copysign(math.inf, x) if y % 2 == 1 else math.inf
 
 
 def sign(x: float) -> float:
