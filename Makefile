@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 PY     := $(VENV)/bin/python
 
-.PHONY: html pdf handout slides student assignment serve equations test test-quick lock bench clean
+.PHONY: html pdf handout slides student assignment serve equations test test-quick looks lock bench clean
 
 html: $(VENV)/installed
 	@$(PY) -m book._ext.cli.build html
@@ -34,6 +34,9 @@ test: $(VENV)/installed
 
 test-quick: $(VENV)/installed
 	@$(PY) -m pytest -m quick
+
+looks: $(VENV)/installed
+	@LOOKS=accept $(PY) -m pytest -n 2 tests/looks
 
 bench: $(VENV)/installed
 	@$(PY) -m tests.bench

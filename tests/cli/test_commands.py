@@ -330,7 +330,7 @@ def hard(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def squeezed(text: str) -> str:
     """A text without spaces, and without what pdftotext makes of a formula."""
-    return re.sub(r"\s+|x21|𝑥21|\W1\^2", "", text)
+    return re.sub(r"\s+|x21|𝑥(?:21|12)|\W1\^2", "", text)
 
 
 @printed

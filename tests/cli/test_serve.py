@@ -185,7 +185,7 @@ def test_the_preview_serves_the_built_book_and_only_adds_its_script(desk: Desk) 
     served = desk.page.request.get(f"http://127.0.0.1:{desk.port}/book/two.html").text()
     served = re.sub(r' data-seen="\w+"|<script src="/\.live\.js"></script>', "", served)
     assert served == built
-    (sheet,) = (desk.copy.root / "_build/html/_static").glob("styles.*.css")
+    sheet, *_ = (desk.copy.root / "_build/html/_static").glob("styles.*.css")
     style = desk.page.request.get(f"http://127.0.0.1:{desk.port}/_static/{sheet.name}")
     assert style.body() == sheet.read_bytes()
     outside = desk.page.request.get(f"http://127.0.0.1:{desk.port}/%2e%2e/%2e%2e/_config.yml")

@@ -264,13 +264,21 @@ def test_a_package_beside_the_modules_hides_none_of_them(book: Copy, tmp_path: P
     assert re.match(r"descent: book/updates\.md:\d+: update-rmsprop: differs from RMSPropOptimizer", copy.fault())
 
 
+def shown(name: str, published: dict[str, bytes]) -> bytes:
+    """A file of the book without what runs code in pages, which a module of another shape does not have."""
+    if name.startswith("_static/"):
+        return b""
+    own = rb"<script>var descentInPage = .*?</script>\n|_static/(?:styles|scripts)\.\w+|<meta http-equiv=[^\n]*"
+    return re.sub(own, b"", published.get(name, b""), flags=re.S)
+
+
 def test_with_every_module_moved_and_renamed_the_book_is_as_well_checked(book: Copy, tmp_path: Path) -> None:
     copy = Copy(Path(shutil.copytree(book.root, tmp_path / "book")))
     before = copy.published()
     moved(copy.root)
     assert executed(copy) == {"book/one", "book/part/intro", "notes/intro", "afterword"}
     after = copy.published()
-    assert {name for name in before if before[name] != after.get(name)} == set()
+    assert {name for name in before if shown(name, before) != shown(name, after)} == set()
     copy.replace("optim_code/core/deep/m_optimizers.py", *TRIPLED)
     assert re.match(r"descent: book/updates\.md:\d+: update-rmsprop: differs from RMSPropOptimizer", copy.fault())
     copy.replace("optim_code/core/deep/m_optimizers.py", *TRIPLED[::-1])

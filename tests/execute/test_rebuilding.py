@@ -128,7 +128,7 @@ EDITS = {
     "a class that no section runs": Edit(
         "optim_code/optimizers.py", 'state["v"].sqrt().add_(', '(0 + state["v"]).sqrt().add_(', frozenset(EVERYTHING)
     ),
-    "what a symbol means": Edit("optim_code/equations/compiler.py", "the parameters; $w_t$", "all parameters; $w_t$"),
+    "what a symbol means": Edit("optim_code/equations/notation.py", "the parameters; $w_t$", "all parameters; $w_t$"),
     "the title of the book": Edit("_config.yml", "title: Descent", "title: Ascent"),
     "two figures in another order": Edit(
         "book/walk.md", f"{FIRST}{ANOTHER}", f"{ANOTHER}{FIRST}", frozenset({"walk"})

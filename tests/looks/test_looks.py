@@ -2,9 +2,8 @@
 
 A look is a small grey picture: so small that git can hold those of all pages, and large enough that a lost figure, a
 formula that isn't typeset or text that runs over something else is seen. Runs of pages are in one picture each. On a
-failure `_build/looks/` has a picture of the page before, now, and where they differ. After a change that is meant:
-
-    LOOKS=accept .venv/bin/python -m pytest tests/looks
+failure `_build/looks/` has a picture of the page before, now, and where they differ. `make looks` takes the looks that
+all pages have now, after a change that is meant.
 """
 
 from __future__ import annotations
@@ -62,14 +61,16 @@ def compare(name: str, now: list[Look]) -> None:
     if os.environ.get("LOOKS") == "accept":
         Image.fromarray(sheet).quantize(16).save(file, optimize=True)
         return
-    assert file.exists(), f"{name} has no look yet; LOOKS=accept stores it"
+    assert file.exists(), f"{name} has no look yet; make looks stores it"
     before = np.asarray(Image.open(file).convert("L"))
     said = differences(before, sheet)
     if said:
         place = BUILD / "looks" / f"{name}.png"
         place.parent.mkdir(parents=True, exist_ok=True)
         picture(before, sheet).save(place)
-        pytest.fail(f"{name} looks different: {said}; see {place.relative_to(BUILD.parent)}, LOOKS=accept takes it")
+        pytest.fail(
+            f"{name} looks different: {said}; see {place.relative_to(BUILD.parent)}; if it is meant: make looks"
+        )
 
 
 def differences(before: Look, now: Look) -> str:

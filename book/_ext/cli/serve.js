@@ -7,6 +7,7 @@
   function place() {
     let nearest = { id: "", top: -scrollY };
     for (const element of document.querySelectorAll("article [id]")) {
+      if (!element.getClientRects().length) continue; // it is hidden, and has no place
       const top = element.getBoundingClientRect().top;
       if (Math.abs(top) < Math.abs(nearest.top)) nearest = { id: element.id, top };
     }

@@ -33,6 +33,11 @@ HIDDEN = {"remove-cell", "remove-input"}
 """The tags of cells whose code a reader does not see."""
 
 
+def has_modules(root: Path) -> bool:
+    """Whether the book's module has what the page runs; a book of another shape is built without."""
+    return all((root / f"optim_code/{name}.py").is_file() for name in MODULES) and (root / CLASSES).is_file()
+
+
 def site_files(root: Path, edition: str, updates: Mapping[str, str]) -> dict[str, str]:
     """The files of the page's Python: their text by their path, from the folder that is first on ``sys.path``.
 
@@ -102,7 +107,11 @@ def page_data(root: Path, docname: str, edition: str) -> dict[str, Any]:
     """
     cells = page_cells(root, docname, edition)
     visible = [code for code, is_hidden in cells if not is_hidden]
-    if not all(is_there(name) for code in visible for name in imported_modules(code)):
+    try:
+        runs = all(is_there(name) for code in visible for name in imported_modules(code))
+    except SyntaxError:  # a command of IPython
+        runs = False
+    if not runs:
         return {"runs": False, "setup": [*FACE]}
     _, lacking = needed_code([(code, False) for code in visible])
     wanted = "\n".join(sorted(lacking - {*dir(builtins)}))

@@ -17,7 +17,7 @@ from sphinx.environment import BuildEnvironment
 from book._ext.execute.freshness import PACKAGE, pins
 from book._ext.files import files_digest, text_digest
 from book._ext.inpage import parts
-from book._ext.inpage.data import PYTHON, site_files
+from book._ext.inpage.data import PYTHON, has_modules, site_files
 from book._ext.page.playground import figure_style, statements
 from book._ext.state import build_state
 from optim_code.equations.sections import displayed_updates
@@ -25,7 +25,7 @@ from optim_code.equations.sections import displayed_updates
 
 def start_library(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
     """Start a process that makes the script, if there is none of this state."""
-    if app.builder.name != "html" or not parts.installed():
+    if app.builder.name != "html" or not parts.installed() or not has_modules(Path(app.srcdir)):
         return
     root, edition, state = Path(app.srcdir), app.config.edition, build_state(app)
     state.library = place = place_of(root, edition)

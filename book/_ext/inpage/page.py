@@ -25,7 +25,7 @@ from sphinx_exercise.nodes import exercise_enumerable_node, exercise_node
 from book._ext.downloads.notebooks import NOT_WRITTEN, STUB
 from book._ext.files import text_digest
 from book._ext.inpage import parts
-from book._ext.inpage.data import page_data
+from book._ext.inpage.data import has_modules, page_data
 from book._ext.inpage.library import library_script
 from book._ext.sources.editions import CLASSES
 from book._ext.state import build_state, kept_state
@@ -53,7 +53,7 @@ def make_scripts(app: Sphinx, env: BuildEnvironment) -> list[str]:
     """Make the scripts of the book. Returns the pages that name them if one has another name than before."""
     docnames = [name for name in sorted(env.found_docs) if env.metadata[name].get("runnable")]
     texts = {}
-    if app.builder.name == "html" and docnames and parts.ensure():
+    if app.builder.name == "html" and docnames and has_modules(Path(app.srcdir)) and parts.ensure():
         texts = {
             "python": (parts.folder() / parts.PYTHON).read_text(encoding="utf-8"),
             WORKBENCH: parts.workbench(),

