@@ -258,13 +258,19 @@ def test_after_each_edit_a_rebuild_shows_what_a_build_from_nothing_shows(
             EDITS[name].apply(root)
             assert books.build(root) == EDITS[name].runs, name
             steps.append(everything(root))
-            assert (steps[-1] == steps[-2]) == (name in INVISIBLE), name
+            assert (read(steps[-1]) == read(steps[-2])) == (name in INVISIBLE), name
         stale = different(steps[-1], books.from_nothing())
     if stale:
         pytest.fail(f"after {first_stale(books, chain, steps)!r}, stale at the end: {stale}")
     # The way back finds all outputs again.
     assert books.build(root) == set()
     assert_same(everything(root), before)
+
+
+def read(files: dict[str, bytes]) -> dict[str, bytes]:
+    """What is read: the book without the code that runs in its pages, which has the module's own files."""
+    named = re.compile(rb"inpage/library\.\w+\.js")
+    return {name: named.sub(b"", data) for name, data in files.items() if "/_static/inpage/" not in name}
 
 
 def first_stale(books: Books, chain: list[str], steps: list[dict[str, bytes]]) -> str:
