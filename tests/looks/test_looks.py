@@ -59,7 +59,7 @@ def compare(name: str, now: list[Look]) -> None:
     file = HERE / f"{name}.png"
     sheet = np.vstack(now)
     if os.environ.get("LOOKS") == "accept":
-        Image.fromarray(sheet).quantize(16).save(file, optimize=True)
+        Image.fromarray((np.round(sheet / 17) * 17).astype(np.uint8)).save(file, optimize=True)  # 16 greys
         return
     assert file.exists(), f"{name} has no look yet; make looks stores it"
     before = np.asarray(Image.open(file).convert("L"))
