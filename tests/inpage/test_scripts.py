@@ -79,7 +79,8 @@ def test_where_npm_cannot_be_reached_a_book_is_built_without_and_one_line_says_s
     done = copy.build(npm_config_registry=NOWHERE)
     assert done.returncode == 0, done.stderr
     (said,) = [line for line in done.stderr.splitlines() if "npm" in line]
-    assert said.startswith("descent: pages will run no code: what they need cannot be had from npm: ")
+    lacks = "pages will run no code, and be in a font of the system"
+    assert said.startswith(f"descent: {lacks}: what they need cannot be had from npm: ")
     assert not (copy.root / "_build" / "html" / "_static" / "inpage").exists()
     page = (copy.root / "_build" / "html" / "book" / "one.html").read_text(encoding="utf-8")
     assert "descentInPage" not in page

@@ -81,6 +81,17 @@ def outcome(compute: Callable[[], Any]) -> Any:
             return error
 
 
+def seen_by_both(theirs: str, ours: str, where: str) -> list[Any]:
+    """What is called `seen` after code has run with PyTorch, and with the small torch; errors must be the same."""
+    found = []
+    for t, code in ((torch, theirs), (small, ours)):
+        names: dict[str, Any] = {"torch": t}
+        error = outcome(lambda names=names, code=code: exec(textwrap.dedent(code), names))
+        found.append([names.get("seen"), error])
+    assert_same(found[0][1], found[1][1], where)
+    return [seen for seen, _ in found]
+
+
 ROUNDING: dict[str, tuple[float, float]] = {
     "float64": (1e-14, 1e-300),
     "float32": (2e-6, 1e-37),
@@ -464,16 +475,10 @@ LOOPS = {
 
 @pytest.mark.parametrize("name", LOOPS)
 def test_a_piece_of_code(name: str) -> None:
-    found = []
-    for t in (torch, small):
-        names: dict[str, Any] = {"torch": t}
-        code = textwrap.dedent(LOOPS[name])
-        if t is small and "pickle" in code:
-            code = code.replace("pickle.loads(pickle.dumps(p))", "copy.copy(p)")
-        error = outcome(lambda names=names, code=code: exec(code, names))
-        found.append([names.get("seen"), error])
-    assert_same(found[0][1], found[1][1], name)
-    assert found[0][0] == found[1][0]
+    # Both are called torch, so one of them cannot be pickled here.
+    code = LOOPS[name]
+    found = seen_by_both(code, code.replace("pickle.loads(pickle.dumps(p))", "copy.copy(p)"), name)
+    assert found[0] == found[1]
 
 
 # --- random numbers --------------------------------------------------------------------------------------------------
@@ -610,10 +615,5 @@ OPTIMIZERS = {
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_the_base_class_of_optimizers(name: str) -> None:
-    found = []
-    for t in (torch, small):
-        names: dict[str, Any] = {"torch": t}
-        error = outcome(lambda names=names: exec(textwrap.dedent(OPTIMIZERS[name]), names))
-        found.append([names.get("seen"), error])
-    assert_same(found[0][1], found[1][1], name)
-    assert found[0][0] == found[1][0]
+    found = seen_by_both(OPTIMIZERS[name], OPTIMIZERS[name], name)
+    assert found[0] == found[1]

@@ -1,9 +1,9 @@
 """Every page and every page in print looks as it did when somebody last looked at it.
 
 A look is a small grey picture: so small that git can hold those of all pages, and large enough that a lost figure, a
-formula that isn't typeset or text that runs over something else is seen. Runs of pages are in one picture each. On a
-failure `_build/looks/` has a picture of the page before, now, and where they differ. `make looks` takes the looks that
-all pages have now, after a change that is meant.
+formula that isn't typeset or text that runs over something else is seen. A page has its light look above its dark one.
+On a failure `_build/looks/` has a picture of the page before, now, and where they differ. `make looks` takes the looks
+that all pages have now, after a change that is meant.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def compare(name: str, now: list[Look]) -> None:
     """Hold looks against the stored ones, or store them.
 
     Args:
-        name: of the file that has them.
+        name: of the file that has them, with its folder: ``wide``, ``narrow`` or ``print``.
         now: the looks, of one width.
     """
     file = HERE / f"{name}.png"
@@ -108,9 +108,9 @@ def test_what_a_reader_would_notice_is_a_difference() -> None:
 
 
 @pytest.mark.needs("chromium")
-@pytest.mark.parametrize("width", [1280, 375])
+@pytest.mark.parametrize(("size", "width"), [("wide", 1280), ("narrow", 375)])
 @pytest.mark.parametrize("page", [*PAGES, "search", "genindex"])
-def test_a_page_looks_as_it_did(browser: Browser, site: str, page: str, width: int) -> None:
+def test_a_page_looks_as_it_did(browser: Browser, site: str, page: str, size: str, width: int) -> None:
     looks = []
     for scheme in ("light", "dark"):
         context = browser.new_context(
@@ -127,7 +127,7 @@ def test_a_page_looks_as_it_did(browser: Browser, site: str, page: str, width: i
             look, before = look_of(tab), look
         looks.append(look)
         context.close()
-    compare(f"{page.replace('/', '-')}-{width}", looks)
+    compare(f"{size}/{page.replace('/', '-')}", looks)
 
 
 @pytest.mark.needs("tex", "poppler")
@@ -136,4 +136,4 @@ def test_the_pages_in_print_look_as_they_did(pdf: Path, tmp_path: Path) -> None:
         subprocess.run(["pdftoppm", "-r", str(8 * PRINT), "-gray", document, tmp_path / document.stem], check=True)
         pages = [Image.open(path) for path in sorted(tmp_path.glob(f"{document.stem}-*.pgm"))]
         looks = [small(page, page.width // 8, page.height // 8) for page in pages]
-        compare(f"print-{document.stem}", looks)
+        compare(f"print/{document.stem}", looks)

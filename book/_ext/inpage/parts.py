@@ -74,7 +74,8 @@ def ensure() -> bool:
         try:
             install()
         except Missing as missing:
-            print(f"descent: pages will run no code: what they need cannot be had from npm: {missing}", file=sys.stderr)
+            lacks = "pages will run no code, and be in a font of the system"
+            print(f"descent: {lacks}: what they need cannot be had from npm: {missing}", file=sys.stderr)
     return bool(installed())
 
 

@@ -12,7 +12,7 @@ import html
 import io
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -206,7 +206,8 @@ def write_font(app: Sphinx, error: Exception | None) -> None:
     head = f"/* {text_digest(used, version(FONT[0]), version('fonttools'), code)} */\n"
     file = Path(app.outdir, "_static", STYLE)
     if not file.exists() or not file.read_text(encoding="utf-8").startswith(head):
-        font = base64.b64encode(subset(used)).decode()
+        own = package_folder(FONT[0]).joinpath(*FONT[1:])
+        font = base64.b64encode(subset(own, used, ["ssty"], narrow_roots)).decode()
         source = f'url("data:font/woff2;base64,{font}") format("woff2")'
         file.write_text(head + RULES.format(source=source), encoding="utf-8")
 
@@ -220,19 +221,27 @@ def characters(*pages: str) -> str:
     return "".join(sorted(used | {letter for letter in ITALIC if unicodedata.normalize("NFKC", letter) in used}))
 
 
-def subset(used: str) -> bytes:
-    """The font with these characters only, the larger variants that MathML makes of them included, as WOFF2."""
+def subset(file: Path, used: str, features: list[str], change: Callable[[Any], None] | None = None) -> bytes:
+    """A font with these characters only, the larger variants that MathML makes of them included, as WOFF2.
+
+    Args:
+        file: the font.
+        used: the characters.
+        features: what of its ways to lay out text it keeps, as OpenType names them.
+        change: what else is done to it, last.
+    """
     from fontTools import subset as fonts  # only a change of the characters needs it
 
     licence = [0, 13, 14]  # whose it is, and under which licence, must go with it
-    options = fonts.Options(flavor="woff2", layout_features=["ssty"], hinting=False, name_IDs=[1, 2, 6, *licence])
-    with package_folder(FONT[0]).joinpath(*FONT[1:]).open("rb") as file:
-        font = fonts.load_font(file, options, lazy=True, dontLoadGlyphNames=True)
-        cutter, buffer = fonts.Subsetter(options), io.BytesIO()
-        cutter.populate(text=used)
-        cutter.subset(font)
-        narrow_roots(font)
-        fonts.save_font(font, buffer, options)
+    options = fonts.Options(flavor="woff2", layout_features=features, hinting=False, name_IDs=[1, 2, 6, *licence])
+    options.drop_tables += ["FFTM"]  # of the program that it was drawn with
+    font = fonts.load_font(str(file), options, lazy=True, dontLoadGlyphNames=True)
+    cutter, buffer = fonts.Subsetter(options), io.BytesIO()
+    cutter.populate(text=used)
+    cutter.subset(font)
+    if change:
+        change(font)
+    fonts.save_font(font, buffer, options)
     return buffer.getvalue()
 
 

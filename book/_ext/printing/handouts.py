@@ -59,6 +59,10 @@ class HandoutBuilder(LaTeXBuilder):
             self.document_data.append((docname, f"{name}.tex", title, author, "manual", False))
         self.titles = []
 
+    def write_cover(self) -> bool:
+        """Draw the cover of the book. Returns whether it has one."""
+        return write_cover(self.app)
+
     def copy_latex_additional_files(self) -> None:
         super().copy_latex_additional_files()
         write_print_fonts(Path(self.outdir))
@@ -105,13 +109,13 @@ class HandoutBuilder(LaTeXBuilder):
         asked = self.config.latex_elements
         paper = self.context["papersize"] = asked.get("papersize") or PAPER
         self.context["pointsize"] = asked.get("pointsize") or POINTS
-        cover = whole and write_cover(self.app)
+        cover = NAME if whole and self.write_cover() else ""
         self.context["maketitle"] = r"\makebooktitle" if whole else r"\makehandouttitle"
         self.context["tableofcontents"] = r"\sphinxtableofcontents" if whole else ""
         year = escape(self.config.copyright, self.config.latex_engine)
         self.context["preamble"] = (
             rf"\def\booktitle{{{project}}}\def\booksubtitle{{{subtitle}}}\def\bookyear{{{year}}}"
-            rf"\def\bookpaper{{{paper}}}\def\bookcover{{{NAME if cover else ''}}}"
+            rf"\def\bookpaper{{{paper}}}\def\bookcover{{{cover}}}"
             f"\n\\usepackage{{descentprint}}\n{asked.get('preamble', '')}"
         )
 

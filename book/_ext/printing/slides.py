@@ -87,6 +87,9 @@ class SlideBuilder(HandoutBuilder):
         self.context["preamble"] += "\n\\usepackage{descentslides}"
         self.context["tableofcontents"] = ""
 
+    def write_cover(self) -> bool:
+        return False
+
     def assemble_doctree(self, indexfile: str, toctree_only: bool, appendices: list[str]) -> nodes.document:
         self.document, self.docnames = indexfile, set()
         document = self.env.get_doctree(indexfile)

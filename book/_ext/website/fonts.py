@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import base64
 import html
-import io
 import json
 import os
 import re
@@ -23,11 +22,12 @@ from sphinx.application import Sphinx
 
 from book._ext.files import html_pages, package_folder, text_digest
 from book._ext.inpage import parts
-from book._ext.page.formulas import FONT, MATH
+from book._ext.page.formulas import FONT, MATH, subset
 
 PACKAGE = "@fontsource/stix-two-text"
 ALWAYS = "".join(map(chr, range(0x20, 0x7F))) + "–—‘’“”…−×·"
 """Characters that scripts write into pages."""
+FEATURES = ["kern", "liga", "mark", "mkmk", "locl", "ccmp"]
 SCRIPT = "fonts.*.js"
 ADD = """\
 for (const [family, style, weight, data] of %s)
@@ -88,7 +88,12 @@ def write_fonts(app: Sphinx, error: Exception | None) -> None:
         # Bold italic is rare, and a browser slants the bold by itself.
         faces = [(MONO, code), *((face, text) for face in TEXT[:3] if has_text_font())]
         fonts = [
-            [face.family, face.style, str(face.weight), base64.b64encode(subset(file_of(face), used)).decode()]
+            [
+                face.family,
+                face.style,
+                str(face.weight),
+                base64.b64encode(subset(file_of(face), used, FEATURES)).decode(),
+            ]
             for face, used in faces
         ]
         file.write_text(ADD % json.dumps(fonts), encoding="utf-8")
@@ -103,22 +108,6 @@ def characters(*texts: str) -> str:
     """The characters that these parts of HTML show, each once and in order."""
     shown = {*html.unescape(re.sub(r"<[^>]*>", "", "".join(texts)))}
     return "".join(sorted(letter for letter in shown.union(ALWAYS) if letter.isprintable()))
-
-
-def subset(file: Path, used: str) -> bytes:
-    """A font with these characters only, as WOFF2."""
-    from fontTools import subset as fonts  # only a change of the characters needs it
-
-    licence = [0, 13, 14]  # whose it is, and under which licence, must go with it
-    features = ["kern", "liga", "mark", "mkmk", "locl", "ccmp"]
-    options = fonts.Options(flavor="woff2", layout_features=features, hinting=False, name_IDs=[1, 2, 6, *licence])
-    options.drop_tables += ["FFTM"]  # of the program that it was drawn with
-    font = fonts.load_font(str(file), options, lazy=True, dontLoadGlyphNames=True)
-    cutter, buffer = fonts.Subsetter(options), io.BytesIO()
-    cutter.populate(text=used)
-    cutter.subset(font)
-    fonts.save_font(font, buffer, options)
-    return buffer.getvalue()
 
 
 def write_print_fonts(folder: Path) -> None:
