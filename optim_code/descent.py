@@ -19,8 +19,8 @@ from torch import Tensor
 
 from optim_code.problems import Quadratic, lecture_bowl, real
 
+# A run holds this lock, because two runs at the same time would move the same parameter, the book's ``w``.
 ONE_RUN = threading.RLock()
-"""A run holds this lock, because two runs at the same time would move the same parameter, the book's ``w``."""
 
 
 @dataclass(frozen=True)
