@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import CodeType, FunctionType
 from typing import Any
@@ -28,8 +28,11 @@ class Rule:
     hyper: tuple[str, ...]
 
     @functools.cached_property
-    def _compiled(self) -> tuple[list[Callable[..., float]], list[int]]:
-        """Each line as a function of all values before it, and where the new state is among these values."""
+    def functions(self) -> tuple[list[FunctionType], list[int]]:
+        """Each line as a function of all values before it, and where the new state is among these values.
+
+        The values are the state in its order, the gradient ``g``, ``t``, the hyper-parameters, and what the lines gave.
+        """
         names = [*self.state, "g", "t", *self.hyper, *(name for name, _ in self.lines)]
         first = len(names) - len(self.lines)
         functions = [expression(tuple(names[: first + n]), code) for n, (_, code) in enumerate(self.lines)]
@@ -53,7 +56,7 @@ class Rule:
         Raises:
             ValueError: if a buffer is not as long as the parameter.
         """
-        functions, places = self._compiled
+        functions, places = self.functions
         settings = [state["t"] + 1, *(hyper[name] for name in self.hyper)]
         columns: list[Vector] = [[] for _ in places]
         for coordinate in zip(*[state[name] for name in self.state], grad, strict=True):
@@ -66,7 +69,7 @@ class Rule:
 
 
 @functools.cache
-def expression(arguments: tuple[str, ...], code: str) -> Callable[..., float]:
+def expression(arguments: tuple[str, ...], code: str) -> FunctionType:
     """An expression as a function. Its arithmetic is a processor's: division by zero, say, gives infinity."""
     # Without `eval`, even as a mode of `compile`: a build takes a module that has it to depend on all of the package.
     (compiled,) = (

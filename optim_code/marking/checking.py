@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import html
 import json
+import operator
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from optim_code.equations.rules import Rule
+from optim_code.equations.rules import ARITHMETIC, Rule
 from optim_code.optim import Optim
 
 if TYPE_CHECKING:
@@ -216,6 +219,21 @@ def _method(known: Any) -> Method:
     return mistakes.method(UpdateRule.from_latex(known))
 
 
+def _on_tensors(name: str, function: Any) -> Callable[..., Any]:
+    return lambda *args: (function if any(isinstance(x, Tensor) for x in args) else ARITHMETIC[name])(*args)
+
+
+ON_TENSORS: dict[str, Any] = {
+    "abs": abs,
+    "divided": _on_tensors("divided", operator.truediv),
+    "root": _on_tensors("root", torch.sqrt),
+    "power": _on_tensors("power", operator.pow),
+    "sign": _on_tensors("sign", torch.sign),
+    "larger": _on_tensors("larger", torch.maximum),
+}
+"""What the code of a rule calls when its coordinates are taken together: a network has thousands of them."""
+
+
 class Compiled(Optim):
     """An optimizer whose step is an update equation of the book, compiled; made by :func:`compiled`."""
 
@@ -232,10 +250,16 @@ class Compiled(Optim):
         super().__init__(params, given)
 
     def my_step(self, p: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
-        w, g = p.double().flatten().tolist(), p.grad.double().flatten().tolist()  # type: ignore[union-attr]
-        after = self.rule.step({**(state or self.rule.start(w)), "w": w}, g, group)
-        p.copy_(torch.tensor(after.pop("w"), dtype=torch.float64).reshape(p.shape))
-        state.update(after)
+        functions, places = self.rule.functions
+        w, t = p.double(), state.get("t", 0) + 1
+        before = {name: torch.zeros_like(w) for name in self.rule.state} | state | {"w": w}
+        known = [before[name] for name in self.rule.state]
+        known += [p.grad.double(), t, *(group[name] for name in self.rule.hyper)]  # type: ignore[union-attr]
+        for function in functions:
+            known.append(FunctionType(function.__code__, ON_TENSORS)(*known))
+        after = {name: known[place] for name, place in zip(self.rule.state, places, strict=True)}
+        p.copy_(after.pop("w"))
+        state.update(after, t=t)
 
 
 def compiled(name: str) -> type[Optim]:
@@ -246,7 +270,7 @@ def compiled(name: str) -> type[Optim]:
 
     Returns:
         A class made from :class:`~optim_code.optim.Optim`. Its constructor takes ``params``, and by name the
-        hyper-parameters of the equation; ``eps`` may be missing. What it keeps from step to step are lists.
+        hyper-parameters of the equation; ``eps`` may be missing. It computes in float64.
 
     Raises:
         CheckError: for a name that no section has.

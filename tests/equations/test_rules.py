@@ -8,6 +8,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
 from optim_code.equations import rules
 from optim_code.equations.compiler import UpdateRule
@@ -48,6 +49,21 @@ def test_a_rule_with_a_mistake_takes_numpys_steps(rule: UpdateRule) -> None:
     assert found
     for changed in found:
         assert_same_steps(changed)
+
+
+@pytest.mark.parametrize("label", [*UPDATES])
+def test_all_coordinates_at_once_are_each_by_itself(label: str) -> None:
+    cls = checking.compiled(label.removeprefix("update-"))
+    hyper = {name: HYPER[name] for name in cls.rule.hyper}
+    w = torch.tensor([[0.0, 1.0, -2.0], [3.0, 1e-200, 1e200]], dtype=torch.float64, requires_grad=True)
+    optimizer, state = cls([w], **hyper), cls.rule.start(w.flatten().tolist())
+    draw = torch.Generator().manual_seed(0)
+    for step in range(10):
+        w.grad = torch.randn(w.shape, generator=draw, dtype=torch.float64) * (step != 3)
+        w.grad[0, 0] *= step > 0  # as long as it is zero, Adam's division is of zero by eps
+        optimizer.step()
+        state = cls.rule.step(state, w.grad.flatten().tolist(), hyper)
+        assert w.flatten().tolist() == state["w"]
 
 
 @pytest.mark.parametrize("name", ["divided", "power"])

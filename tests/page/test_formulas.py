@@ -21,7 +21,7 @@ from fontTools.ttLib import TTFont
 from playwright.sync_api import Browser, Page
 from test_browser import Visit, visit
 
-from book._ext.page.formulas import ANNOTATION, breakable, characters, mathml, subset, write_font
+from book._ext.page.formulas import ANNOTATION, breakable, characters, font_of, mathml, write_font
 from conftest import ROOT
 from small_book import NOTEBOOK, TWO, Copy, copy_book
 
@@ -191,7 +191,7 @@ def test_the_font_has_every_character_of_the_formulas_and_the_signs_that_browser
     used = characters(mathml(r"\sqrt{\kappa} + h < \mathcal{N}", False), "outside: Ω")
     assert {*"√κ𝜅hℎ+<"} <= {*used}
     assert "Ω" not in used
-    signs = TTFont(io.BytesIO(subset(used))).getBestCmap()
+    signs = TTFont(io.BytesIO(font_of(used))).getBestCmap()
     assert {ord(sign) for sign in used} - signs.keys() <= {0xFE00}  # asks for another form of the sign before it
 
 
@@ -212,13 +212,13 @@ def test_a_page_that_the_book_has_no_more_leaves_no_character_in_the_font(tmp_pa
 
 
 def test_the_font_says_whose_it_is_and_under_which_licence() -> None:
-    names = TTFont(io.BytesIO(subset("x")))["name"]
+    names = TTFont(io.BytesIO(font_of("x")))["name"]
     assert "STIX Fonts Project Authors" in names.getDebugName(0)
     assert "SIL Open Font License" in names.getDebugName(13)
 
 
 def test_the_signs_of_roots_are_equally_wide_at_all_heights() -> None:
-    font = TTFont(io.BytesIO(subset("√x")))
+    font = TTFont(io.BytesIO(font_of("√x")))
     variants = font["MATH"].table.MathVariants
     roots = variants.VertGlyphConstruction[variants.VertGlyphCoverage.glyphs.index(font.getBestCmap()[ord("√")])]
     names = [record.VariantGlyph for record in roots.MathGlyphVariantRecord]

@@ -103,11 +103,13 @@ def test_the_cover_shows_the_run_that_the_settings_name_and_the_contents_take_on
 
 @printed
 def test_figures_that_the_text_compares_stand_in_one_row(pdf: Path) -> None:
-    words = re.findall(r'yMin="([\d.]+)"[^>]*>([^<]*)</word>', run("pdftotext", "-bbox", pdf / "momentum.pdf", "-"))
+    word = r'yMin="([\d.]+)" xMax="[\d.]+" yMax="([\d.]+)">([^<]*)</word>'
     captions: dict[str, float] = {}
-    for (y, first), (_, second) in pairwise(words):
-        if first == "Figure":
-            captions.setdefault(second, float(y))  # the text names a figure below it
+    for (top, bottom, first), (_, _, second) in pairwise(
+        re.findall(word, run("pdftotext", "-bbox", pdf / "momentum.pdf", "-"))
+    ):
+        if first == "Figure" and float(bottom) - float(top) < 10:  # a caption is smaller than the text
+            captions.setdefault(second, float(top))
     assert captions["3.1"] == captions["3.2"] == captions["3.3"]
     assert captions["3.5"] == captions["3.6"]
 
@@ -344,7 +346,7 @@ def test_below_each_exercise_there_is_room_to_write_and_most_where_a_class_is_as
 
 def sizes(path: Path) -> Counter[float]:
     """How many letters, of words, a PDF has in each size, in points."""
-    zoom = 3.0  # the sizes come as whole numbers
+    zoom = 3.0  # the largest that it takes
     found: Counter[float] = Counter()
     size: dict[str, float] = {}
     for font, points, used, text in re.findall(
@@ -352,7 +354,7 @@ def sizes(path: Path) -> Counter[float]:
         run("pdftohtml", "-xml", "-i", "-stdout", "-zoom", zoom, path),
     ):
         if font:
-            size[font] = int(points) / zoom
+            size[font] = (int(points) + 0.5) / zoom  # a size is rounded down to a whole number: take the middle
         else:
             found[size[used]] += sum(map(len, re.findall(r"[^\W\d_]{3,}", re.sub(r"<[^>]*>", "", text))))
     return +found

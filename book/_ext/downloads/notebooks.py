@@ -393,10 +393,10 @@ class Section:
             for line in range(node.lineno - 1, node.end_lineno or node.lineno):
                 lines[line] = None
             new = [ast.unparse(ast.ImportFrom(node.module, kept, 0))] if kept else []
-            new += ["from optim_code.marking.checking import compiled"] if others else []
             lines[node.lineno - 1] = "\n".join(new) or None
             instead += [f'{alias.asname or alias.name} = compiled("{self.methods[alias.name]}")' for alias in others]
         if instead:
+            instead = ["from optim_code.marking.checking import compiled", *instead]
             end = imports[-1].end_lineno or imports[-1].lineno
             lines.insert(end, "\n".join(["", "# the other methods, run by their equations", *instead]))
         return "\n".join(line for line in lines if line is not None)

@@ -206,8 +206,7 @@ def write_font(app: Sphinx, error: Exception | None) -> None:
     head = f"/* {text_digest(used, version(FONT[0]), version('fonttools'), code)} */\n"
     file = Path(app.outdir, "_static", STYLE)
     if not file.exists() or not file.read_text(encoding="utf-8").startswith(head):
-        own = package_folder(FONT[0]).joinpath(*FONT[1:])
-        font = base64.b64encode(subset(own, used, ["ssty"], narrow_roots)).decode()
+        font = base64.b64encode(font_of(used)).decode()
         source = f'url("data:font/woff2;base64,{font}") format("woff2")'
         file.write_text(head + RULES.format(source=source), encoding="utf-8")
 
@@ -219,6 +218,11 @@ def characters(*pages: str) -> str:
     if any("<msqrt" in formula or "<mroot" in formula for formula in formulas):
         used.add("√")  # a browser draws this sign for an element
     return "".join(sorted(used | {letter for letter in ITALIC if unicodedata.normalize("NFKC", letter) in used}))
+
+
+def font_of(used: str) -> bytes:
+    """The font of the formulas with these characters only, as WOFF2."""
+    return subset(package_folder(FONT[0]).joinpath(*FONT[1:]), used, ["ssty"], narrow_roots)
 
 
 def subset(file: Path, used: str, features: list[str], change: Callable[[Any], None] | None = None) -> bytes:
@@ -235,13 +239,13 @@ def subset(file: Path, used: str, features: list[str], change: Callable[[Any], N
     licence = [0, 13, 14]  # whose it is, and under which licence, must go with it
     options = fonts.Options(flavor="woff2", layout_features=features, hinting=False, name_IDs=[1, 2, 6, *licence])
     options.drop_tables += ["FFTM"]  # of the program that it was drawn with
-    font = fonts.load_font(str(file), options, lazy=True, dontLoadGlyphNames=True)
     cutter, buffer = fonts.Subsetter(options), io.BytesIO()
-    cutter.populate(text=used)
-    cutter.subset(font)
-    if change:
-        change(font)
-    fonts.save_font(font, buffer, options)
+    with fonts.load_font(str(file), options, lazy=True, dontLoadGlyphNames=True) as font:
+        cutter.populate(text=used)
+        cutter.subset(font)
+        if change:
+            change(font)
+        fonts.save_font(font, buffer, options)
     return buffer.getvalue()
 
 
