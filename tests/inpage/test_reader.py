@@ -11,11 +11,13 @@ import sys
 import textwrap
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser
+from reading import reader
 from session import Session, session, write_site
 from students import CONSTANT_RATE, FAULTY, RIGHT, WRONG, Answer
 
@@ -239,35 +241,42 @@ def marked_here(answer: Answer, monkeypatch: pytest.MonkeyPatch, site: Path) -> 
     return optim_code.check(answer.method, answer.cls())
 
 
-def assert_same_verdicts(names: list[str], site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def assert_same_verdicts(
+    run: Callable[[str], dict[str, Any]], names: list[str], site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     other, times = {}, []
-    with session(site) as opened:
-        for name in names:
-            answer = CORPUS[name]
-            begun = time.monotonic()
-            result = opened.run(f'{answer.source}\nfrom optim_code import check\ncheck("{answer.method}", Mine)')
-            times.append(time.monotonic() - begun)
-            found, right = result["verdict"], marked_here(answer, monkeypatch, site)
-            assert found is not None, result["error"]
-            assert (result["error"], result["printed"]) == (None, ""), name
-            assert found["passed"] == right.passed, name
-            assert {*found} == {"method", "cls", "passed", "mistake", "found", "hint", "step", "note"}
-            if found["mistake"] != right.mistake:
-                other[name] = found["mistake"]
-            elif "another run takes other steps" not in right.mistake:
-                assert (found["hint"], found["step"], found["note"]) == (right.hint, right.step, right.note), name
+    for name in names:
+        answer = CORPUS[name]
+        begun = time.monotonic()
+        result = run(f'{answer.source}\nfrom optim_code import check\ncheck("{answer.method}", Mine)')
+        times.append(time.monotonic() - begun)
+        found, right = result["verdict"], marked_here(answer, monkeypatch, site)
+        assert found is not None, result["error"]
+        assert (result["error"], result["printed"]) == (None, ""), name
+        assert found["passed"] == right.passed, name
+        assert {*found} == {"method", "cls", "passed", "mistake", "found", "hint", "step", "note"}
+        if found["mistake"] != right.mistake:
+            other[name] = found["mistake"]
+        elif "another run takes other steps" not in right.mistake:
+            assert (found["hint"], found["step"], found["note"]) == (right.hint, right.step, right.note), name
     print(f"{len(names)} answers, median {sorted(times)[len(times) // 2]:.2f} s, longest {max(times):.2f} s")
     assert other.keys() <= EXCEPTIONS.keys()
     assert len(other) <= 0.02 * len(names)
 
 
 def test_a_part_of_the_corpus_gets_the_same_verdicts(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert_same_verdicts([*[*CORPUS][::9], *FAULTY], site, monkeypatch)
+    with session(site) as opened:
+        assert_same_verdicts(opened.run, [*[*CORPUS][::9], *FAULTY], site, monkeypatch)
 
 
 @pytest.mark.slow
-def test_the_whole_corpus_gets_the_same_verdicts(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert_same_verdicts([*CORPUS], site, monkeypatch)
+@pytest.mark.needs("chromium")
+def test_the_whole_corpus_gets_the_same_verdicts_in_a_browser(
+    browser: Browser, html: Path, site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with reader(browser, f"{html.as_uri()}/book/momentum.html") as opened:
+        opened.page.evaluate("window.descent.ready()")
+        assert_same_verdicts(opened.run, [*CORPUS], site, monkeypatch)
 
 
 def test_a_verdict_is_that_of_the_last_check(page: Session) -> None:

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis.strategies import randoms
 
 from book._ext.inpage.data import names_of_torch
 
@@ -39,12 +41,20 @@ FULL = [shape for shape in SHAPES if 0 not in shape]
 RUNS = 40
 
 
+def examples(count: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A test of this many random examples, the same each time; if one fails, a small one that fails is shown."""
+    some = settings(max_examples=count, derandomize=True, deadline=None, database=None)
+    return lambda test: some(given(draw=randoms(use_true_random=False))(test))
+
+
 def numbers(draw: random.Random, count: int, kind: str, special: bool = True) -> list[Any]:
     if kind == "bool":
         return [draw.random() < 0.5 for _ in range(count)]
     if kind == "int64":
         return [draw.randint(-4, 4) for _ in range(count)]
-    return [draw.choice(SPECIAL) if special and draw.random() < 0.3 else draw.gauss(0, 2) for _ in range(count)]
+    found = [draw.choice(SPECIAL) if special and draw.random() < 0.3 else draw.uniform(-6, 6) for _ in range(count)]
+    # Squares of numbers below 1e-154 vanish, here in a sum and there not.
+    return [x if abs(x) > 1e-9 or x != x else math.copysign(0.0, x) for x in found]
 
 
 class Pair:
@@ -146,18 +156,17 @@ ONE = (
 
 
 @pytest.mark.parametrize("name", ONE)
-def test_a_function_of_one_tensor(name: str) -> None:
-    draw = random.Random(name)
-    for _ in range(RUNS):
-        kind = draw.choice(KINDS)
-        x = Pair.drawn(draw, draw.choice(SHAPES), kind)
-        if kind == "bool" and name in ("neg", "sign", "relu", "floor", "ceil", "trunc", "round", "abs", "square"):
-            continue
-        compare(f"x.{name}()", lambda t, a: getattr(a[0], name)(), x)
-        compare(f"torch.{name}(x)", lambda t, a: getattr(t, name)(a[0]), x)
-        if name not in ("isfinite", "isnan", "isinf") and kind.startswith("float"):
-            view = x.view(draw)
-            compare(f"x.{name}_()", lambda t, a: getattr(a[0], f"{name}_")(), view, x)
+@examples(RUNS)
+def test_a_function_of_one_tensor(name: str, draw: random.Random) -> None:
+    kind = draw.choice(KINDS)
+    x = Pair.drawn(draw, draw.choice(SHAPES), kind)
+    if kind == "bool" and name in ("neg", "sign", "relu", "floor", "ceil", "trunc", "round", "abs", "square"):
+        return
+    compare(f"x.{name}()", lambda t, a: getattr(a[0], name)(), x)
+    compare(f"torch.{name}(x)", lambda t, a: getattr(t, name)(a[0]), x)
+    if name not in ("isfinite", "isnan", "isinf") and kind.startswith("float"):
+        view = x.view(draw)
+        compare(f"x.{name}_()", lambda t, a: getattr(a[0], f"{name}_")(), view, x)
 
 
 TWO = ("add", "sub", "mul", "div", "pow", "maximum", "minimum", "eq", "ne", "lt", "le", "gt", "ge", "remainder")
@@ -176,16 +185,15 @@ def harmless(name: str, *pairs: Pair) -> bool:
 
 
 @pytest.mark.parametrize("name", TWO)
-def test_a_function_of_two_tensors(name: str) -> None:
-    draw = random.Random(name)
-    for _ in range(3 * RUNS):
-        a = Pair.drawn(draw, draw.choice(SHAPES), draw.choice(KINDS)).view(draw)
-        b = Pair.drawn(draw, draw.choice(SHAPES), draw.choice(KINDS)).view(draw)
-        if not harmless(name, a, b) or (name == "remainder" and special(a, b)):
-            continue
-        compare(f"torch.{name}(a, b)", lambda t, x: getattr(t, name)(*x), a, b)
-        if name not in ("maximum", "minimum"):
-            compare(f"a.{name}_(b)", lambda t, x: getattr(x[0], f"{name}_")(x[1]), a, b)
+@examples(3 * RUNS)
+def test_a_function_of_two_tensors(name: str, draw: random.Random) -> None:
+    a = Pair.drawn(draw, draw.choice(SHAPES), draw.choice(KINDS)).view(draw)
+    b = Pair.drawn(draw, draw.choice(SHAPES), draw.choice(KINDS)).view(draw)
+    if not harmless(name, a, b) or (name == "remainder" and special(a, b)):
+        return
+    compare(f"torch.{name}(a, b)", lambda t, x: getattr(t, name)(*x), a, b)
+    if name not in ("maximum", "minimum"):
+        compare(f"a.{name}_(b)", lambda t, x: getattr(x[0], f"{name}_")(x[1]), a, b)
 
 
 def special(*pairs: Pair) -> bool:
@@ -193,21 +201,20 @@ def special(*pairs: Pair) -> bool:
 
 
 @pytest.mark.parametrize("name", SIGNS)
-def test_an_operator_of_tensors_and_numbers(name: str) -> None:
-    draw = random.Random(name)
-    for _ in range(2 * RUNS):
-        a = Pair.drawn(draw, draw.choice(SHAPES), draw.choice(KINDS)).view(draw)
-        b = Pair.drawn(draw, draw.choice(SHAPES), draw.choice(KINDS)).view(draw)
-        number = draw.choice([0.3, -2.0, 2, 3, 0.5, 1, True, 1e-8])
-        if (name in ("%", "//") and special(a, b)) or not harmless(name, a, b):
-            continue
-        if name == "@" and (a.both[0].dtype == torch.bool or b.both[0].ndim > 2):
-            continue
-        compare(f"a {name} b", lambda t, x: SIGNS[name](*x), a, b)
-        if harmless(name, a):
-            compare(f"a {name} {number}", lambda t, x, n=number: SIGNS[name](x[0], n), a)
-            if name not in ("%", "//"):
-                compare(f"{number} {name} a", lambda t, x, n=number: SIGNS[name](n, x[0]), a)
+@examples(2 * RUNS)
+def test_an_operator_of_tensors_and_numbers(name: str, draw: random.Random) -> None:
+    a = Pair.drawn(draw, draw.choice(SHAPES), draw.choice(KINDS)).view(draw)
+    b = Pair.drawn(draw, draw.choice(SHAPES), draw.choice(KINDS)).view(draw)
+    number = draw.choice([0.3, -2.0, 2, 3, 0.5, 1, True, 1e-8])
+    if (name in ("%", "//") and special(a, b)) or not harmless(name, a, b):
+        return
+    if name == "@" and (a.both[0].dtype == torch.bool or b.both[0].ndim > 2):
+        return
+    compare(f"a {name} b", lambda t, x: SIGNS[name](*x), a, b)
+    if harmless(name, a):
+        compare(f"a {name} {number}", lambda t, x, n=number: SIGNS[name](x[0], n), a)
+        if name not in ("%", "//"):
+            compare(f"{number} {name} a", lambda t, x, n=number: SIGNS[name](n, x[0]), a)
 
 
 STATEMENTS = [
@@ -227,23 +234,22 @@ STATEMENTS = [
 
 
 @pytest.mark.parametrize("kind", ["float64", "float32"])
-def test_what_is_written_in_place_shows_under_all_names(kind: str) -> None:
-    draw = random.Random(kind)
-    for _ in range(12 * RUNS):
-        shape = draw.choice([(2,), (3,), (2, 3), (1,), (2, 2), (2, 3, 2)])
-        p, x, y = (Pair.drawn(draw, shape, kind, special=draw.random() < 0.2) for _ in range(3))
-        if draw.random() < 0.3:
-            x = Pair.drawn(draw, shape, draw.choice(["float64", "float32"]), special=False)
-        alias = Pair(*(one.view(-1) for one in p.both))
-        lines = [draw.choice(STATEMENTS).format(n=draw.choice([0.1, -0.3, 2.0, 1])) for _ in range(draw.randint(1, 4))]
-        results = []
-        for n, t in enumerate((torch, small)):
-            names = {"torch": t, "p": p.both[n], "x": x.both[n], "y": y.both[n], "alias": alias.both[n]}
-            failed = [type(outcome(lambda line=line, names=names: exec(line, names))).__name__ for line in lines]
-            results.append((failed, [names[name] for name in ("p", "x", "y", "alias")]))
-        said = f"{lines} on {shape}"
-        assert results[0][0] == results[1][0], said
-        assert_same(results[0][1], results[1][1], said, loose=10)
+@examples(12 * RUNS)
+def test_what_is_written_in_place_shows_under_all_names(kind: str, draw: random.Random) -> None:
+    shape = draw.choice([(2,), (3,), (2, 3), (1,), (2, 2), (2, 3, 2)])
+    p, x, y = (Pair.drawn(draw, shape, kind, special=draw.random() < 0.2) for _ in range(3))
+    if draw.random() < 0.3:
+        x = Pair.drawn(draw, shape, draw.choice(["float64", "float32"]), special=False)
+    alias = Pair(*(one.view(-1) for one in p.both))
+    lines = [draw.choice(STATEMENTS).format(n=draw.choice([0.1, -0.3, 2.0, 1])) for _ in range(draw.randint(1, 4))]
+    results = []
+    for n, t in enumerate((torch, small)):
+        names = {"torch": t, "p": p.both[n], "x": x.both[n], "y": y.both[n], "alias": alias.both[n]}
+        failed = [type(outcome(lambda line=line, names=names: exec(line, names))).__name__ for line in lines]
+        results.append((failed, [names[name] for name in ("p", "x", "y", "alias")]))
+    said = f"{lines} on {shape}"
+    assert results[0][0] == results[1][0], said
+    assert_same(results[0][1], results[1][1], said, loose=10)
 
 
 REDUCTIONS = {
@@ -285,13 +291,12 @@ SHAPING = {
 
 
 @pytest.mark.parametrize("code", [*REDUCTIONS.values(), *SHAPING.values()], ids=[*REDUCTIONS, *SHAPING])
-def test_an_expression(code: str) -> None:
-    draw = random.Random(code)
-    for _ in range(RUNS):
-        x = Pair.drawn(draw, draw.choice(FULL), draw.choice(("float64", "float64", "float32")), special=False)
-        dims = draw.choice(["", "0", "-1", "(0, -1)", "1"]), draw.choice(["0", "-1", "1"])
-        line = code.format(d=dims[0], d1=dims[1])
-        compare(line, lambda t, a, line=line: eval(line, {"torch": t, "x": a[0]}), x, loose=2)
+@examples(RUNS)
+def test_an_expression(code: str, draw: random.Random) -> None:
+    x = Pair.drawn(draw, draw.choice(FULL), draw.choice(("float64", "float64", "float32")), special=False)
+    dims = draw.choice(["", "0", "-1", "(0, -1)", "1"]), draw.choice(["0", "-1", "1"])
+    line = code.format(d=dims[0], d1=dims[1])
+    compare(line, lambda t, a, line=line: eval(line, {"torch": t, "x": a[0]}), x, loose=2)
 
 
 MAKERS = [

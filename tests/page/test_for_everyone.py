@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from conftest import PAGES
 from optim_code.figures import DARK, LIGHT, LINES
@@ -128,3 +128,21 @@ def test_the_browsers_own_print_fills_its_pages_with_black_on_white(
     words = subprocess.run(["pdftotext", tmp_path / "printed.pdf", "-"], capture_output=True, text=True, check=True)
     assert not re.search(r"^(Run|Edit|Play|Reset)$", words.stdout, re.M)
     assert "Figure 3.1" in words.stdout
+
+
+@pytest.mark.needs("chromium")
+def test_the_contents_drawer_of_a_phone_closes_and_gives_the_focus_back(browser: Browser, html: Path) -> None:
+    page = browser.new_page(viewport={"width": 375, "height": 800}, reduced_motion="reduce")
+    page.goto(f"{html.as_uri()}/book/sgd.html")
+    drawer, toggle = page.locator(".bd-sidebar-primary"), page.locator(".sidebar-toggle.primary-toggle")
+    inside = "() => document.querySelector('.bd-sidebar-primary').contains(document.activeElement)"
+    expect(drawer).to_be_hidden()
+    for close in (lambda: page.keyboard.press("Escape"), lambda: page.mouse.click(365, 400)):
+        toggle.focus()
+        page.keyboard.press("Enter")
+        expect(drawer).to_be_visible()
+        page.wait_for_function(inside)
+        close()
+        expect(drawer).to_be_hidden()
+        expect(toggle).to_be_focused()
+    page.close()

@@ -201,8 +201,8 @@ def _each(function: Callable[[Any, Any], Any]) -> Callable[[Numbers, Numbers], N
 
 def total_of(values: Numbers) -> Any:
     # Not `sum`: from Python 3.12 on it adds floats with a correction, which PyTorch does not.
-    total = values[0] if values else 0.0
-    for value in values[1:]:
+    total = 0 if values else 0.0
+    for value in values:
         total = total + value
     return total
 

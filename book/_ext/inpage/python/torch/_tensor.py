@@ -657,7 +657,7 @@ class Tensor:
         return new([values[(len(values) - 1) // 2]], (), self.dtype)
 
     def cumsum(self, dim: int) -> Tensor:
-        return running(self, dim, lambda x: [*itertools.accumulate(x)])
+        return running(self, dim, lambda x: [*itertools.accumulate(x, initial=0)][1:])
 
     def cumprod(self, dim: int) -> Tensor:
         return running(self, dim, lambda x: [*itertools.accumulate(x, lambda a, b: a * b)])
