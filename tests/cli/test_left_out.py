@@ -19,7 +19,7 @@ def pytest_run(path: Path, ci: str, *arguments: str) -> subprocess.CompletedProc
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-q", *arguments],
         cwd=ROOT,
-        env={**os.environ, "PATH": str(path), "CI": ci},
+        env={**os.environ, "PATH": str(path), "CI": ci, "PYTEST_ADDOPTS": ""},
         capture_output=True,
         text=True,
         timeout=300,

@@ -374,7 +374,8 @@ class PrintMarks(SphinxPostTransform):
         for mark in list(self.document.findall(checked)):
             block = mark.parent[mark.parent.index(mark) - 1]
             assert isinstance(block, nodes.math_block)
-            signed = block.astext().rstrip() + r" \;\text{\footnotemark}"
+            block["tex"] = block.astext().rstrip()
+            signed = block["tex"] + r" \;\text{\checkednote}"
             block.rawsource, block.children = signed, []
             block += nodes.Text(signed)
             escaped = re.sub(r"([_&%#$])", r"\\\1", mark_text(self.env, mark))

@@ -116,7 +116,11 @@ class PrintTranslator(LaTeXTranslator):
     def visit_math_block(self, node: Element) -> None:
         if node.get("label"):
             self.set_counter("equation", "displaymath", [nodes.make_id(f"equation-{node['label']}")])
-        super().visit_math_block(node)
+        self.body.append(tagged_as("Formula", node.get("tex", node.astext())))
+        try:
+            super().visit_math_block(node)
+        finally:  # it leaves by an exception, which says that it has seen to what is inside
+            self.body.append("\\tagdone\n")
 
     def visit_number_reference(self, node: Element) -> None:
         if node.get("refid"):
@@ -130,7 +134,11 @@ class PrintTranslator(LaTeXTranslator):
     def visit_image(self, node: Element) -> None:
         if "jupyter_execute" in node["uri"] and not {"width", "height", "scale"} & set(node.attributes):
             node["scale"] = FIGURE_SCALE
+        first = len(self.body)
         super().visit_image(node)
+        place = next(n for n in range(first, len(self.body)) if self.body[n].startswith("\\sphinxincludegraphics"))
+        self.body.insert(place + 1, "\\tagdone{}")
+        self.body.insert(place, tagged_as("Figure", node.get("alt", "")))
 
     def visit_title(self, node: Element) -> None:
         super().visit_title(node)
@@ -175,6 +183,20 @@ def width_of(drawing: Path) -> float:
     """The width in points of a figure's PDF, as small as it may be drawn."""
     found = re.search(rb"/MediaBox \[ *\S+ +\S+ +([\d.]+)", drawing.read_bytes())
     return float(found[1]) * SMALLEST_SCALE / 100 if found else 0
+
+
+def tagged_as(tag: str, alt: str) -> str:
+    """What begins a part of the page that has a tag, with the text that is read in its place; `\\tagdone` ends it."""
+    signs = {
+        "\\": r"\tagbackslash ",
+        "%": r"\playpercent ",
+        "#": r"\playhash ",
+        "{": r"\tagopen ",
+        "}": r"\tagclose ",
+        "&": r"\tagand ",
+    }
+    text = re.sub(r"[\\%#{}&]", lambda sign: signs[sign[0]], re.sub(r"[~\s]+", " ", alt.strip()))
+    return f"\\tagas{{{tag}}}{{{text}}}"
 
 
 def lines_of(code: nodes.Element) -> int:
