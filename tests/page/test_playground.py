@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gzip
+import io
 import itertools
 import math
 import random
@@ -12,9 +13,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
 from playwright.sync_api import Browser, Locator, expect
 from test_browser import THEMES, Visit, visit
 
@@ -1100,10 +1103,7 @@ def picture(play: Play) -> bytes:
     play.page.mouse.move(0, 0)
     play.page.add_style_tag(content="header, [class^=bd-header], #pst-back-to-top, #pst-skip-link { display: none }")
     play.root.evaluate("e => e.scrollIntoView()")
-    before, now = b"", play.root.screenshot(animations="disabled")
-    while now != before:  # on a busy machine something may not be drawn yet
-        before, now = now, play.root.screenshot(animations="disabled")
-    return now
+    return play.root.screenshot(animations="disabled")
 
 
 @pytest.mark.parametrize("width", [1280, 375])
@@ -1128,8 +1128,9 @@ def test_an_address_brings_back_the_same_picture(browser: Browser, site: str, th
         pictures.append(picture(play))
         opened.page.context.close()
     assert settings[0] == settings[1]
-    same = pictures[0] == pictures[1]  # not in the assertion: pytest would spend an hour on how they differ
-    assert same
+    one, other = (np.asarray(Image.open(io.BytesIO(shown)).convert("RGB"), dtype=int) for shown in pictures)
+    assert one.shape == other.shape
+    assert np.abs(one - other).max() <= 2  # a rounded corner may fall otherwise between pixels
     assert first != pictures[0]
 
 
