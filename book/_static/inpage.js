@@ -83,6 +83,14 @@
     return given;
   });
 
+  /* Cells that need what the page lacks have no buttons; below the first of them stands why. */
+  if (!runs) {
+    const notebook = document.querySelector(".dropdown-item[href$='.ipynb']");
+    const place = notebook ? make("a", { href: notebook.href }, "the notebook") : "the notebook";
+    document.querySelector(".bd-article .cell > .cell_input")?.after(
+      make("div", { className: "run run-hint" }, "These cells need the whole of PyTorch: ", place, " runs them."));
+  }
+
   for (const { id, code, ...exercise } of exercises) {
     const around = document.getElementById(id);
     const key = `descent ${window.location.pathname} ${id}`, draft = kept.read(key), keep = (text) => kept.write(key, text);

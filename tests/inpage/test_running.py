@@ -182,6 +182,17 @@ def test_without_javascript_the_page_reads_as_before(browser: Browser, html: Pat
     window.close()
 
 
+def test_cells_that_need_all_of_pytorch_say_where_they_run(browser: Browser, html: Path) -> None:
+    with reader(browser, f"{html.as_uri()}/book/training.html") as found:
+        assert found.page.locator(".run button").count() == 0
+        (said,) = found.page.locator(".cell > .run").all()
+        assert said.inner_text().startswith("These cells need the whole of PyTorch")
+        address = said.locator("a").get_attribute("href") or ""
+        assert (html / "_notebooks" / address.rpartition("/")[2]).is_file()
+        assert found.run("1 + 1")["printed"] == "2\n"  # a program may run what needs less
+        assert found.faults == []
+
+
 def test_a_class_that_has_passed_is_raced_in_the_playground_with_all_its_sliders(disk: Reader) -> None:
     disk.write(EXERCISE, RIGHT)
     disk.press(EXERCISE, "Run")
