@@ -164,7 +164,7 @@ def other_methods(rule: UpdateRule) -> Iterator[Version]:
                 towards = symbol(old) - (1 - decay) * sympy.sign(symbol(old) - g**2) * g**2
                 yield named("Yogi's mean", {own: towards})
             falls = decays and not any(right.has(sympy.Max) for right in lines.values())
-            for name in {hats.get(own, own), own} if falls else ():
+            for name in dict.fromkeys((hats.get(own, own), own)) if falls else ():
                 largest = larger(u, symbol(name))
                 there = {key: right.xreplace({symbol(name): u_new}) for key, right in rule.lines if key != own}
                 yield named("AMSGrad's largest mean", there, {more: (name, largest)})
