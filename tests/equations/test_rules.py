@@ -5,11 +5,15 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import torch
 
+from conftest import ROOT
 from optim_code.equations import rules
 from optim_code.equations.compiler import UpdateRule
 from optim_code.marking import checking, mistakes, trials
@@ -49,6 +53,22 @@ def test_a_rule_with_a_mistake_takes_numpys_steps(rule: UpdateRule) -> None:
     assert found
     for changed in found:
         assert_same_steps(changed)
+
+
+@pytest.mark.slow
+def test_the_data_of_the_methods_are_the_same_in_every_process() -> None:
+    code = (
+        "import json; from optim_code.marking import checking; from book._ext.inpage.data import methods;"
+        "print(json.dumps(methods(checking.updates())))"
+    )
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=ROOT, env={**os.environ, "PYTHONHASHSEED": str(seed)}, capture_output=True, text=True, check=True,
+        ).stdout
+        for seed in range(4)
+    }  # fmt: skip
+    assert len(told) == 1
 
 
 @pytest.mark.parametrize("label", [*UPDATES])
