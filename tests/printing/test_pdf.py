@@ -378,7 +378,7 @@ def test_below_each_exercise_there_is_room_to_write_and_most_where_a_class_is_as
 
 def sizes(path: Path) -> Counter[float]:
     """How many letters, of words, a PDF has in each size, in points."""
-    zoom = 3.0  # the largest that it takes
+    zoom = 3.0  # the sizes come as whole numbers
     found: Counter[float] = Counter()
     size: dict[str, float] = {}
     for font, points, used, text in re.findall(
@@ -386,7 +386,7 @@ def sizes(path: Path) -> Counter[float]:
         run("pdftohtml", "-xml", "-i", "-stdout", "-zoom", zoom, path),
     ):
         if font:
-            size[font] = (int(points) + 0.5) / zoom  # a size is rounded down to a whole number: take the middle
+            size[font] = int(points) / zoom
         else:
             found[size[used]] += sum(map(len, re.findall(r"[^\W\d_]{3,}", re.sub(r"<[^>]*>", "", text))))
     return +found
