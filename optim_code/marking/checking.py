@@ -238,6 +238,8 @@ class Compiled(Optim):
     """An optimizer whose step is an update equation of the book, compiled; made by :func:`compiled`."""
 
     rule: Rule
+    functions: tuple[FunctionType, ...]
+    """Those of the rule, on tensors."""
 
     def __init__(self, params: Any, **hyper: float) -> None:
         from optim_code.marking.trials import UNASKED
@@ -250,14 +252,13 @@ class Compiled(Optim):
         super().__init__(params, given)
 
     def my_step(self, p: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
-        functions, places = self.rule.functions
         w, t = p.double(), state.get("t", 0) + 1
         before = {name: torch.zeros_like(w) for name in self.rule.state} | state | {"w": w}
         known = [before[name] for name in self.rule.state]
         known += [p.grad.double(), t, *(group[name] for name in self.rule.hyper)]  # type: ignore[union-attr]
-        for function in functions:
-            known.append(FunctionType(function.__code__, ON_TENSORS)(*known))
-        after = {name: known[place] for name, place in zip(self.rule.state, places, strict=True)}
+        for function in self.functions:
+            known.append(function(*known))
+        after = {name: known[place] for name, place in zip(self.rule.state, self.rule.functions[1], strict=True)}
         p.copy_(after.pop("w"))
         state.update(after, t=t)
 
@@ -277,4 +278,6 @@ def compiled(name: str) -> type[Optim]:
 
     Source: the equation ``update-…`` of the section.
     """
-    return type(f"Compiled{name.capitalize()}", (Compiled,), {"rule": _method(_known(name)).rule})
+    rule = _method(_known(name)).rule
+    functions = tuple(FunctionType(function.__code__, ON_TENSORS) for function in rule.functions[0])
+    return type(f"Compiled{name.capitalize()}", (Compiled,), {"rule": rule, "functions": functions})

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import functools
 import gzip
-import io
 import itertools
 import math
 import random
 import re
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from axe_playwright_python.sync_playwright import Axe
-from PIL import Image
 from playwright.sync_api import Browser, Locator, expect
 from test_browser import THEMES, Visit, visit
 
@@ -1098,12 +1096,14 @@ def test_the_copied_python_draws_the_same(play: Play) -> None:
         expect(play.button("Copy as Python")).to_be_visible(timeout=5000)
 
 
-def picture(play: Play) -> bytes:
-    """What the playground looks like, without what floats over the page."""
+def picture(play: Play) -> str:
+    """The digest of what the playground looks like, without what floats over the page."""
     play.page.mouse.move(0, 0)
     play.page.add_style_tag(content="header, [class^=bd-header], #pst-back-to-top, #pst-skip-link { display: none }")
+    # Chromium draws a rounded corner one shade lighter or darker, as it happens.
+    play.page.add_style_tag(content=".playground { border-radius: 0 !important }")
     play.root.evaluate("e => e.scrollIntoView()")
-    return play.root.screenshot(animations="disabled")
+    return sha256(play.root.screenshot(animations="disabled")).hexdigest()
 
 
 @pytest.mark.parametrize("width", [1280, 375])
@@ -1128,9 +1128,7 @@ def test_an_address_brings_back_the_same_picture(browser: Browser, site: str, th
         pictures.append(picture(play))
         opened.page.context.close()
     assert settings[0] == settings[1]
-    one, other = (np.asarray(Image.open(io.BytesIO(shown)).convert("RGB"), dtype=int) for shown in pictures)
-    assert one.shape == other.shape
-    assert np.abs(one - other).max() <= 2  # a rounded corner may fall otherwise between pixels
+    assert pictures[0] == pictures[1]
     assert first != pictures[0]
 
 

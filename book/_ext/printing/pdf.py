@@ -203,7 +203,8 @@ def typeset(name: str, tex: Path) -> None:
 TAGS = r"\DocumentMetadata{lang=en, testphase=phase-II, xmp=false}"
 """What comes before a hand-out, so that LaTeX writes tags (descentprint.sty); its XMP would tell the time.
 
-A hand-out takes half as long again with tags. The whole book would take ten minutes, and has none.
+A hand-out takes twice as long with tags, a run of LaTeX more among it. The whole book would take ten minutes, and has
+none.
 """
 
 

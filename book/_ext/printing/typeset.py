@@ -136,9 +136,11 @@ class PrintTranslator(LaTeXTranslator):
             node["scale"] = FIGURE_SCALE
         first = len(self.body)
         super().visit_image(node)
-        place = next(n for n in range(first, len(self.body)) if self.body[n].startswith("\\sphinxincludegraphics"))
-        self.body.insert(place + 1, "\\tagdone{}")
-        self.body.insert(place, tagged_as("Figure", node.get("alt", "")))
+        for place in range(first, len(self.body)):  # nothing is there of a picture that could not be had
+            if self.body[place].startswith("\\sphinxincludegraphics"):
+                self.body[place] = f"{tagged_as('Figure', node.get('alt', ''))}{self.body[place]}"
+                self.body.insert(place + 1, "\\tagdone{}")
+                break
 
     def visit_title(self, node: Element) -> None:
         super().visit_title(node)
