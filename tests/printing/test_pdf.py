@@ -117,6 +117,20 @@ def test_figures_that_the_text_compares_stand_in_one_row(pdf: Path) -> None:
     assert captions["3.5"] == captions["3.6"]
 
 
+@printed
+def test_no_page_is_mostly_white(pdf: Path, tmp_path: Path) -> None:
+    for number, document in enumerate(every(pdf)):
+        run("pdftoppm", "-r", 20, "-gray", document, tmp_path / str(number))
+        pages = sorted(tmp_path.glob(f"{number}-*.pgm"))
+        assert len(pages) > 5
+        for page in pages[document.name == "descent.pdf" :]:  # the first is the cover
+            _, size, _, pixels = page.read_bytes().split(b"\n", 3)
+            width, height = map(int, size.split())
+            lines = [pixels[width * y : width * (y + 1)] for y in range(int(0.1 * height), int(0.9 * height))]
+            last = max((y for y, line in enumerate(lines) if min(line) < 200), default=0)
+            assert last > 0.45 * len(lines), (document.name, page.name)
+
+
 def read_instead(path: Path) -> list[str]:
     """What is read in the place of figures and formulas of a PDF, without white space."""
     raw = path.read_bytes()
@@ -712,7 +726,7 @@ def test_the_packages_to_install_are_those_of_apt_txt() -> None:
 
 
 def test_a_long_table_breaks_the_lines_of_its_widest_column_only_if_they_are_too_long() -> None:
-    assert column_spec([[5.0, 20.0], [8.0, 30.0]]) is None
+    assert column_spec([[5.0, 20.0], [8.0, 30.0]]) == "ll"
     found = column_spec([[10.0, 20.0, 200.0], [8.0, 30.0, 9.0]])
     assert found is not None
     assert re.fullmatch(r"ll>\{\\raggedright\\arraybackslash\}\\X\{\d+\}\{\d+\}", found)

@@ -1,7 +1,9 @@
-"""Figures side by side: those of neighbouring cells with the tag `beside` stand in one row, below the code of all.
+"""What stands beside something else: figures beside each other, and notes beside the text.
 
-What a text compares, a reader must see at once. Runs when a page is written, as HTML or LaTeX. On a screen a row that
-is too wide for its window breaks; in print it is one float, and the figures are as small as it takes.
+What a text compares, a reader must see at once: the figures of neighbouring cells with the tag `beside` stand in one
+row, below the code of all. On a screen a row that is too wide for its window breaks; in print it is one float, and the
+figures are as small as it takes. A `{margin}` note stands beside the paragraph or formula above it where the
+window is wide, and below it elsewhere. Both run when a page is written, as HTML or LaTeX.
 """
 
 from __future__ import annotations
@@ -38,6 +40,31 @@ class PutBeside(SphinxPostTransform):
             last.parent.insert(last.parent.index(last) + 1, row)
 
 
+class PutInMargin(SphinxPostTransform):
+    """Make one block of a margin note and the block above it.
+
+    The theme's own note would lie over the contents beside the text, and its element says that it belongs to no text.
+    """
+
+    default_priority = 800
+    formats = ("html", "latex")
+
+    def run(self, **kwargs: Any) -> None:
+        for note in list(self.document.findall(is_margin)):
+            title, *text = note.children
+            words = [nodes.paragraph("", "", *title.children)] if title.children else []
+            remark = nodes.container("", *words, *text, classes=["remark"])
+            around, place = note.parent, note.parent.index(note)
+            if place and isinstance(around[place - 1], nodes.paragraph | nodes.math_block):
+                around[place - 1 : place + 1] = [nodes.container("", around[place - 1], remark, classes=["noted"])]
+            else:
+                around[place] = remark
+
+
+def is_margin(node: nodes.Node) -> bool:
+    return isinstance(node, nodes.sidebar) and "margin" in node["classes"]
+
+
 def neighbours(document: nodes.document) -> Iterator[list[nodes.Element]]:
     """The cells with the tag: at least two that follow each other."""
     for first in document.findall(is_tagged):
@@ -58,4 +85,5 @@ def is_tagged(node: nodes.Node) -> bool:
 
 def setup(app: Sphinx) -> None:
     app.add_post_transform(PutBeside)
+    app.add_post_transform(PutInMargin)
     app.add_js_file("wide.js", loading_method="defer")

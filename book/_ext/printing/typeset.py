@@ -31,8 +31,8 @@ UNBROKEN = 24
 """Lines of code that are kept together on a page."""
 BOX = 14
 """Lines that a heading and the beginning of the box below it need."""
-LONG = 30
-"""Rows from which on Sphinx breaks a table over pages; then it does not break the lines in cells by itself."""
+LONG = 15
+"""Rows from which on a table may break over pages; then Sphinx does not break the lines in its cells by itself."""
 CHARACTERS = 93
 """Letters that fit into a line of a table."""
 
@@ -106,8 +106,9 @@ class PrintTranslator(LaTeXTranslator):
     def visit_table(self, node: Element) -> None:
         self.set_counter("table", "table", node["ids"])
         rows = [[cell_width(entry) for entry in row] for row in node.findall(nodes.row)]
-        if len(rows) > LONG and "colwidths-given" not in node["classes"]:
-            self.next_table_colspec = column_spec(rows)
+        if len(rows) > LONG and "colwidths-given" not in node["classes"] and (columns := column_spec(rows)):
+            node["classes"].append("longtable")
+            self.next_table_colspec = columns
         super().visit_table(node)
 
     def visit_captioned_literal_block(self, node: Element) -> None:
@@ -240,11 +241,16 @@ def cell_width(entry: nodes.entry) -> float:
 
 
 def column_spec(rows: list[list[float]]) -> str | None:
-    """The columns of a long table in LaTeX. If its lines are too long, those in the widest column are broken."""
+    """The columns of a long table in LaTeX. If its lines are too long, those in the widest column are broken.
+
+    Nothing, if that would leave too little for them.
+    """
     widths = [max(column) for column in zip(*rows, strict=True)]
     widest = widths.index(max(widths))
     rest = CHARACTERS - sum(widths) + widths[widest]
-    if sum(widths) <= CHARACTERS or rest < CHARACTERS / 4:
+    if sum(widths) <= CHARACTERS:
+        return "l" * len(widths)
+    if rest < CHARACTERS / 4:
         return None
     broken = rf">{{\raggedright\arraybackslash}}\X{{{rest:.0f}}}{{{CHARACTERS}}}"
     return "".join(broken if number == widest else "l" for number in range(len(widths)))
