@@ -41,7 +41,7 @@ class PutBeside(SphinxPostTransform):
 
 
 class PutInMargin(SphinxPostTransform):
-    """Make one block of a margin note and the block above it.
+    """Make one block of a margin note and, in HTML, the block above it.
 
     The theme's own note would lie over the contents beside the text, and its element says that it belongs to no text.
     """
@@ -55,8 +55,10 @@ class PutInMargin(SphinxPostTransform):
             words = [nodes.paragraph("", "", *title.children)] if title.children else []
             remark = nodes.container("", *words, *text, classes=["remark"])
             around, place = note.parent, note.parent.index(note)
-            if place and isinstance(around[place - 1], nodes.paragraph | nodes.math_block):
-                around[place - 1 : place + 1] = [nodes.container("", around[place - 1], remark, classes=["noted"])]
+            above = around[place - 1] if place else None
+            # In LaTeX a formula would no longer belong to the paragraph above it.
+            if self.app.builder.format == "html" and isinstance(above, nodes.paragraph | nodes.math_block):
+                around[place - 1 : place + 1] = [nodes.container("", above, remark, classes=["noted"])]
             else:
                 around[place] = remark
 
