@@ -15,10 +15,10 @@ PAIRS = """() => {
     const whole = ".bd-article :is(section, .cell_output) > :is(.noted, figure)";
     return Array.from(document.querySelectorAll(whole), (element) => {
         const [first, second] = [element.firstElementChild, element.lastElementChild];
-        return [box(first), box(second), box(element), second.innerText];
+        return [box(first), box(second), box(element), box(element.closest("section")), second.innerText];
     });
 }"""
-"""Each paragraph or figure, its note or caption, the place of both, and the words."""
+"""Each paragraph or figure, its note or caption, the place of both, the column of the text, and the words."""
 CONTENTS = "() => document.querySelector('.bd-sidebar-secondary')?.getBoundingClientRect().toJSON()"
 
 
@@ -31,13 +31,13 @@ def test_notes_and_captions_have_the_margin_of_a_wide_window_to_themselves(brows
             page.goto(f"{site}/{name}.html")
             pairs = page.evaluate(PAIRS)
             contents = page.evaluate(CONTENTS)
-            for main, second, place, words in pairs:
+            for main, second, place, column, words in pairs:
                 assert words.strip()
                 if width < 1500:
                     assert second["top"] >= main["bottom"]
                     continue
                 beside += 1
-                assert second["left"] >= main["right"], (name, words)
+                assert second["left"] >= column["right"] >= main["right"] - 1, (name, words)
                 assert abs(second["top"] - place["top"]) < 16
                 # What comes next is below both.
                 assert place["bottom"] >= max(main["bottom"], second["bottom"]) - 1, (name, words)
