@@ -237,6 +237,7 @@ def draw_lines(
     logx: bool = False,
     ranges: Mapping[str, tuple[Sequence[float] | Tensor, Sequence[float] | Tensor]] | None = None,
     below: bool = False,
+    small: bool = False,
     fname: str | Path | None = None,
     alt: str | None = None,
 ) -> Drawing:
@@ -252,6 +253,7 @@ def draw_lines(
         logx: whether the horizontal axis is logarithmic.
         ranges: the lower and the upper values between which a line lies, by its label; drawn as a band behind it.
         below: whether the legend stands below the axes, because the lines leave no room for it.
+        small: whether the figure is as wide as the margin of the book's pages, and its lines have no markers.
         fname: where to save the figure, as ``.pdf`` or ``.svg``; not saved without it.
         alt: what the figure shows; computed from the values if not given.
 
@@ -263,7 +265,7 @@ def draw_lines(
     """
     theory, ranges = theory or {}, ranges or {}
     _check_count(lines)
-    figure = _pictures().lines(lines, theory, ylabel, xlabel, x, log, logx, ranges, below)
+    figure = _pictures().lines(lines, theory, ylabel, xlabel, x, log, logx, ranges, below, small)
     if alt is None:
         named = "; ".join(f"{label} {_course(values)}" for label, values in {**lines, **theory}.items())
         alt = f"{ylabel[0].upper()}{ylabel[1:]} against {xlabel}: {named}."

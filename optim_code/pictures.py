@@ -58,6 +58,14 @@ STYLE: dict[str, Any] = {
     "svg.hashsalt": "descent",
 }
 
+SMALL: dict[str, Any] = {
+    "axes.labelsize": 9,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "legend.fontsize": 8.5,
+    "lines.linewidth": 1.4,
+}
+
 MARGIN = 0.03  # inches around a figure
 
 VERSIONS = {
@@ -99,15 +107,18 @@ def lines(
     logx: bool,
     ranges: Mapping[str, tuple[Sequence[float] | Tensor, Sequence[float] | Tensor]],
     below: bool,
+    small: bool,
 ) -> Figure:
     """Curves; the arguments are those of `figures.draw_lines`."""
     # Markers are a number of steps apart; on a logarithmic axis, a part of its length.
     spacing: float = 0.08 if logx else max(1, max(len(values) for values in lines.values()) // 20)
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(5.2, 3.4), layout="constrained")
+    with matplotlib.rc_context(STYLE | (SMALL if small else {})):
+        size = (2.2, 1.8 + 0.2 * below * len(lines)) if small else (5.2, 3.4)
+        figure = Figure(figsize=size, layout="constrained")
         axes = figure.subplots()
         for label, values, line in zip(lines, lines.values(), LINES, strict=False):
-            axes.plot(_positions(x, values), _clean(values), **line, label=label, markevery=spacing)
+            plain = {"marker": "none"} if small else {"markevery": spacing}
+            axes.plot(_positions(x, values), _clean(values), **{**line, **plain}, label=label)
             if label in ranges:
                 low, high = map(_clean, ranges[label])
                 axes.fill_between(_positions(x, low), low, high, color=line["color"], alpha=0.2, linewidth=0)
@@ -125,7 +136,7 @@ def lines(
         elif x is None:
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if below:
-            figure.legend(loc="outside lower center", ncols=max(2, len(theory)))
+            figure.legend(loc="outside lower center", ncols=1 if small else max(2, len(theory)))
         else:
             axes.legend()
     return figure

@@ -63,6 +63,7 @@ import torch, torch._dynamo, matplotlib.backends.backend_svg, matplotlib.backend
 from IPython.core.interactiveshell import InteractiveShell
 from myst_nb.core.read import read_myst_markdown_notebook
 shell = InteractiveShell.instance()
+shell.extension_manager.load_extension("book._ext.execute.kernel_setup")
 os.chdir(tempfile.mkdtemp())
 for path in sorted((root / "book").glob("*.md")):
     text = path.read_text()
@@ -71,7 +72,7 @@ for path in sorted((root / "book").glob("*.md")):
         for cell in read_myst_markdown_notebook(text).cells:
             if cell.cell_type == "code":
                 with contextlib.redirect_stdout(io.StringIO()):
-                    assert shell.run_cell(cell.source).success
+                    shell.run_cell(cell.source).raise_error()
 """
 
 

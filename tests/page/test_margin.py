@@ -12,13 +12,26 @@ PAIRS = """() => {
         const { left, right, top, bottom } = element.getBoundingClientRect();
         return { left, right, top, bottom };
     };
-    const whole = ".bd-article :is(section, .cell_output) > :is(.noted, figure)";
+    const whole = ".bd-article :is(section, :not(.tag_margin) > .cell_output) > :is(.noted, figure)";
     return Array.from(document.querySelectorAll(whole), (element) => {
         const [first, second] = [element.firstElementChild, element.lastElementChild];
         return [box(first), box(second), box(element), box(element.closest("section")), second.innerText];
     });
 }"""
 """Each paragraph or figure, its note or caption, the place of both, the column of the text, and the words."""
+SMALL = """() => Array.from(document.querySelectorAll(".tag_margin"), (cell) => {
+    const parts = [cell, cell.closest("section"), cell.querySelector("svg, img"), cell.querySelector("figcaption p")];
+    const boxes = parts.map((part) => part.getBoundingClientRect());
+    const others = ".tag_margin, .noted, .full-width, figure, .bd-sidebar-secondary, .prev-next-area";
+    const met = Array.from(document.querySelectorAll(others)).filter((other) => {
+        if (cell.contains(other)) return false;
+        const theirs = other.getBoundingClientRect();
+        return theirs.width && theirs.left < boxes[0].right && boxes[0].left < theirs.right
+            && theirs.top < boxes[0].bottom && boxes[0].top < theirs.bottom;
+    });
+    return [...boxes.map((box) => box.toJSON()), met.map((other) => other.outerHTML.slice(0, 200))];
+})"""
+"""Each cell whose figure is small, its section, its picture and its caption, and what it lies over."""
 CONTENTS = "() => document.querySelector('.bd-sidebar-secondary')?.getBoundingClientRect().toJSON()"
 
 
@@ -45,6 +58,28 @@ def test_notes_and_captions_have_the_margin_of_a_wide_window_to_themselves(brows
                 assert contents["right"] <= width
         page.close()
     assert beside > 60
+
+
+@pytest.mark.needs("chromium")
+@pytest.mark.parametrize("width", [1920, 1500, 1499, 1280, 375])
+def test_small_figures_stand_in_the_margin_of_a_wide_window(browser: Browser, site: str, width: int) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 900}, reduced_motion="reduce")
+    found = 0
+    for name in PAGES:
+        page.goto(f"{site}/{name}.html")
+        for cell, column, picture, caption, met in page.evaluate(SMALL):
+            found += 1
+            assert not met, name
+            # Not scaled down: its letters are as large as they were drawn.
+            assert 205 < picture["width"] < 225
+            if width >= 1500:
+                assert cell["left"] > column["right"]
+                assert caption["top"] > picture["bottom"]
+            else:
+                assert column["left"] - 1 <= picture["left"] < picture["right"] <= column["right"] + 1
+                assert caption["left"] > picture["right"] or caption["top"] > picture["bottom"]
+    page.close()
+    assert found >= 7
 
 
 @pytest.mark.needs("chromium")

@@ -113,8 +113,8 @@ def test_figures_that_the_text_compares_stand_in_one_row(pdf: Path) -> None:
     ):
         if first == "Figure" and float(bottom) - float(top) < 10:  # a caption is smaller than the text
             captions.setdefault(second, float(top))
-    assert captions["3.1"] == captions["3.2"] == captions["3.3"]
-    assert captions["3.5"] == captions["3.6"]
+    assert captions["3.2"] == captions["3.3"] == captions["3.4"]
+    assert captions["3.6"] == captions["3.7"]
 
 
 @printed

@@ -23,6 +23,8 @@ PLACED = (nodes.paragraph, nodes.section, nodes.math_block, nodes.literal_block,
 """The nodes whose lines are written into the LaTeX, so that a message of TeX leads to the page."""
 # Percent. Figures are drawn for the screen; at this size two fit on a page, and their labels can be read.
 FIGURE_SCALE = 72
+SMALL_FIGURE_SCALE = 90
+"""Percent, of the figures that stand in the margin of a page; so their labels are as large as those of the others."""
 SMALLEST_SCALE = 60
 """Percent, of figures side by side; smaller, their labels could not be read on a sheet with two pages."""
 TEXT_WIDTH = 440
@@ -94,14 +96,23 @@ class PrintTranslator(LaTeXTranslator):
         return bool(images) and all(width_of(Path(self.builder.srcdir, i["uri"].lstrip("/"))) < room for i in images)
 
     def visit_figure(self, node: Element) -> None:
-        if not self.is_row(node.parent):
+        if self.is_row(node.parent):
+            # Without an empty line between two of them, which would end the row.
+            self.body.append(f"\\begin{{figureinrow}}{{{len(node.parent)}}}%\n")
             self.set_counter("figure", "figure", node["ids"])
-            super().visit_figure(node)
+            self.context.append("\\end{figureinrow}%\n")
             return
-        # Without an empty line between two of them, which would end the row.
-        self.body.append(f"\\begin{{figureinrow}}{{{len(node.parent)}}}%\n")
         self.set_counter("figure", "figure", node["ids"])
-        self.context.append("\\end{figureinrow}%\n")
+        if is_small(node):
+            self.body.append("\\begin{smallfigure}\n")
+            self.context.append("\\end{smallfigure}\n")
+        else:
+            super().visit_figure(node)
+
+    def visit_caption(self, node: Element) -> None:
+        if isinstance(node.parent, nodes.figure) and is_small(node.parent):
+            self.body.append("\\captionbeside\n")
+        super().visit_caption(node)
 
     def visit_table(self, node: Element) -> None:
         self.set_counter("table", "table", node["ids"])
@@ -134,7 +145,7 @@ class PrintTranslator(LaTeXTranslator):
 
     def visit_image(self, node: Element) -> None:
         if "jupyter_execute" in node["uri"] and not {"width", "height", "scale"} & set(node.attributes):
-            node["scale"] = FIGURE_SCALE
+            node["scale"] = SMALL_FIGURE_SCALE if is_small(node) else FIGURE_SCALE
         first = len(self.body)
         super().visit_image(node)
         for place in range(first, len(self.body)):  # nothing is there of a picture that could not be had
@@ -180,6 +191,14 @@ class PrintTranslator(LaTeXTranslator):
     def visit_admonition(self, node: Element) -> None:
         self.body.append("\n" + self.hypertarget_to(node, anchor=bool(node["ids"])))
         super().visit_admonition(node)
+
+
+def is_small(node: nodes.Node) -> bool:
+    """Whether the node belongs to a cell whose figure stands in the margin of a page."""
+    above = node.parent
+    while above is not None and "tag_margin" not in above.get("classes", ()):
+        above = above.parent
+    return above is not None
 
 
 def width_of(drawing: Path) -> float:
