@@ -213,7 +213,7 @@ def synthetic(tree: Tree, count: int) -> None:
     """Leave a front page with the updates that the classes need, and so many sections with a figure each."""
     updates = "".join(
         found
-        for page in ("sgd", "momentum", "rmsprop", "adam")
+        for page in ("sgd", "momentum", "rmsprop", "adam", "beyond")
         for found in re.findall(
             r"^\$\$\n[^$]+^\$\$ \(update-[\w-]+\)\n", (ROOT / f"book/{page}.md").read_text(encoding="utf-8"), re.M
         )

@@ -308,6 +308,22 @@ def test_a_file_that_comes_back_with_an_old_time_is_noticed(books: Books, before
     assert_same(everything(books.rebuilt.root), before)
 
 
+def test_a_sentence_writes_its_own_page_and_no_other(books: Books, before: dict[str, bytes]) -> None:
+    root = books.rebuilt.root
+    with undone(root, "book/two.md", "book/lone.md"):
+        # Two pages with citations: the one that is read last must not look like a change of both.
+        (root / "book/lone.md").write_text("# Lone\n\n{cite:t}`polyak1964some`, and {ref}`sec-two`.\n")
+        books.build(root)
+        pages = sorted((root / "_build/html/book").glob("*.html"))
+        files = [page.stat().st_ino for page in pages]
+        EDITS["a sentence"].apply(root)
+        books.build(root)
+        written = [page.name for page, file in zip(pages, files, strict=True) if page.stat().st_ino != file]
+        assert written == ["two.html"]
+    books.build(root)
+    assert_same(everything(root), before)
+
+
 def test_a_renamed_section_is_rebuilt_as_from_nothing(books: Books, before: dict[str, bytes]) -> None:
     root = books.rebuilt.root
     toc = (root / "_toc.yml").read_text()

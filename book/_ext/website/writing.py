@@ -74,7 +74,11 @@ def cache_templates(app: Sphinx) -> None:
 
 
 def canonical(value: Any) -> str:
-    """A value as text, the same for equal values: without the order of sets, addresses of objects, and line numbers."""
+    """A value as text, the same for equal values: without the order of sets, addresses of objects, and line numbers.
+
+    A list of things on pages, such as citations, is in the order of the pages' names, because the page that Sphinx has
+    read last would be the last in it.
+    """
     if isinstance(value, nodes.Node):
         return re.sub(r' line="\d+"', "", value.pformat())
     if isinstance(value, dict):
@@ -82,6 +86,8 @@ def canonical(value: Any) -> str:
     if isinstance(value, (set, frozenset)):
         return f"{{{', '.join(sorted(map(canonical, value)))}}}"
     if isinstance(value, (list, tuple)) and not hasattr(value, "_asdict"):
+        if all(hasattr(item, "docname") for item in value):
+            value = sorted(value, key=lambda item: item.docname)
         return f"[{', '.join(map(canonical, value))}]"
     if value is None or isinstance(value, (str, int, float, bool)):
         return repr(value)
