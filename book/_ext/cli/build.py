@@ -32,7 +32,6 @@ from book._ext.cli.publishing import (
     config_digest,
     current_pdfs,
     input_digest,
-    is_intact,
     keep_known_checksums,
     note_sources,
     publish,
@@ -44,8 +43,9 @@ from book._ext.cli.publishing import (
     write_note,
 )
 from book._ext.execute import warm_kernels
-from book._ext.execute.freshness import code_of, configure_environment, files_read
+from book._ext.execute.freshness import PACKAGE, cells, configure_environment, files_read
 from book._ext.faults import ROOT, Fault, one_line
+from book._ext.files import files_digest, text_digest
 from book._ext.inpage import parts
 from book._ext.sources.editions import EDITIONS
 from optim_code.equations.sections import SectionError, read_pages
@@ -165,7 +165,7 @@ def build(builder: str, edition: str = EDITIONS[0], pdfs: Mapping[str, Path] | N
         parts.ensure()
     before, work = input_digest(), work_of(builder, edition)
     remove_untrusted_work(work)
-    start_kernels_early()
+    code = start_kernels_early()
     app = run_sphinx(builder, edition, pdfs or {})
     if builder == "html":
         write_front_page(app)
@@ -177,7 +177,9 @@ def build(builder: str, edition: str = EDITIONS[0], pdfs: Mapping[str, Path] | N
         raise Changed("a file was changed during the build; build again")
     if edition == EDITIONS[0] and note_sources(files_read(app.env)):
         before = input_digest()
-    write_note(**{f"{work} inputs": before, f"{work} config": config_digest(), f"{work} work": work_digest(work)})
+    write_note(
+        **{f"{work} inputs": before, f"{work} config": config_digest(), f"{work} work": work_digest(work)}, code=code
+    )
     return app
 
 
@@ -206,21 +208,24 @@ def make_html() -> str:
     return "_build/html/index.html"
 
 
-def start_kernels_early() -> None:
-    """Start the kernel server if sections have to run: it imports torch while this process imports Sphinx."""
+def start_kernels_early() -> str:
+    """Start the kernel server if a cell or `optim_code` has changed since the last build.
+
+    It imports torch while this process imports Sphinx. Most other reasons to run a section, such as a changed data
+    file, are found later, by `warm_kernels.start_if_needed`.
+
+    Returns:
+        A digest of all cells and of `optim_code`; empty if a page cannot be read.
+    """
     configure_environment(ROOT)
-    if LASTING in os.environ:
-        return
-    outputs = BUILD / ".jupyter_cache"
-    if not any(outputs.glob("*.checksum")):
-        return warm_kernels.start()
-    code = code_of(ROOT)
     try:
-        keys = [code.outputs_key(page) for page in read_pages(ROOT).values()]
+        sources = [cell for page in read_pages(ROOT).values() for cell in cells(page)]
     except SectionError:
-        return  # the check of the sources reports it, with all other faults
-    if any(key and not is_intact(outputs / key) for key in keys):
+        return ""  # the check of the sources reports it, with all other faults
+    code = text_digest(*sources, files_digest(ROOT / PACKAGE))
+    if LASTING not in os.environ and read_note().get("code") != code:
         warm_kernels.start()
+    return code
 
 
 def write_front_page(app: Any) -> None:
