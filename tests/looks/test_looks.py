@@ -45,7 +45,7 @@ def small(picture: Image.Image, width: int, height: int) -> Look:
 
 
 def look_of(tab: Page) -> Look:
-    shot = Image.open(io.BytesIO(tab.screenshot(full_page=True)))
+    shot = Image.open(io.BytesIO(tab.screenshot(full_page=True, type="jpeg", quality=90)))  # twice as fast as PNG
     return small(shot, shot.width // SMALLER, shot.height // SMALLER)
 
 
