@@ -992,6 +992,10 @@ def test_the_first_page_opens_on_the_race_itself(browser: Browser, site: str) ->
     assert play.setting["race"] == ["sgd", "momentum", "rmsprop", "adam"]
     assert play.root.get_by_text("drag me").is_visible()
     assert not still.is_visible()
+    rest = play.root.get_by_role("group", name="Steps, bowl and noise")
+    assert not rest.is_visible()
+    play.root.get_by_text("More: methods").click()
+    assert rest.is_visible()
     opened.page.emulate_media(media="print")
     assert still.is_visible()
     assert not play.root.is_visible()
