@@ -1113,10 +1113,23 @@ def picture(play: Play) -> str:
 @pytest.mark.parametrize("width", [1280, 375])
 @pytest.mark.parametrize("theme", THEMES)
 def test_an_address_brings_back_the_same_picture(browser: Browser, site: str, theme: str, width: int) -> None:
+    # Of the same setting Chromium draws, about one time in ten, another picture by a shade: then both are drawn again.
+    for _ in range(4):
+        first, settings, pictures = set_and_brought_back(browser, site, theme, width)
+        assert settings[0] == settings[1]
+        if pictures[0] == pictures[1]:
+            break
+    assert pictures[0] == pictures[1]
+    assert first != pictures[0]
+
+
+def set_and_brought_back(
+    browser: Browser, site: str, theme: str, width: int
+) -> tuple[str, list[dict[str, Any]], list[str]]:
+    """A playground as it begins; and the setting and picture of one that was set, and of one opened at its address."""
     pictures, settings = [], []
     address = "book/adam.html"
-    # Of the same page Chromium makes, now and then, another picture by a shade: then it is opened again.
-    for turn in range(4):
+    for turn in range(2):
         opened = visit(browser, site, address)
         opened.show(theme, width)
         play = Play(opened)
@@ -1132,11 +1145,7 @@ def test_an_address_brings_back_the_same_picture(browser: Browser, site: str, th
         settings.append(play.setting)
         pictures.append(picture(play))
         opened.page.context.close()
-        if turn and pictures[turn] == pictures[0]:
-            break
-    assert all(setting == settings[0] for setting in settings)
-    assert pictures[0] == pictures[-1]
-    assert first != pictures[0]
+    return first, settings, pictures
 
 
 def test_a_link_on_the_page_itself_and_reset_change_the_address(play: Play) -> None:
