@@ -241,9 +241,9 @@ def test_nothing_runs_off_the_side_of_the_page(seen: Visit, width: int) -> None:
     # And no mark stands in another line than the last word of its phrase.
     torn = "ends => ends.filter(end => end.getClientRects().length > 1).map(end => end.textContent)"
     assert seen.page.locator(".held-end:visible").evaluate_all(torn) == []
-    # A formula breaks into lines before it has to be pushed aside.
+    # A formula breaks into lines before it has to be pushed aside, and so does code.
     wide = "all => all.filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.textContent)"
-    assert seen.page.locator(".formula").evaluate_all(wide) == []
+    assert seen.page.locator(".formula, .bd-article pre").evaluate_all(wide) == []
 
 
 @pytest.mark.parametrize("width", WIDTHS)
