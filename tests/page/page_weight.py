@@ -105,7 +105,7 @@ def load(browser: Browser, address: str, slow: bool = False) -> Load:
     page.wait_for_timeout(500)
     times = page.evaluate("load")
     for top in range(0, page.evaluate("document.documentElement.scrollHeight"), 700):
-        page.evaluate("top => window.scrollTo(0, top)", top)
+        page.evaluate("top => { window.scrollTo({ top, behavior: 'instant' }); }", top)
         page.wait_for_timeout(30)
     page.wait_for_load_state("networkidle")
     context.close()
