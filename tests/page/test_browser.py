@@ -7,6 +7,7 @@ narrow.
 from __future__ import annotations
 
 import io
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -253,22 +254,24 @@ def test_one_search_box_is_shown(seen: Visit, width: int) -> None:
     assert len([box for box in boxes if box.is_visible()]) == 1
 
 
-@pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("theme", THEMES)
-def test_axe_finds_nothing_serious(seen: Visit, theme: str, width: int) -> None:
-    seen.show(theme, width)
-    open_dropdowns(seen)
-    # The theme makes what scrolls focusable, a moment after the window has changed its size.
-    seen.page.wait_for_function(
-        "() => [...document.querySelectorAll('pre')].every(e => e.scrollWidth <= e.clientWidth || e.tabIndex === 0)"
-    )
-    found = [
-        f"{violation['id']}: {node['target']}: {node['failureSummary']}"
-        for violation in Axe().run(seen.page).response["violations"]
-        if violation["impact"] in ("serious", "critical")
-        for node in violation["nodes"]
-    ]
-    assert found == []
+def test_axe_finds_nothing_serious(seen: Visit) -> None:
+    # What surrounds the text is the same on all pages, so one of them is seen in both themes at both widths.
+    all_ways = seen.page.url.endswith("/momentum.html")
+    ways = itertools.product(THEMES, WIDTHS) if all_ways else zip(THEMES, WIDTHS, strict=True)
+    for theme, width in ways:
+        seen.show(theme, width)
+        open_dropdowns(seen)
+        # The theme makes what scrolls focusable, a moment after the window has changed its size.
+        seen.page.wait_for_function(
+            "() => [...document.querySelectorAll('pre')].every(e => e.scrollWidth <= e.clientWidth || e.tabIndex === 0)"
+        )
+        found = [
+            f"{violation['id']}: {node['target']}: {node['failureSummary']}"
+            for violation in Axe().run(seen.page).response["violations"]
+            if violation["impact"] in ("serious", "critical")
+            for node in violation["nodes"]
+        ]
+        assert found == [], (theme, width)
 
 
 def open_dropdowns(seen: Visit) -> None:
