@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +20,7 @@ from sphinx.builders.html import StandaloneHTMLBuilder
 from sphinx.util.docutils import docutils_namespace, patch_docutils
 
 from book._ext import compat
+from conftest import ROOT
 
 INDEX = "# Index\n\n```{toctree}\ntwo\n```\n"
 PAGES = {"index": INDEX, "one": "# One\n\nThe word.\n", "two": "# Two\n\n```{toctree}\none\n```\n"}
@@ -209,3 +212,13 @@ def test_a_file_of_the_theme_that_cannot_be_copied_is_an_error(tmp_path: Path) -
     StandaloneHTMLBuilder.copy_theme_static_files(builder, {})  # Sphinx only warns
     with pytest.raises(OSError, match=r"a\.css"), compat.copy_errors_raised():
         StandaloneHTMLBuilder.copy_theme_static_files(builder, {})
+
+
+@pytest.mark.parametrize(
+    ("styles", "left"),
+    [("import a11y_pygments", "20 1"), ("from book._ext import compat; compat.import_styles()", "30 0")],
+)
+def test_the_themes_styles_set_up_no_logging(styles: str, left: str) -> None:
+    code = f"import logging; {styles}; print(logging.root.level, len(logging.root.handlers))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == left

@@ -6,7 +6,6 @@ settings of their own.
 
 from __future__ import annotations
 
-import logging
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -149,9 +148,9 @@ and what it reads → what it writes, besides the arguments of the event."""
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Set up the parts, and connect the listeners of all modules."""
-    # A style of the theme's sets up logging when it is imported, unless there is a handler: hundreds of lines of fontTools
-    # would follow. This one is Python's own.
-    logging.getLogger().addHandler(logging.lastResort or logging.NullHandler())
+    from book._ext.compat import import_styles
+
+    import_styles()
     for part in PARTS:
         import_module(f"{__name__}.{part}").setup(app)
     connect(app)

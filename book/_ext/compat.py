@@ -189,3 +189,12 @@ def fontawesome() -> Path:
     """The folder of the FontAwesome that the theme brings, with `js/all.min.js` and `css/all.min.css`."""
     (folder,) = package_folder("pydata_sphinx_theme").glob("theme/*/static/vendor/fontawesome/*")
     return folder
+
+
+def import_styles() -> None:
+    """Import the theme's styles of code, and undo that they set up logging, or fontTools would say hundreds of lines."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    importlib.import_module("a11y_pygments")
+    root.handlers[:] = handlers
+    root.setLevel(level)

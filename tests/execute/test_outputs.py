@@ -547,9 +547,9 @@ def test_a_page_may_set_its_own_limit_of_time(small: Copy) -> None:
     assert re.search(r"book/one\.md:\d+: cell 2: ran longer than 1 s; ", small.fault())
 
 
-def test_the_section_with_the_longest_limit_of_its_own_is_started_first(small: Copy) -> None:
+def test_the_section_with_the_longest_limit_of_its_own_is_waited_for_last(small: Copy) -> None:
     small.write("book/one.md", LIMITED.format(limit=300) + ONE.removeprefix(NOTEBOOK))
     small.write("book/two.md", NOTEBOOK + TWO + "\nA longer page.\n" * 50 + cell("print(2)"))
     done = small.build(cold=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert re.findall(r"(book/\w+) … running", done.stdout) == ["book/one", "book/two"]
+    assert re.findall(r"(book/\w+) … running", done.stdout) == ["book/two", "book/one"]

@@ -1106,8 +1106,8 @@ STEADY = """element => {
     const { left, top } = element.getBoundingClientRect();
     Object.assign(element.style, { left: `${Math.ceil(left) - left}px`, top: `${Math.ceil(top) - top}px` });
 }"""
-"""The shades of edges depend on where they lie inside of a pixel. Those of the frame's round corners differ by one of 255
-from one time to the next, while other programs run."""
+"""The shades of edges depend on where they lie inside of a pixel. Those of the frame's round corners differ by one of
+255 from one time to the next, while other programs run."""
 
 
 def picture(play: Play) -> str:

@@ -186,8 +186,8 @@ def start_outdated_sections(app: Sphinx, env: BuildEnvironment, docnames: list[s
     """Start to run the sections that have no intact outputs, the longest one first.
 
     The longest is the one with the longest ``execution_timeout`` of its own, and then the longest source. Sphinx reads
-    `docnames` in order: first the pages that do not have to run, then the longest sections, and at the end the list of
-    all equations, which waits for all verdicts.
+    `docnames` in order: first the pages that do not have to run, then the sections, the longest one last, because the
+    others end while it runs, and at the end the list of all equations, which waits for all verdicts.
     """
     keys, state = kept_state(env).outputs, build_state(app)
     running = [name for name in docnames if keys[name] and not is_intact(outputs_folder(app, name))]
@@ -203,7 +203,7 @@ def start_outdated_sections(app: Sphinx, env: BuildEnvironment, docnames: list[s
     state.jobs = {name: pool.submit(execute, app, name) for name in longest_first}
     listing = [name for name in docnames if LISTING in state.pages[name].text]
     others = [name for name in sorted(docnames) if name not in running]
-    docnames[:] = sorted([*others, *longest_first], key=listing.__contains__)
+    docnames[:] = sorted([*others, *longest_first[1:], *longest_first[:1]], key=listing.__contains__)
 
 
 def await_section(app: Sphinx, docname: str, source: list[str]) -> None:
