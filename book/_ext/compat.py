@@ -192,7 +192,7 @@ def fontawesome() -> Path:
 
 
 def import_styles() -> None:
-    """Import the theme's styles of code, and undo that they set up logging, or fontTools would say hundreds of lines."""
+    """Import the theme's styles of code, and undo that they set up logging, or fontTools says hundreds of lines."""
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     importlib.import_module("a11y_pygments")
