@@ -12,6 +12,7 @@ if __name__ == "__main__":  # torch reads this on import; without it, a lost wor
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "FATAL")
 
 import argparse
+import contextlib
 import csv
 import difflib
 import inspect
@@ -20,8 +21,9 @@ import math
 import re
 import sys
 import tempfile
+import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, TypeVar
@@ -40,8 +42,10 @@ TRAINING = 1437
 """How many of the images are trained on; the others are the test set."""
 WAIT = timedelta(seconds=60)
 """How long a worker waits for the others, at the start and in each exchange."""
-RANK = int(os.environ.get("RANK", 0))
+RANK = int(rank) if (rank := os.environ.get("RANK", "0")).isdecimal() else 0
 """The number of this worker, from 0, as torchrun gives it."""
+PATIENCE = 10.0
+"""Seconds for which a run waits until another one has left its folder: one whose torchrun was killed ends soon."""
 COLUMNS = ("epoch", "step", "loss", "test_loss", "test_accuracy")
 """What is kept of each epoch: the losses are those after it, on the whole training set and on the whole test set."""
 EPILOG = """
@@ -53,6 +57,7 @@ examples:
 Several workers share each batch, and take the steps that one alone would take. torchrun starts them, each on a GPU of
 its own, or on the CPU where there is no GPU (CUDA_VISIBLE_DEVICES= hides them). If a worker dies, torchrun starts all
 again, and the run goes on from its last whole epoch. It also does if you stop it, and give the same command again.
+torchrun adds many lines of its own when a worker ends early: the one that begins with "train:" says why.
 --standalone takes a free port. Without it torchrun takes 29500, and fails by itself if another program has that one:
 add --standalone, or --master-port and another number.
 
@@ -166,9 +171,17 @@ def read_arguments(argv: list[str] | None) -> argparse.Namespace:
         raise Fault(f"batch must be 1 to {TRAINING}, the number of images to train on, got {run.batch}")
     if run.epochs < 1 or not 0 <= run.seed < 2**63:
         raise Fault(f"epochs must be >= 1, and seed >= 0 and < 2**63, got {run.epochs} and {run.seed}")
-    if run.plot and not (run.plot.suffix in (".pdf", ".svg") and run.plot.parent.is_dir()):
+    possible = run.plot and run.plot.suffix in (".pdf", ".svg") and is_folder(run.plot.parent)
+    if run.plot and (not possible or is_folder(run.plot)):
         raise Fault(f"plot must be a file in a folder that exists, and end in .pdf or .svg, got {run.plot}")
     return run
+
+
+def is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # the name is too long
+        return False
 
 
 # --- what is kept ---
@@ -179,23 +192,29 @@ def settings(run: argparse.Namespace) -> dict[str, Any]:
     return {"optimizer": run.optimizer, **run.hyper, "batch": run.batch, "seed": run.seed}
 
 
-def open_folder(run: argparse.Namespace) -> dict[str, Any] | None:
-    """Make the folder of the run if need be, and read its checkpoint.
+def open_folder(run: argparse.Namespace, held: contextlib.ExitStack) -> dict[str, Any] | None:
+    """Make the folder of the run if need be, keep other runs out of it, and read its checkpoint.
+
+    Args:
+        run: what is asked for.
+        held: what is left at the end of the run; it gets the folder.
 
     Returns:
         The checkpoint; None if there is none.
 
     Raises:
-        Fault: for a folder that can't be written, or a checkpoint that is missing, damaged, or of another run.
+        Fault: for a folder that can't be written or that another run writes to, or a checkpoint that is missing,
+            damaged, or of another run.
     """
     path, ours = run.out / "checkpoint.pt", settings(run)
-    if run.resume and not path.exists():
-        raise Fault(f"there is no {path} to go on from; without --resume a run begins there")
     try:
+        if run.resume and not path.exists():
+            raise Fault(f"there is no {path} to go on from; without --resume a run begins there")
         run.out.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=run.out).close()
     except OSError as error:
         raise Fault(f"the folder {run.out} can't be written ({error.strerror}); choose another --out") from None
+    held.enter_context(alone_in(run.out))
     if not path.exists():
         return None
     checkpoint = read_checkpoint(path)
@@ -203,8 +222,40 @@ def open_folder(run: argparse.Namespace) -> dict[str, Any] | None:
     if differ := [name for name in ours if theirs.get(name) != ours[name]]:
         said = f"{differ[0]} {theirs.get(differ[0])}, not {ours[differ[0]]}"
         raise Fault(f"{path} is of a run with {said}; choose another --out, or give what that run was given")
+    if not fits(run, checkpoint):
+        raise Fault(damaged(path))
     write_log(run, checkpoint["rows"])
     return checkpoint
+
+
+@contextlib.contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Keep other runs out of a folder until the end of the block, or of this process.
+
+    Raises:
+        Fault: if another run is still there after `PATIENCE`.
+    """
+    try:
+        import fcntl
+    except ImportError:  # not on Windows
+        yield
+        return
+    lock, began = os.open(folder, os.O_RDONLY), time.monotonic()
+    try:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() - began > PATIENCE:
+                    raise Fault(f"another run is writing to {folder}; stop it, or choose another --out") from None
+                time.sleep(0.1)
+                continue
+            except OSError:
+                pass  # a file system of another machine may have no locks
+            break
+        yield
+    finally:
+        os.close(lock)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -219,9 +270,31 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True) if whole else {}
     except Exception:  # a damaged file raises nearly anything
         checkpoint = {}
-    if not isinstance(checkpoint, dict) or checkpoint.keys() != {"settings", "network", "optimizer", "rows"}:
-        raise Fault(f"{path} is damaged, or no checkpoint of this program; move it away, and a run begins there")
+    parts = {"settings": dict, "network": dict, "optimizer": dict, "rows": list}
+    if not isinstance(checkpoint, dict) or checkpoint.keys() != parts.keys():
+        raise Fault(damaged(path))
+    if not all(isinstance(checkpoint[name], kind) for name, kind in parts.items()):
+        raise Fault(damaged(path))
     return checkpoint
+
+
+def damaged(path: Path) -> str:
+    return f"{path} is damaged, or no checkpoint of this program; move it away, and a run begins there"
+
+
+def fits(run: argparse.Namespace, checkpoint: dict[str, Any]) -> bool:
+    """Whether a run can go on from what is in a checkpoint: the weights, the optimizer's state and the rows."""
+    net = network(run.seed).double()
+    optimizer = methods()[run.optimizer](net.parameters(), **run.hyper)
+    try:
+        net.load_state_dict(checkpoint["network"])
+        optimizer.load_state_dict(checkpoint["optimizer"])
+        numbers = [[float(number) for number in row] for row in checkpoint["rows"]]
+    except Exception:  # what torch raises depends on what is wrong
+        return False
+    kept = [(p, buffer) for p, state in optimizer.state.items() for buffer in state.values() if torch.is_tensor(buffer)]
+    counted = [row[0] for row in numbers] == [*range(len(numbers))]
+    return counted and {len(row) for row in numbers} == {len(COLUMNS)} and all(p.shape == b.shape for p, b in kept)
 
 
 def keep(run: argparse.Namespace, net: nn.Module, optimizer: torch.optim.Optimizer, rows: list[list[float]]) -> None:
@@ -265,6 +338,8 @@ def write(path: Path, content: bytes) -> None:
             os.fsync(folder)
             os.close(folder)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()  # on a full disk it would be in the way of the next run
         raise Fault(f"{path} can't be written ({error.strerror}); what was there is left as it was") from None
 
 
@@ -300,7 +375,10 @@ def meet() -> torch.device:
     torch.set_num_threads(1)  # the network is small, and so sums are rounded in the same order everywhere
     try:
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=WAIT, **meeting_place())
-    except (dist.DistError, ValueError) as error:
+    except ValueError as error:
+        names = "RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT"
+        raise Fault(f"{names} are not what torchrun sets ({first_line(error)}); unset them, or use torchrun") from None
+    except dist.DistError as error:
         if "EADDRINUSE" in str(error):
             port = os.environ["MASTER_PORT"]
             raise Fault(f"port {port} is in use; give all workers another MASTER_PORT") from None
@@ -368,7 +446,14 @@ def train(run: argparse.Namespace, device: torch.device) -> None:
     All is in float64. What two workers add up is rounded in another way than what one adds up, and Adam can make that
     larger: in float32 to 1e-5 and more within ten epochs.
     """
-    checkpoint = on_first(lambda: open_folder(run))
+    with contextlib.ExitStack() as held:
+        checkpoint = on_first(lambda: open_folder(run, held))
+        go_on(run, device, checkpoint)
+
+
+def go_on(run: argparse.Namespace, device: torch.device, checkpoint: dict[str, Any] | None) -> None:
+    """Train from where a checkpoint ends, or from the start if there is none."""
+    started_by = os.getppid()
     images, labels = digits()
     data = Examples(images.to(device, torch.float64), labels.to(device))
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))
@@ -385,10 +470,12 @@ def train(run: argparse.Namespace, device: torch.device) -> None:
     # The bar is for a terminal: with None there is none elsewhere.
     total, disable = max(run.epochs, done) * steps, None if RANK == 0 else True
     with tqdm(total=total, initial=done * steps, unit="step", leave=False, disable=disable) as bar:
-        tell = bar.write if RANK == 0 else lambda line: None
+        tell = (lambda line: write_line(bar, line)) if RANK == 0 else lambda line: None
         if rows:
-            tell(f"{run.out / 'checkpoint.pt'} holds epoch {done} of {run.epochs}")
+            tell(f"{run.out / 'checkpoint.pt'} holds epoch {done} of {max(run.epochs, done)}")
         for epoch in range(len(rows), run.epochs + 1):
+            if "TORCHELASTIC_RUN_ID" in os.environ and os.getppid() != started_by:
+                raise Fault("torchrun has ended before its workers; the same command goes on from the last whole epoch")
             if epoch:  # before the first, the network is measured only
                 # The order depends on nothing but the seed and the epoch, so that a restart repeats it.
                 shuffled = training[np.random.default_rng([run.seed, epoch]).permutation(TRAINING)]
@@ -400,9 +487,20 @@ def train(run: argparse.Namespace, device: torch.device) -> None:
                 optimizer.consolidate_state_dict()  # type: ignore[attr-defined]  # collects all parts at worker 0
             on_first(lambda: keep(run, net, optimizer, rows))
             tell("epoch {}, step {}: loss {:.5f}, test loss {:.5f}, test accuracy {:.1%}".format(*rows[-1]))
-            sys.stdout.flush()
     if run.plot:
         on_first(lambda: draw(run, rows))
+
+
+def write_line(bar: tqdm[Any], line: str) -> None:
+    """Write a line above the bar; where nobody reads it any more, say so once, and nothing else from then on."""
+    try:
+        bar.write(line)
+        sys.stdout.flush()
+    except OSError as error:
+        say(f"standard output can't be written ({error.strerror}); the run goes on, and log.csv has its numbers")
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def make_optimizer(run: argparse.Namespace, model: nn.Module) -> torch.optim.Optimizer:
@@ -452,6 +550,9 @@ def measure(net: nn.Module, data: Examples, training: Tensor, test: Tensor) -> l
 
 def main(argv: list[str] | None = None) -> int:
     """Run the program, and return its exit code."""
+    if sys.stdout is None or sys.stderr is None:  # the process was started without them
+        nowhere = Path(os.devnull).open("w")  # noqa: SIM115 (open to the end)
+        sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere
     try:
         if {"-h", "--help"} & {*(sys.argv[1:] if argv is None else argv)}:
             print(parser().format_help() if RANK == 0 else "", end="")

@@ -194,11 +194,20 @@ def test_code_reaches_a_module_that_a_function_imports_if_it_reaches_the_functio
     assert {cell for cell in before if Code(tmp_path).reachable_digest([cell]) != before[cell]} == reaches
 
 
-@pytest.mark.parametrize("name", ["book/heights.csv", "book/tool.py", "optim_code/table.json"])
-def test_a_file_beside_the_code_is_data_for_all_cells(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "is_data"),
+    [
+        *((name, True) for name in ("book/heights.csv", "book/tool.py", "optim_code/table.json")),
+        *((name, True) for name in ("data/rate.csv", "data/deep/er/rate", "rate.txt", "run/log.csv")),
+        *((name, False) for name in ("README.md", "apt.txt", "_build/x.csv", "tests/x.csv", "env/pyvenv.cfg", ".x")),
+    ],
+)
+def test_a_file_anywhere_in_the_tree_is_data_for_all_cells(tmp_path: Path, name: str, is_data: bool) -> None:
     shutil.copytree(ROOT / "optim_code", tmp_path / "optim_code")
     (tmp_path / "book").mkdir()
-    page = Page("book/walk", WALK.split("\n"))
-    before = Code(tmp_path).outputs_key(page)
+    code = Code(tmp_path)
+    before, page = code.data, Page("book/walk", WALK.split("\n"))
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / name).write_text("1")
-    assert Code(tmp_path).outputs_key(page) != before
+    assert (code.data != before) == is_data
+    assert code.outputs_key(page, "one") != code.outputs_key(page, "other")

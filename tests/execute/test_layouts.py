@@ -228,6 +228,13 @@ def test_a_change_of_what_a_section_includes_or_reads_shows(book: Copy) -> None:
     book.write("notes/heights.csv", "1,3\n")
     assert executed(book) == {"book/one", "book/part/intro", "notes/intro", "afterword"}
     book.write("notes/heights.csv", "1,2\n")
+    assert executed(book) == set()
+    for file in ("rate.txt", "data/rate.csv"):  # at the top, and in a folder without pages
+        (book.root / "data").mkdir(exist_ok=True)
+        book.write(file, "5\n")
+        assert executed(book) == {"book/one", "book/part/intro", "notes/intro", "afterword"}
+        (book.root / file).unlink()
+        assert executed(book) == set()
     book.write("shared/words.txt", before + "\nSee {ref}`sec-nowhere`.\n")
     assert book.fault().startswith("shared/words.txt:9: WARNING: undefined label")
     book.write("shared/words.txt", before + "\n```{code-cell} ipython3\n1 / 0\n```\n")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import errno
+import io
 import os
 import pty
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -343,6 +345,79 @@ def test_a_damaged_checkpoint_is_refused_and_left(here: Here, tmp_path: Path) ->
         assert here(*SGD, "--epochs", 2, "--out", path.parent) == (2, "", said)
         assert path.read_bytes() == content
     assert not (tmp_path / "ran").exists()
+    checkpoint = torch.load(io.BytesIO(good), weights_only=True)
+    others = {
+        "settings": [[1], None, {}],
+        "network": [{}, None, {name: x[:1] for name, x in checkpoint["network"].items()}],
+        "optimizer": [{}, None, {**checkpoint["optimizer"], "state": {0: {"v": torch.zeros(3)}}}],
+        "rows": [None, [], [[1]], [[1, 2, 3, 4, 5]], [["a"] * 5], checkpoint["rows"][1:]],
+    }
+    for name, parts in others.items():
+        for part in parts:
+            torch.save({**checkpoint, name: part}, path)
+            code, out, err = here(*SGD, "--epochs", 2, "--out", path.parent)
+            assert (code, out) == (2, ""), (name, part)
+            other = err.startswith(f"train: {path} is of a run with optimizer None, not sgd; ")
+            assert other if (name, part) == ("settings", {}) else err == said, (name, part, err)
+
+
+def test_what_could_not_be_written_leaves_no_part_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(file: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(train.Fault):
+        train.write(tmp_path / "file", b"new")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_runs_do_not_write_to_one_folder(here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train, "PATIENCE", 0.2)
+    with train.alone_in(tmp_path):
+        line = f"train: another run is writing to {tmp_path}; stop it, or choose another --out\n"
+        assert here(*SGD, "--epochs", 1, "--out", tmp_path) == (2, "", line)
+        assert list(tmp_path.iterdir()) == []
+    assert here(*SGD, "--epochs", 1, "--out", tmp_path)[0] == 0
+
+
+def test_workers_whose_torchrun_was_killed_end_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    command = [*torchrun(2), *ADAM, "--batch", 100, "--epochs", 2000, "--out", tmp_path]
+    with Started(*command) as first:
+        wait_for(lambda: (tmp_path / "log.csv").exists() and len(log(tmp_path)) > 2)
+        workers = [*first.workers().values()]
+        assert len(workers) == 2
+        first.process.kill()
+        with Started(*command) as second:
+            wait_for(lambda: not any(worker.is_running() for worker in workers))
+            went_on = second.process.stdout.readline()
+    assert re.fullmatch(rf"{tmp_path}/checkpoint.pt holds epoch \d+ of 2000\n", went_on)
+
+
+@pytest.mark.parametrize(
+    ("redirect", "said"), [(">&-", ""), (">/dev/full", "No space left on device"), ("", "Broken pipe")]
+)
+def test_a_run_goes_on_where_nobody_reads_what_it_prints(redirect: str, said: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", train.__name__, *SGD, "--epochs", "3", "--out", str(tmp_path / "run")]
+    nobody, pipe = os.pipe()
+    os.close(nobody)
+    done = subprocess.run(
+        ["bash", "-c", f"{shlex.join(command)} {redirect}"], env=ENVIRONMENT, timeout=LIMIT,
+        stdout=pipe, stderr=subprocess.PIPE, text=True, check=True,
+    )  # fmt: skip
+    os.close(pipe)
+    line = f"train: standard output can't be written ({said}); the run goes on, and log.csv has its numbers\n"
+    assert done.stderr == (line if said else "")
+    assert len(log(tmp_path / "run")) == 4
+
+
+@pytest.mark.parametrize(
+    "variables", [{"RANK": "abc"}, {"RANK": "0"}, {"WORLD_SIZE": "x"}, {"WORLD_SIZE": "0"}, {"MASTER_PORT": "99999"}]
+)
+def test_what_a_shell_has_left_in_the_environment_is_one_line(variables: dict[str, str], tmp_path: Path) -> None:
+    others = {} if "RANK" in variables else as_worker(29500)
+    code, out, err = run("-m", train.__name__, *SGD, "--out", tmp_path / "run", **{**others, **variables})
+    assert (code, out) == (2, "")
+    assert re.fullmatch(r"train: RANK, .* are not what torchrun sets \(.*\); unset them, or use torchrun\n", err)
 
 
 # --- what is asked for ------------------------------------------------------------------------------------------------
@@ -366,6 +441,9 @@ def test_a_damaged_checkpoint_is_refused_and_left(here: Here, tmp_path: Path) ->
         ("--optimizer sgd --lr 1 --resume", "there is no run/checkpoint.pt to go on from; without --resume a run"),
         ("--optimizer sgd --lr 1 --plot a.png", "plot must be a file in a folder that exists, and end in .pdf or .svg"),
         ("--optimizer sgd --lr 1 --plot no/a.pdf", "plot must be a file in a folder that exists, and end in .pdf or"),
+        (f"--optimizer sgd --lr 1 --plot {'x' * 300}/a.pdf", "plot must be a file in a folder that exists, and end in"),
+        ("--optimizer sgd --lr 1 --plot folder.svg", "plot must be a file in a folder that exists, and end in .pdf or"),
+        (f"--optimizer sgd --lr 1 --resume --out {'x' * 300}", f"the folder {'x' * 300} can't be written (File name"),
         ("--optimizer sgd --lr 1 --out file", "the folder file can't be written (File exists); choose another --out"),
         ("--optimizer sgd --lr 1 --out file/in", "the folder file/in can't be written (Not a directory); choose"),
         ("--optimizer sgd --lr 1 --out /proc", "the folder /proc can't be written (No such file or directory); choose"),
@@ -376,11 +454,12 @@ def test_bad_input_is_one_line_and_nothing_is_made(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("file").touch()
+    Path("folder.svg").mkdir()
     code, out, err = here(*asked.split())
     assert (code, out) == (2, "")
     assert err.startswith(f"train: {said}")
     assert err.count("\n") == 1
-    assert os.listdir() == ["file"]
+    assert sorted(os.listdir()) == ["file", "folder.svg"]
 
 
 @pytest.mark.parametrize(

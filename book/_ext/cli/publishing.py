@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from book._ext.execute.freshness import pins
+from book._ext.execute.freshness import data_folders, pins
 from book._ext.faults import ROOT
 from book._ext.files import files_digest, read_json, text_digest, write_json
 from book._ext.inpage import parts
@@ -35,7 +35,7 @@ PUBLISHED = ("html", "figures")
 KEPT_WORK = (".doctrees", "html", "figures", "jupyter_cache", "jupyter_execute")
 """The working files that the next build uses. The other ones belong to TeX, which checks them itself."""
 SOURCES = ("_config.yml", "_toc.yml", "requirements.txt", "book", "optim_code")
-"""All that pages are made from."""
+"""What pages are made from, besides data."""
 # After a change to one of these, Sphinx builds all pages again; the outputs of their cells are kept.
 CONFIGURED_BY = ("_config.yml", "_toc.yml", "requirements.txt", "book/_ext", "book/_templates")
 EXCHANGE, AT_FDCWD = 2, -100
@@ -66,13 +66,18 @@ def build_lock() -> Iterator[None]:
 
 
 def sources() -> list[Path]:
-    """All files and folders that the book is made from: `SOURCES`, and what the last build read elsewhere."""
+    """All files and folders that the book is made from: the usual ones, and what the last build read elsewhere."""
     elsewhere = read_note().get("elsewhere", [])
-    return [path for path in (ROOT / name for name in (*SOURCES, *elsewhere)) if path.exists()]
+    return [path for path in (*usual_sources(), *(ROOT / name for name in elsewhere)) if path.exists()]
+
+
+def usual_sources() -> list[Path]:
+    """`SOURCES`, and all other folders and files in which a cell may find data."""
+    return list(dict.fromkeys([*(ROOT / name for name in SOURCES), *data_folders(ROOT)]))
 
 
 def note_sources(read: Iterable[Path]) -> bool:
-    """Note which files and folders outside of `SOURCES` a build has read.
+    """Note which files and folders outside of the usual ones a build has read.
 
     Args:
         read: all files and folders that it has read.
@@ -80,7 +85,7 @@ def note_sources(read: Iterable[Path]) -> bool:
     Returns:
         Whether the note has changed.
     """
-    usual, elsewhere = [ROOT / name for name in SOURCES], set()
+    usual, elsewhere = usual_sources(), set()
     for path in (Path(os.path.normpath(path)) for path in read):
         name = path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else ""
         # Generated files are no sources, and installed packages are pinned.

@@ -104,7 +104,8 @@ def execute(app: Sphinx, docname: str) -> float:
         run(notebook, path.parent, env.mystnb_config.copy(**own_settings(page)))
         normalise(notebook)
         # If its sources changed while it ran, the outputs are not stored, and the next build runs it again.
-        if code_of(Path(app.srcdir)).outputs_key(read_page(Path(app.srcdir), docname)) == folder.name:
+        code = code_of(Path(app.srcdir))
+        if code.outputs_key(read_page(code.root, docname), code.data) == folder.name:
             store(notebook, path, folder)
             number_cells(folder)
             write_checksum(folder)

@@ -47,7 +47,9 @@ SHOWS_CODE = ("{auto", ".. auto", "{notation}")
 """The directives that show docstrings or tables from any module of `optim_code`."""
 NOT_DATA = {".md", ".bib", ".pyc", ".sty"}
 """The suffixes of files that cells do not read."""
-NOT_DATA_AT_THE_TOP = {*NOT_DATA, ".yml", ".toml", ".txt", ""}
+NOT_DATA_AT_THE_TOP = {"_build", "tests", "node_modules", "_config.yml", "_toc.yml", "apt.txt", "requirements.txt"}
+NOT_DATA_AT_THE_TOP |= {"requirements.lock", "pyproject.toml", "Makefile", "LICENSE", "CITATION.cff"}
+"""The files and folders at the top of the book that cells do not read."""
 _code_cache: dict[Path, Code] = {}
 
 
@@ -141,11 +143,13 @@ class Code:
 
     @property
     def data(self) -> str:
-        """A digest of the data files: all files beside the code and the sections that cells could read."""
+        """A digest of the data files: all files in the tree that cells could read, but the texts that pages include."""
+        texts = {path for page in sections.read_pages(self.root).values() for path in page.included}
         files = [
             path
             for path in source_files(*data_folders(self.root))
             if path.suffix not in NOT_DATA
+            and path not in texts
             and not NOT_READ & {*path.relative_to(self.root).parts}
             # `reachable_digest` knows the modules of optim_code; any other module is a data file.
             and not (path.suffix == ".py" and path.is_relative_to(self.root / PACKAGE))
@@ -193,24 +197,20 @@ class Code:
     def digest_of(self, modules: Iterable[str]) -> str:
         return text_digest(*(f"{module}: {self.modules[module]}" for module in sorted(modules)))
 
-    def outputs_key(self, page: Page) -> str:
+    def outputs_key(self, page: Page, data: str) -> str:
         """The name of the folder for a section's outputs; empty if the section has no cells."""
         sources = cells(page)
         if not sources:
             return ""
-        depends = [page.docname, *sources, self.reachable_digest(sources), self.data, self.kernel, pins(self.root)]
+        depends = [page.docname, *sources, self.reachable_digest(sources), data, self.kernel, pins(self.root)]
         return f"{page.docname.replace('/', '-')}-{text_digest(*depends)[:16]}"
 
 
 def data_folders(root: Path) -> list[Path]:
-    """The folders whose files cells may read, `optim_code` and those of pages; at the top of the book, its files."""
-    docnames = sections.contents(root)
-    beside = {root / docname.partition("/")[0] for docname in docnames if "/" in docname}
-    folders = sorted({root / PACKAGE, root / "book", *beside})
-    if any("/" not in docname for docname in docnames):
-        top = (path for path in root.iterdir() if path.is_file() and path.suffix not in NOT_DATA_AT_THE_TOP)
-        folders += sorted(path for path in top if is_source(path.name))
-    return folders
+    """The files and folders at the top of the book that cells may read, wherever they lie below."""
+    found = [path for path in root.iterdir() if is_source(path.name) and path.name not in NOT_DATA_AT_THE_TOP]
+    # An environment of Python's may have any name.
+    return sorted(path for path in found if path.suffix not in NOT_DATA and not (path / "pyvenv.cfg").exists())
 
 
 def files_read(env: BuildEnvironment) -> Iterator[Path]:
@@ -220,7 +220,6 @@ def files_read(env: BuildEnvironment) -> Iterator[Path]:
         yield Path(env.doc2path(docname))
         yield from (root / name for name in env.dependencies.get(docname, ()))
     yield from (root / name for name in env.images)
-    yield from data_folders(root)
 
 
 def imported_names(tree: ast.AST, package: str) -> Iterator[str]:
@@ -331,7 +330,8 @@ def find_outdated(app: Sphinx, env: BuildEnvironment, *_: set[str]) -> list[str]
     code = kept.code = code_of(root)
     pages = {docname: read_page(root, docname) for docname in sorted(env.found_docs)}
     build_state(app).pages = pages
-    kept.outputs = {docname: code.outputs_key(page) for docname, page in pages.items()}
+    data = code.data
+    kept.outputs = {docname: code.outputs_key(page, data) for docname, page in pages.items()}
     return [docname for docname, page in pages.items() if kept.shown.get(docname) != page_digest(env, page)]
 
 
