@@ -470,7 +470,11 @@ def go_on(run: argparse.Namespace, device: torch.device, checkpoint: dict[str, A
     # The bar is for a terminal: with None there is none elsewhere.
     total, disable = max(run.epochs, done) * steps, None if RANK == 0 else True
     with tqdm(total=total, initial=done * steps, unit="step", leave=False, disable=disable) as bar:
-        tell = (lambda line: write_line(bar, line)) if RANK == 0 else lambda line: None
+
+        def tell(line: str) -> None:
+            if RANK == 0:
+                write_line(bar, line)
+
         if rows:
             tell(f"{run.out / 'checkpoint.pt'} holds epoch {done} of {max(run.epochs, done)}")
         for epoch in range(len(rows), run.epochs + 1):

@@ -21,6 +21,7 @@ from book._ext.downloads.leaks import Secrets, leaks
 from book._ext.sources.marks import MARK, split
 from conftest import BUILD, PAGES, ROOT, run_build
 from optim_code.equations.sections import blocks
+from optim_code.train import methods
 
 pytestmark = pytest.mark.needs("tex", "poppler")
 
@@ -31,15 +32,7 @@ METHODS = {
     "rmsprop": "RMSPropOptimizer",
     "adam": "AdamOptimizer",
 }
-LATER = {
-    "nesterov": "SGDNesterovOptimizer",
-    "adagrad": "AdagradOptimizer",
-    "adamw": "AdamWOptimizer",
-    "amsgrad": "AdamAMSGradOptimizer",
-}
-"""The methods of the section on what came after."""
-
-
+"""The methods that have a section of their own."""
 TRUST = """
 from book._ext.cli.publishing import config_digest, work_digest, write_note
 write_note(**{"student-latex config": config_digest(), "student-latex work": work_digest("student-latex")})
@@ -135,7 +128,7 @@ def test_the_module_in_the_kit_has_the_equations_but_not_the_classes(kit: Path) 
     # What reads the sections is not needed where there are none.
     assert files == own - {"optimizers.py", "equations/sections.py"} | {"updates.json"}
     equations = json.loads((kit / "optim_code" / "updates.json").read_text(encoding="utf-8"))
-    assert {*equations} == {f"update-{name}" for name in METHODS | LATER}
+    assert {*equations} == {f"update-{name}" for name in methods()}
 
 
 def test_the_kit_asks_for_nothing_that_is_not_pinned(kit: Path) -> None:

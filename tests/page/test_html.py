@@ -17,6 +17,7 @@ from bs4 import BeautifulSoup, Tag
 
 from conftest import BUILD, PAGES, ROOT
 from optim_code.figures import LIGHT
+from small_book import Copy
 
 CLAIMS = ("update", "identity", "claim", "def")  # what a displayed equation's label may begin with
 
@@ -319,3 +320,30 @@ def test_every_page_has_the_books_icon(book: dict[Path, BeautifulSoup]) -> None:
             icon = page.select_one('link[rel="icon"]')
             assert icon is not None, path
             ElementTree.parse((path.parent / str(icon["href"])).resolve())
+
+
+TWO_PARTS = """
+format: jb-book
+root: book/one
+parts:
+  - caption: The first chapter
+    numbered: true
+    chapters:
+      - file: book/updates
+  - caption: The second chapter
+    numbered: true
+    chapters:
+      - file: book/two
+"""
+
+
+def test_a_second_chapter_goes_on_with_the_numbers(copy: Copy) -> None:
+    copy.write("_toc.yml", TWO_PARTS)
+    done = copy.build()
+    assert done.returncode == 0, done.stderr
+    numbers = [
+        [element.get_text().strip("().# ") for element in page.select("h1 .section-number, .eqno")]
+        for page in (BeautifulSoup(copy.published()[f"book/{name}.html"], "html.parser") for name in ("updates", "two"))
+    ]
+    assert numbers[0][:2] == ["1", "1.1"]
+    assert numbers[1] == ["2", "2.1"]

@@ -130,7 +130,7 @@ def test_every_optimizer_section_and_the_introduction_have_one_with_the_compiled
 
 def test_each_method_has_a_dash_of_its_own(play: Play) -> None:
     dashes = [line.get_attribute("stroke-dasharray") for line in play.root.locator(".play-methods path").all()]
-    assert len(dashes) == len(UPDATES) == 8
+    assert len(dashes) == len(UPDATES) >= 8
     assert len({*dashes}) == len(dashes)
 
 
@@ -1370,7 +1370,8 @@ def test_a_new_optimizer_can_be_played_with_at_once(adasum: Path, browser: Brows
     assert play.root.get_by_role("checkbox", name="AdaSum").is_checked()
     # The updates stand on one page here: a method's name is its own, and not that of a page.
     named = [method["title"] for method in play.ask("() => descentPlayground.methods")]
-    assert sorted(named) == ["AMSGrad", "AdaGrad", "AdaSum", "Adam", "AdamW", "Momentum", "Nesterov", "RMSProp", "SGD"]
+    assert {*named} == {"AdaSum", *(str(class_for(name).__doc__).partition(":")[0] for name in UPDATES)}
+    assert {"AMSGrad", "SGD"} < {*named}
     assert play.setting["noise"] == 0.5
     slider = play.root.get_by_role("slider", name="η (lr)")
     slider.focus()
