@@ -7,9 +7,11 @@ a build before anything is read, those of the second are Sphinx's warnings. One 
 from __future__ import annotations
 
 import base64
+import logging
 import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from bs4 import BeautifulSoup
@@ -18,6 +20,7 @@ from book._ext.faults import Fault
 from book._ext.sources import settings
 from book._ext.sources.checking import check_bibliography, check_page_names
 from book._ext.sources.findings import near
+from book._ext.sources.warning_remedies import Lines
 from conftest import ROOT, run_equations
 from small_book import NO_BOOK, NOTEBOOK, ONE, TOC, Copy, complaints, run
 
@@ -317,3 +320,20 @@ def test_a_module_that_cannot_be_imported_says_where(copy: Copy) -> None:
 def test_a_name_that_is_like_another_is_proposed_and_no_other() -> None:
     assert near("code-cel", ["code-cell", "note"]) == "did you mean code-cell?"
     assert near("quaternion", ["code-cell", "note"]) == ""
+
+
+def test_a_warning_about_a_setting_is_placed_in_the_settings_and_in_no_page(tmp_path: Path) -> None:
+    (tmp_path / "page.md").write_text("Any version of it.\n", encoding="utf-8")
+    env = SimpleNamespace(found_docs={"page"}, doc2path=lambda name: str(tmp_path / f"{name}.md"))
+    lines = Lines(SimpleNamespace(srcdir=str(tmp_path), env=env))  # type: ignore[arg-type]
+
+    def place(message: str) -> object:
+        record = logging.makeLogRecord({"msg": message, "location": None})
+        assert lines.filter(record)
+        return record.location
+
+    about = 'conf value "version" should not be empty for EPUB3'
+    assert place(about) is None
+    (tmp_path / "_config.yml").write_text("sphinx:\n  config:\n    version: ''\n", encoding="utf-8")
+    assert place(about) == f"{tmp_path}/_config.yml:3"
+    assert place("what is 'version'?") == f"{tmp_path}/page.md:1"

@@ -87,6 +87,7 @@ REMEDIES: tuple[tuple[str, str], ...] = (
      "fix the name, as the module has it"),
     (r"autodoc: failed to import", "fix the name, or what the module imports"),
     (r"nonlocal image", "save the picture beside the page"),
+    (r"\bconf(ig)? value\b", "set it in _config.yml, below sphinx: config:"),
     (r"topmatter|[Mm]alformed YAML|front-?matter", "fix the front matter"),
     (r"(?i)unexpected indentation|block quote ends|definition list ends", "put an empty line there"),
     (r"Inline .* start-string without end-string", "close it, or put a backslash before it"),
@@ -176,8 +177,14 @@ class Lines(logging.Filter):
         location = str(getattr(record, "location", None) or "").rstrip(":")
         if not re.search(r":\d+$", location):
             root = Path(self.app.srcdir)
-            files = [Path(location)] if location else self.files(root)
-            places = [place for file in files for place in self.lines(file, record.getMessage())]
+            message = record.getMessage()
+            if location:
+                files = [Path(location)]
+            elif re.search(r"\bconf(ig)? value\b", message):
+                files = [root / "_config.yml"]
+            else:
+                files = self.files(root)
+            places = [place for file in files for place in self.lines(file, message)]
             # The line with most of the words.
             record.location = max(places, key=lambda place: place[0])[1] if places else location or None
         return True
