@@ -198,8 +198,11 @@ def test_code_reaches_a_module_that_a_function_imports_if_it_reaches_the_functio
     ("name", "is_data"),
     [
         *((name, True) for name in ("book/heights.csv", "book/tool.py", "optim_code/table.json")),
-        *((name, True) for name in ("data/rate.csv", "data/deep/er/rate", "rate.txt", "run/log.csv")),
-        *((name, False) for name in ("README.md", "apt.txt", "_build/x.csv", "tests/x.csv", "env/pyvenv.cfg", ".x")),
+        *((name, True) for name in ("data/rate.csv", "data/deep/er/rate", "rate.txt", "data/run/x")),
+        *(
+            (name, False)
+            for name in ("README.md", "apt.txt", "_build/x.csv", "tests/x.csv", "run/log.csv", "env/pyvenv.cfg", ".x")
+        ),
     ],
 )
 def test_a_file_anywhere_in_the_tree_is_data_for_all_cells(tmp_path: Path, name: str, is_data: bool) -> None:

@@ -48,8 +48,8 @@ SHOWS_CODE = ("{auto", ".. auto", "{notation}")
 NOT_DATA = {".md", ".bib", ".pyc", ".sty"}
 """The suffixes of files that cells do not read."""
 NOT_DATA_AT_THE_TOP = {"_build", "tests", "node_modules", "_config.yml", "_toc.yml", "apt.txt", "requirements.txt"}
-NOT_DATA_AT_THE_TOP |= {"requirements.lock", "pyproject.toml", "Makefile", "LICENSE", "CITATION.cff"}
-"""The files and folders at the top of the book that cells do not read."""
+NOT_DATA_AT_THE_TOP |= {"requirements.lock", "pyproject.toml", "Makefile", "LICENSE", "CITATION.cff", "run"}
+"""The files and folders at the top of the book that cells do not read; `optim_code.train` writes to ``run``."""
 _code_cache: dict[Path, Code] = {}
 
 
