@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import errno
 import io
@@ -387,9 +388,14 @@ def test_workers_whose_torchrun_was_killed_end_and_the_same_command_goes_on(tmp_
         workers = [*first.workers().values()]
         assert len(workers) == 2
         first.process.kill()
-        with Started(*command) as second:
-            wait_for(lambda: not any(worker.is_running() for worker in workers))
-            went_on = second.process.stdout.readline()
+        try:
+            with Started(*command) as second:
+                wait_for(lambda: not any(worker.is_running() for worker in workers))
+                went_on = second.process.stdout.readline()
+        finally:
+            for worker in workers:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    worker.kill()
     assert re.fullmatch(rf"{tmp_path}/checkpoint.pt holds epoch \d+ of 2000\n", went_on)
 
 
