@@ -17,7 +17,7 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup
 
-from book._ext.printing.pdf import install_command, read_log
+from book._ext.printing.pdf import expected_labels, install_command, read_log, run_latexmk
 from book._ext.printing.typeset import column_spec
 from conftest import BUILD, ROOT, run_build
 
@@ -57,9 +57,12 @@ def heading(section: str, folder: Path) -> tuple[str, str]:
     return found[1], unescape(re.sub(r"<[^>]*>", "", found[2]))
 
 
+LABEL = re.compile(r"\\newlabel\{([^}]*)\}\{\{([^}]*)\}")
+
+
 def labels(aux: Path) -> dict[str, str]:
     """What TeX says is the number of each label."""
-    return dict(re.findall(r"\\newlabel\{([^}]*)\}\{\{([^}]*)\}", aux.read_text(encoding="utf-8")))
+    return dict(LABEL.findall(aux.read_text(encoding="utf-8")))
 
 
 # The book
@@ -577,6 +580,29 @@ def test_the_same_text_gives_the_same_bytes_elsewhere(small: Path, tmp_path: Pat
     write_small_book(tmp_path, "one", "two")
     assert run_build("pdf", tmp_path).returncode == 0
     assert pdfs(tmp_path) == pdfs(small)
+
+
+@printed
+def test_a_handout_is_there_after_two_runs_of_latex(small: Path, tmp_path: Path) -> None:
+    shutil.copytree(small / "_build" / ".work" / "latex" / "latex", tmp_path, dirs_exist_ok=True)
+    left = [path for path in tmp_path.glob("one.*") if path.suffix != ".tex"]
+    for path in left:
+        path.unlink()
+    done = run_latexmk(tmp_path / "one.tex")
+    assert done.returncode == 0
+    assert re.findall(r"Run number (\d) of rule 'lualatex'", done.stdout) == ["1", "2"]
+
+
+@printed
+def test_the_labels_that_the_first_run_is_told_have_the_numbers_that_it_finds(pdf: Path) -> None:
+    told = 0
+    for tex in map(tex_of, every(pdf)):
+        found = labels(tex.with_suffix(".aux"))
+        for label, number in LABEL.findall(expected_labels(tex.read_text(encoding="utf-8"))):
+            if label.startswith("equation:"):  # that of any other label is not printed
+                assert found[label] == number, label
+                told += 1
+    assert told > 100
 
 
 @printed

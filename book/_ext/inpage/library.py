@@ -1,7 +1,8 @@
 """The script that brings the book's own code to the reader's browser: files of Python, and what they read as data.
 
-It takes torch and SymPy, and some seconds, to make. So a process of its own makes it while sections run, once for each
-state of what it is made from, and keeps it beside the packages of npm, where the builds of other copies find it.
+It takes torch and SymPy, and some seconds, to make. So another process makes it while sections run, a fork of the
+kernel server if it runs, once for each state of what it is made from. It is kept beside the packages of npm, where the
+builds of other copies find it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
+from book._ext.execute import warm_kernels
 from book._ext.execute.freshness import PACKAGE, pins
 from book._ext.files import files_digest, text_digest
 from book._ext.inpage import parts
@@ -30,7 +32,7 @@ def start_library(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> No
     root, edition, state = Path(app.srcdir), app.config.edition, build_state(app)
     state.library = place = place_of(root, edition)
     if not place.exists():
-        command = [sys.executable, "-m", __name__, root, edition, place]
+        command = [*warm_kernels.python(), "-m", __name__, str(root), edition, str(place)]
         state.making = subprocess.Popen(command, cwd=root, stderr=subprocess.PIPE, text=True)
 
 
