@@ -33,7 +33,7 @@ test: $(VENV)/installed
 	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(if $(filter true,$(CI)),,-m "not slow")
 
 test-quick: $(VENV)/installed
-	@$(PY) -m pytest -m quick
+	@$(PY) -m pytest -m "quick and not slow"
 
 looks: $(VENV)/installed
 	@LOOKS=accept $(PY) -m pytest -n 2 tests/looks

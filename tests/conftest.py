@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,9 +56,34 @@ TOOLS = {
 def pytest_configure(config: pytest.Config) -> None:
     # In the background of a script Ctrl-C is ignored, and all that the tests start would ignore it, too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    config.addinivalue_line("markers", "slow: the test takes minutes; it runs with CI=true, and where it is asked for")
+    config.addinivalue_line("markers", "slow: the test runs with CI=true, and where it is asked for; see `sample`")
     config.addinivalue_line("markers", "quick: the test builds no book and takes no minute; make test-quick runs it")
     config.addinivalue_line("markers", f"needs(*tools): the test needs these programs: {', '.join(TOOLS)}")
+
+
+def sample(values: Iterable[Any], *kept: Any) -> list[Any]:
+    """Values for `parametrize`: on those that are kept the test always runs; on the others, like them, it is slow."""
+    values = list(values)
+    assert all(value in values for value in kept), kept
+    return [
+        pytest.param(
+            *(value if isinstance(value, tuple) else [value]), marks=[] if value in kept else [pytest.mark.slow]
+        )
+        for value in values
+    ]
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark as slow what waits for all PDFs of the book, and what a browser sees on each page, but on one of them."""
+    asked = set(getattr(item, "fixturenames", ()))
+    values = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    pages = [value for value in values if isinstance(value, str) and value in PAGES]
+    if asked & {"pdf", "deck"} or ("browser" in asked and pages and pages != [ONE_PAGE]):
+        item.add_marker(pytest.mark.slow)
+
+
+ONE_PAGE = "book/momentum"
+"""The page that stands for all: it has figures, a playground, code to run, marks, exercises, a table and citations."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

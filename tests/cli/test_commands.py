@@ -335,6 +335,7 @@ def squeezed(text: str) -> str:
     return re.sub(r"\s+|x21|𝑥(?:21|12)|\W1\^2", "", text)
 
 
+@pytest.mark.slow
 @printed
 def test_captions_and_headings_hold_citations_formulas_code_and_all_marks(hard: Path) -> None:
     of_hard = ("Table:", "Drawing:", "Code:", "Second", "Third", "Fourth", "(Fifth", "Thenoteofaheading.")
@@ -351,6 +352,7 @@ def test_captions_and_headings_hold_citations_formulas_code_and_all_marks(hard: 
             assert place.startswith("The") or squeezed(WORDS)[:40] in text.partition(place)[2], (name, place)
 
 
+@pytest.mark.slow
 @printed
 def test_bookmarks_and_titles_say_what_a_heading_cites(hard: Path) -> None:
     for name in ("hard-book", "hard"):
@@ -361,6 +363,7 @@ def test_bookmarks_and_titles_say_what_a_heading_cites(hard: Path) -> None:
     assert "Hard, after Writer [2001] with" in run("pdfinfo", hard / "_build" / "pdf" / "hard.pdf")
 
 
+@pytest.mark.slow
 @printed
 def test_paper_and_size_of_letters_are_as_asked(hard: Path) -> None:
     assert set(pdfs(hard)) == {"hard-book.pdf", "hard.pdf", "one.pdf", "student/hard.pdf", "student/one.pdf"}
@@ -374,6 +377,7 @@ def test_paper_and_size_of_letters_are_as_asked(hard: Path) -> None:
     assert round(int(re.search(rf'<fontspec id="{font}" size="(\d+)"', page)[1]) / 3) == 12
 
 
+@pytest.mark.slow
 @printed
 def test_the_pages_offer_the_book_and_the_handout_under_their_names(hard: Path) -> None:
     assert run_build("html", hard).returncode == 0
@@ -381,6 +385,7 @@ def test_the_pages_offer_the_book_and_the_handout_under_their_names(hard: Path) 
     assert re.findall(r'href="\.\./\.\./(_handouts/[^"]*)"', page) == ["_handouts/hard.pdf", "_handouts/hard-book.pdf"]
 
 
+@pytest.mark.slow
 @printed
 def test_a_handout_of_a_section_in_a_folder_is_made_by_its_full_name(hard: Path) -> None:
     before = pdfs(hard)
@@ -401,6 +406,7 @@ def test_a_handout_of_a_section_in_a_folder_is_made_by_its_full_name(hard: Path)
         ("## A heading $\\plim$\n\nText.", r"book/one\.md:4: TeX stops at "),
     ],
 )
+@pytest.mark.slow
 def test_what_tex_cannot_set_is_told_by_file_and_line(hard: Path, text: str, said: str) -> None:
     page = hard / "book" / "one.md"
     good = page.read_text(encoding="utf-8")

@@ -217,6 +217,7 @@ for number, room in enumerate((0, 100_000, 1_000_000, 2_500_000)):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("others", [0, 6], ids=["pages written by one process", "pages written side by side"])
 def test_a_full_disk_leaves_the_last_good_book_and_says_so_in_one_line(tmp_path: Path, others: int) -> None:
     # A small disk of its own, that only this process and its children see.

@@ -26,7 +26,7 @@ from test_html import fnames, soup
 import optim_code
 from book._ext.figures.figure_downloads import DARK_GROUND
 from book._ext.figures.figure_files import read_label
-from conftest import BUILD, PAGES
+from conftest import BUILD, PAGES, sample
 from optim_code.descent import descend
 from optim_code.figures import DARK, Drawing, w
 from optim_code.problems import bowl
@@ -249,6 +249,7 @@ def test_the_index_says_of_each_figure_with_what_it_was_drawn(entries: list[Entr
     assert seeds["race_losses"] == "none, for nothing in it is random"
 
 
+@pytest.mark.slow
 def test_the_program_of_a_figure_draws_it_and_its_numbers(
     folder: Path, entries: list[Entry], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -299,8 +300,8 @@ def index(browser: Browser, folder: Path) -> Iterator[Page]:
 
 
 @pytest.mark.needs("chromium")
-@pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("width", sample(WIDTHS, 375))
+@pytest.mark.parametrize("theme", sample(THEMES, "dark"))
 def test_the_index_reads_from_disk_in_light_and_dark_wide_and_narrow(index: Page, theme: str, width: int) -> None:
     index.emulate_media(color_scheme="dark" if theme == "dark" else "light")
     index.set_viewport_size({"width": width, "height": 900})

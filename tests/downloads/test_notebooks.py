@@ -235,6 +235,7 @@ def drawn(notebook: Notebook) -> list[str]:
     return [output["data"]["image/svg+xml"] for output in outputs if "image/svg+xml" in output.get("data", {})]
 
 
+@pytest.mark.slow
 def test_the_teachers_run_from_top_to_bottom_and_draw_the_figures_of_the_book(
     built: Any, teacher: dict[str, Notebook], kernels: None, tmp_path: Path
 ) -> None:
@@ -247,6 +248,7 @@ def test_the_teachers_run_from_top_to_bottom_and_draw_the_figures_of_the_book(
         assert drawn(ran) == figures, page
 
 
+@pytest.mark.slow
 def test_a_students_run_with_the_class_written_and_draw_all_figures(
     teacher: dict[str, Notebook], student: dict[str, Notebook], kernels: None, tmp_path: Path
 ) -> None:

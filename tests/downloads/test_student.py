@@ -81,6 +81,7 @@ def test_the_same_search_finds_them_in_the_teachers_pages_and_notebooks(html: Pa
     assert told == {*secrets.solutions, *secrets.code}
 
 
+@pytest.mark.slow
 def test_the_kit_does_not_depend_on_any_answer(kit: Path, tmp_path: Path) -> None:
     """Write other solutions, and other words into the classes: the kit must be the same, to the byte."""
     root = tmp_path / "book"

@@ -43,6 +43,7 @@ def test_a_failing_equation_stops_make_pdf_with_the_same_line(failing: Copy) -> 
     assert re.fullmatch(f"descent: {LINE}", line)
 
 
+@pytest.mark.slow
 def test_a_failing_equation_stops_jupyter_book_by_hand(failing: Copy) -> None:
     done = run([str(Path(sys.executable).with_name("jupyter-book")), "build", "."], failing.root)
     assert done.returncode != 0

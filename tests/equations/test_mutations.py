@@ -13,7 +13,7 @@ import pytest
 import sympy
 
 from book._ext.page.equations import read_section
-from conftest import ROOT
+from conftest import ROOT, sample
 from optim_code.equations import compiler as equations
 from optim_code.equations.compiler import EquationError, UpdateRule, check_identity, check_update, class_for, read
 from optim_code.equations.sections import read_page
@@ -147,7 +147,9 @@ def score(name: str, caught: int, same: int, escaped: list[str]) -> None:
     assert not escaped, "\n".join(escaped)
 
 
-@pytest.mark.parametrize("label", [label for label, _ in book_equations("update")])
+@pytest.mark.parametrize(
+    "label", sample([label for label, _ in book_equations("update")], "update-rmsprop", "update-adam")
+)
 def test_every_error_in_an_update_equation_is_caught(label):
     original = dict(book_equations("update"))[label]
     cls = class_for(label.removeprefix("update-"))
@@ -166,7 +168,7 @@ def test_every_error_in_an_update_equation_is_caught(label):
     score(label, caught, same, escaped)
 
 
-@pytest.mark.parametrize("label", [label for label, _ in book_equations("identity")])
+@pytest.mark.parametrize("label", sample(dict(book_equations("identity")), *[*dict(book_equations("identity"))][::4]))
 def test_every_error_in_an_identity_is_caught(label):
     original = dict(book_equations("identity"))[label]
     caught, same, escaped = 0, 0, []

@@ -247,6 +247,7 @@ def by_hand(copy: Copy) -> subprocess.CompletedProcess[str]:
     return run_command([str(Path(sys.executable).parent / "jupyter-book"), "build", "."], copy.root)
 
 
+@pytest.mark.slow
 def test_every_build_has_the_same_bytes_with_ordinary_kernels_too(shown: Copy) -> None:
     before = shown.published()
     (shown.root / "_build").rename(shown.root / "_first")
@@ -260,6 +261,7 @@ def test_every_build_has_the_same_bytes_with_ordinary_kernels_too(shown: Copy) -
     assert [name for name in {*before, *after} if before.get(name) != after.get(name)] == []
 
 
+@pytest.mark.slow
 def test_jupyter_book_by_hand_shows_the_same(shown: Copy, tmp_path: Path) -> None:
     copy = copy_book(tmp_path / "book")
     for name in ("_toc.yml", *(f"book/{name}.md" for name in ("one", "words", "numbers"))):

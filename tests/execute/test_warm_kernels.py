@@ -17,7 +17,7 @@ import pytest
 
 from book._ext.execute import warm_kernels
 from book._ext.execute.freshness import configure_environment
-from conftest import ROOT
+from conftest import ROOT, sample
 from small_book import NOTEBOOK, ONE, Copy, complaints, copy_book, run
 
 CELL = "\n```{{code-cell}} ipython3\n{code}\n```\n"
@@ -101,7 +101,7 @@ def test_nothing_is_started_where_nothing_is_to_run(copy: Copy) -> None:
     assert helpers_of(copy.root) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", sample([signal.SIGTERM, signal.SIGKILL], signal.SIGKILL))
 def test_server_and_kernels_end_when_the_build_is_killed(copy: Copy, tmp_path: Path, number: int) -> None:
     note = tmp_path / "pid"
     temporary = tmp_path / "tmp"
@@ -250,7 +250,11 @@ def test_a_module_that_is_no_more_is_one_line_and_the_server_goes_on(tmp_path: P
 
 
 @pytest.mark.parametrize(
-    "ends", ["sys.exit(3)", "listen(sys.argv[1]); os._exit(3)", "threading.Timer(0.5, os._exit, [4]).start()"]
+    "ends",
+    sample(
+        ["sys.exit(3)", "listen(sys.argv[1]); os._exit(3)", "threading.Timer(0.5, os._exit, [4]).start()"],
+        "listen(sys.argv[1]); os._exit(3)",
+    ),
 )
 def test_where_the_server_ends_ordinary_kernels_run_after_one_line(copy: Copy, ends: str) -> None:
     server = (copy.root / "book/_ext/execute/kernel_server.py").read_text()

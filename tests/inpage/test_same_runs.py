@@ -76,6 +76,7 @@ def test_every_visible_cell_draws_and_prints_what_the_book_shows(page: Reader, h
     assert len(drawn) == len({*drawn}) > len(NAMED)
 
 
+@pytest.mark.slow
 def test_a_notebook_of_the_course_pasted_into_one_cell_draws_nine_figures(page: Reader, html: Path) -> None:
     module = (ROOT / "optim_code" / "optimizers.py").read_text(encoding="utf-8")
     classes = module[module.index("class ") :]

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Browser, Page
 
-from conftest import BUILD, PAGES
+from conftest import BUILD, PAGES, sample
 
 HERE = Path(__file__).parent
 SMALLER = 16
@@ -112,7 +112,7 @@ def test_what_a_reader_would_notice_is_a_difference() -> None:
 
 @pytest.mark.needs("chromium")
 @pytest.mark.parametrize(("size", "width"), [("wide", 1280), ("narrow", 375)])
-@pytest.mark.parametrize("page", [*PAGES, "search", "genindex"])
+@pytest.mark.parametrize("page", [*PAGES, *sample(["search", "genindex"])])
 def test_a_page_looks_as_it_did(browser: Browser, site: str, page: str, size: str, width: int) -> None:
     context = browser.new_context(
         viewport={"width": width, "height": 900}, reduced_motion="reduce", device_scale_factor=SCALE

@@ -142,8 +142,9 @@ def test_the_licence_of_each_work_that_is_shipped_is_named(html: Path) -> None:
     files = {Path(name).name for name in files if not name.startswith("inline:")}
     owners: dict[str, set[str]] = {}
     for distribution in distributions():
-        for file in distribution.files or []:
-            owners.setdefault(file.name, set()).add(canonicalize_name(distribution.metadata["Name"]))
+        owner = canonicalize_name(distribution.metadata["Name"])
+        for line in (distribution.read_text("RECORD") or "").splitlines():
+            owners.setdefault(line.partition(",")[0].rpartition("/")[2], set()).add(owner)
     own = {path.name for path in (ROOT / "book" / "_static").iterdir()}
     without = {name for name in files - own if not owners.get(name, set()) & named}
     made = {"copybutton.js", "documentation_options.js", "figures.css", "formulas.css", "pygments.css"}

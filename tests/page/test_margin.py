@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Browser
 
-from conftest import PAGES
+from conftest import PAGES, sample
 
 PAIRS = """() => {
     const box = (element) => {
@@ -37,6 +37,7 @@ SMALL = """() => Array.from(document.querySelectorAll(".tag_margin"), (cell) => 
 CONTENTS = "() => document.querySelector('.bd-sidebar-secondary')?.getBoundingClientRect().toJSON()"
 
 
+@pytest.mark.slow
 @pytest.mark.needs("chromium")
 def test_notes_and_captions_have_the_margin_of_a_wide_window_to_themselves(browser: Browser, site: str) -> None:
     beside = playgrounds = 0
@@ -66,7 +67,7 @@ def test_notes_and_captions_have_the_margin_of_a_wide_window_to_themselves(brows
 
 
 @pytest.mark.needs("chromium")
-@pytest.mark.parametrize("width", [1920, 1500, 1499, 1280, 375])
+@pytest.mark.parametrize("width", sample([1920, 1500, 1499, 1280, 375], 1500, 1499))
 def test_small_figures_stand_in_the_margin_of_a_wide_window(browser: Browser, site: str, width: int) -> None:
     page = browser.new_page(viewport={"width": width, "height": 900}, reduced_motion="reduce")
     found = 0

@@ -20,7 +20,7 @@ from playwright.sync_api import Browser, Locator, expect
 from test_browser import THEMES, Visit, visit
 
 from book._ext.page.equations import read_section
-from conftest import PAGES, ROOT
+from conftest import PAGES, ROOT, sample
 from optim_code import AdamOptimizer, SGDMomentumOptimizer, SGDOptimizer, optimizers, output, w
 from optim_code.descent import descend
 from optim_code.equations.compiler import UpdateRule, class_for
@@ -194,7 +194,7 @@ def recording(seed: int) -> torch.Tensor:
     return descend(SGDOptimizer([p], lr=0.1), bowl(9, 20), nsteps=200, noise=1.0, seed=seed).gradients
 
 
-@pytest.mark.parametrize("name", UPDATES)
+@pytest.mark.parametrize("name", sample(UPDATES, "momentum", "adam"))
 def test_driven_by_recorded_gradients_its_updates_are_those_of_the_class(at_rest: Play, name: str) -> None:
     draw, cls = random.Random(1), class_for(name)
     for number in range(20):
@@ -313,7 +313,7 @@ def a_setting(draw: random.Random, name: str) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("name", UPDATES)
+@pytest.mark.parametrize("name", sample(UPDATES, "momentum", "adam"))
 def test_no_two_words_of_a_verdict_contradict_each_other_or_the_book(play: Play, name: str) -> None:
     draw = random.Random(name)
     settings = [a_setting(draw, name) for _ in range(150 if name in LIMITS else 40)]
@@ -395,7 +395,7 @@ CELLS_OF_A_MAP = """async (play, { values, axis, cells }) => {
 }"""
 
 
-@pytest.mark.parametrize("name", UPDATES)
+@pytest.mark.parametrize("name", sample(UPDATES, "momentum", "adam"))
 def test_the_paint_of_the_map_agrees_with_the_verdict_at_every_place(play: Play, name: str) -> None:
     draw, kinds = random.Random(name), set()
     axes = [h for h in ("momentum", "alpha") if h in UpdateRule.from_latex(UPDATES[name]).hyper] + ["condition_number"]
@@ -1118,8 +1118,8 @@ def picture(play: Play) -> str:
     return sha256(play.root.screenshot(animations="disabled")).hexdigest()
 
 
-@pytest.mark.parametrize("width", [1280, 375])
-@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("width", sample([1280, 375], 375))
+@pytest.mark.parametrize("theme", sample(THEMES, "dark"))
 def test_an_address_brings_back_the_same_picture(browser: Browser, site: str, theme: str, width: int) -> None:
     pictures, settings = [], []
     address = "book/adam.html"
@@ -1168,7 +1168,7 @@ HOSTILE = {
 }
 
 
-@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("name", sample(HOSTILE, "numbers beyond all bounds", "no numbers", "markup"))
 def test_an_address_can_do_no_harm(browser: Browser, site: str, name: str) -> None:
     opened = visit(browser, site, f"book/adam.html#play-fig-adam-noise?{HOSTILE[name]}")
     dialogs: list[str] = []
@@ -1328,6 +1328,7 @@ ALL_SETTINGS = "Object.fromEntries(Object.entries(descentPlayground.open).map(([
 CHANGE_ONE = "([id, values]) => descentPlayground.open[id].change(values)"
 
 
+@pytest.mark.slow
 def test_several_playgrounds_of_a_page_each_keep_their_part_of_the_address(adasum: Path, browser: Browser) -> None:
     opened = visit(browser, adasum.as_uri(), "book/three.html")
     page = opened.page

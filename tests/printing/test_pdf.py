@@ -575,6 +575,7 @@ def test_long_code_goes_on_in_the_next_line(small: Path) -> None:
     assert right < width - 60
 
 
+@pytest.mark.slow
 @printed
 def test_the_same_text_gives_the_same_bytes_elsewhere(small: Path, tmp_path: Path) -> None:
     write_small_book(tmp_path, "one", "two")
@@ -605,6 +606,7 @@ def test_the_labels_that_the_first_run_is_told_have_the_numbers_that_it_finds(pd
     assert told > 100
 
 
+@pytest.mark.slow
 @printed
 def test_a_section_is_added_and_removed_by_the_table_of_contents_alone(small: Path) -> None:
     before = pdfs(small)

@@ -41,8 +41,8 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Copy:
     ("file", "old", "new"),
     [
         ("book/one.md", 'print("the first cell")', "1 / 0"),
-        ("book/two.md", "As {cite:t}", "See {ref}`sec-nowhere`, as {cite:t}"),
-        ("_config.yml", "latex:", "latex: ["),
+        pytest.param("book/two.md", "As {cite:t}", "See {ref}`sec-nowhere`, as {cite:t}", marks=pytest.mark.slow),
+        pytest.param("_config.yml", "latex:", "latex: [", marks=pytest.mark.slow),
     ],
     ids=["cell", "text", "settings"],
 )
