@@ -83,7 +83,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 ONE_PAGE = "book/momentum"
-"""The page that stands for all: it has figures, a playground, code to run, marks, exercises, a table and citations."""
+"""The page that stands for all: it has figures, a playground, code to run, marks, exercises and citations."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
