@@ -108,6 +108,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     gone = {id(item) for out in left_out.values() for item in out}
     config.hook.pytest_deselected(items=[item for item in items if id(item) in gone])
     items[:] = [item for item in items if id(item) not in gone]
+    if config.option.markexpr == "not slow":
+        slow = sum(item.get_closest_marker("slow") is not None for item in items)
+        lines.append(f"left out: {slow} slow tests; CI=true make test runs them")
     config.stash[LEFT_OUT] = lines
     if hasattr(config, "workeroutput"):
         config.workeroutput["left_out"] = lines
@@ -286,6 +289,15 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Copy:
 def copy(pristine: Copy, tmp_path: Path) -> Copy:
     """A copy of the small book, to break and to change."""
     return replace(pristine, root=Path(shutil.copytree(pristine.root, tmp_path / "book")))
+
+
+@pytest.fixture
+def unmoved() -> Iterator[None]:
+    """Puts the start of the lecture back after a test that runs readers' programs, which may move it."""
+    yield
+    from optim_code import w
+
+    w.data.fill_(1.0)
 
 
 FLAGS = [

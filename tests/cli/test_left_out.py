@@ -54,6 +54,14 @@ def test_side_by_side_the_same_is_said_and_nothing_runs(tmp_path: Path) -> None:
         assert ("1 passed" in done.stdout) != bool(ci)
 
 
+def test_make_test_says_how_many_slow_tests_it_leaves_out(tmp_path: Path) -> None:
+    asked = ("tests/inpage/test_reader.py", "-m", "not slow", "-k", "corpus")
+    (tmp_path / "chromium").touch(0o755)
+    done = pytest_run(tmp_path, "", "-n", "1", "--collect-only", *asked)
+    (said,) = [line for line in done.stdout.splitlines() if "left out: " in line]
+    assert said == "left out: 1 slow tests; CI=true make test runs them"
+
+
 def test_with_chromium_nothing_of_the_pages_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "chromium").write_text("#!/bin/sh\n")
     (tmp_path / "chromium").chmod(0o755)

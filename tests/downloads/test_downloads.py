@@ -250,6 +250,7 @@ def test_the_index_says_of_each_figure_with_what_it_was_drawn(entries: list[Entr
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unmoved")
 def test_the_program_of_a_figure_draws_it_and_its_numbers(
     folder: Path, entries: list[Entry], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +28,20 @@ NOWHERE = "http://127.0.0.1:9/"  # a registry that nobody runs
 
 def scripts(html: Path) -> dict[str, Path]:
     return {path.name.partition(".")[0]: path for path in (html / "_static" / "inpage").iterdir()}
+
+
+def test_a_script_that_a_build_has_found_is_there_when_it_reads_it(tmp_path: Path) -> None:
+    places = [tmp_path / f"library.{number}.js" for number in range(parts.MANY + 2)]
+    for number, place in enumerate(places[:-1]):
+        parts.keep(place, str(number))
+        os.utime(place, (number, number))
+    first, second = places[1], places[2]  # the very first has been removed
+    assert [path.exists() for path in places[:3]] == [False, True, True]
+    assert parts.is_kept(first)
+    assert not parts.is_kept(places[-1])
+    parts.keep(places[-1], "another build's")
+    assert first.read_text() == "1"
+    assert not second.exists()
 
 
 def test_the_first_use_loads_at_most_eight_megabytes_and_the_book_grows_by_25_at_most(html: Path) -> None:

@@ -1071,6 +1071,7 @@ def test_without_javascript_the_figure_is_there_and_says_so(browser: Browser, si
 # --- to take away ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("unmoved")
 def test_the_copied_python_draws_the_same(play: Play) -> None:
     play.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     play.root.locator(".play-take > summary").click()

