@@ -197,8 +197,8 @@ class AdamWOptimizer(Optim):
     """
 
     def __init__(self, params, lr, alpha, momentum, weight_decay, eps=1e-8):
-        defaults = dict(lr=lr, alpha=alpha, momentum=momentum, weight_decay=weight_decay, eps=eps)
-        super().__init__(params, defaults)
+        defaults = dict(lr=lr, alpha=alpha, momentum=momentum, eps=eps)
+        super().__init__(params, defaults | dict(weight_decay=weight_decay))
 
     def my_step(self, p, state, group):
         alpha, beta, g = group["alpha"], group["momentum"], p.grad

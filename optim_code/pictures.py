@@ -12,8 +12,9 @@ import matplotlib
 import numpy
 import torch
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, MultipleLocator
+from matplotlib.ticker import LogFormatterSciNotation, MaxNLocator, MultipleLocator
 from matplotlib.transforms import Bbox
 from torch import Tensor
 
@@ -130,6 +131,7 @@ def lines(
         if log:
             axes.set_yscale("log")
             axes.yaxis.set_major_formatter(_power_of_ten)
+            _label_between(axes.yaxis)
         if logx:
             axes.set_xscale("log")
             axes.xaxis.set_major_formatter(_power_of_ten)
@@ -140,6 +142,13 @@ def lines(
         else:
             axes.legend()
     return figure
+
+
+def _label_between(axis: Axis) -> None:
+    """Label numbers between the powers of ten of a logarithmic axis, too, where a single power is in view."""
+    low, high = map(math.log10, sorted(axis.get_view_interval()))
+    if math.floor(high) == math.ceil(low):
+        axis.set_minor_formatter(LogFormatterSciNotation(minor_thresholds=(2, 0.6)))
 
 
 def bars(bars: Mapping[str, float], theory: Mapping[str, float], xlabel: str, log: bool) -> Figure:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -124,7 +125,11 @@ def figure(code: str, name: str, alt: str = "") -> str:
 
 PLOTS = ONE + "".join(figure(code, name, f"A line, {name}.") for name, code in WAYS.items())
 PLOTS += figure(RASTER, "raster", "Some pixels.") + figure(OWN, "own")
-WORDS = f"{NOTEBOOK}\n# Words\n" + "".join(map(cell, (TYPESET, STREAMS, PROGRESS, ORDER)))
+DRAWN = """\
+import random
+import numpy, torch
+print("drawn", random.random(), numpy.random.rand(), torch.rand(1).item(), torch.nn.Linear(1, 1).bias.item())"""
+WORDS = f"{NOTEBOOK}\n# Words\n" + "".join(map(cell, (TYPESET, STREAMS, PROGRESS, ORDER, DRAWN)))
 NUMBERS = f"{NOTEBOOK}\n# Numbers\n{cell(GLUE, 'tags: [remove-cell]')}\n" + "".join(
     f"- ({name}) [{{glue:text}}`{name}`]\n" for name in TEXTS
 )
@@ -245,6 +250,17 @@ def test_the_notebook_has_the_same_numbers(shown: Copy) -> None:
 
 def by_hand(copy: Copy) -> subprocess.CompletedProcess[str]:
     return run_command([str(Path(sys.executable).parent / "jupyter-book"), "build", "."], copy.root)
+
+
+def test_random_numbers_without_a_seed_are_the_same_in_each_build(copy: Copy) -> None:
+    copy.write("book/one.md", ONE + cell(DRAWN))
+    drawn = []
+    for _ in range(2):
+        assert copy.build(cold=True).returncode == 0
+        drawn += re.findall(r"drawn [^<]*", page(copy, "one"))
+        shutil.rmtree(copy.root / "_build")
+    assert len(drawn) == 2
+    assert drawn[0] == drawn[1]
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -104,3 +105,22 @@ assert math.pi > 3
     assert [code.strip() for _, code in pages["remove-output"]] == ["import math", "math.pi", "assert math.pi > 3"]
     assert found.pop("remove-output") == ""
     assert found == {tag: f"{tag}.md:9: NameError: name 'math' is not defined" for tag in HIDDEN}
+
+
+def test_no_line_of_code_breaks_in_a_page_as_wide_as_its_text() -> None:
+    shown = [piece for page in PAGES for piece in printed_code(read_page(ROOT, page))]
+    classes = (ROOT / "optim_code" / "optimizers.py").read_text(encoding="utf-8")
+    shown.append(("optimizers.py", re.sub(r'r?""".*?"""', "", classes, flags=re.S)))
+    long = [(where, line) for where, code in shown for line in code.split("\n") if len(line) > WIDE]
+    assert len(shown) > 60
+    assert long == []
+
+
+WIDE = 79
+"""Letters of code in a line of a page that is 1280 pixels wide."""
+
+
+def printed_code(page: Page) -> list[tuple[str, str]]:
+    """All code that a page prints, in whatever language."""
+    listed = [block for block in page.blocks if block.kind == "code" or block.name in ("code-block", "code")]
+    return visible_code(page) + [(page.where(block.start), block.body) for block in listed]

@@ -1,4 +1,4 @@
-"""Set up the kernel of a section before its first cell runs: how it shows figures, glues numbers and reports failures.
+"""Set up the kernel of a section before its first cell runs: its random numbers, figures, glued numbers and failures.
 
 IPython loads this module as an extension, in forked and in ordinary kernels: `execution.run` names it on the kernel's
 command line. It does not import matplotlib, because a section may not need it.
@@ -7,10 +7,12 @@ command line. It does not import matplotlib, because a section may not need it.
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 import importlib
 import numbers
 import os
+import random
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -23,12 +25,30 @@ REPEATABLE = {"svg.hashsalt": "descent", "svg.fonttype": "path", "pdf.fonttype":
 
 def load_ipython_extension(shell: Any) -> None:
     """Set up the shell of a kernel. IPython calls this function when it loads the extension."""
+    seed_first_cell(shell)
     show_figures(shell)
     notice_failures(shell)
     shell.ast_transformers.append(Comparisons())
     import myst_nb.ext.glue
 
     myst_nb.ext.glue.glue = functools.partial(glue, myst_nb.ext.glue.glue)
+
+
+def seed_first_cell(shell: Any) -> None:
+    """Let random numbers for which no cell sets a seed be the same in each build; each process would have others."""
+
+    def seed(info: Any) -> None:
+        shell.events.unregister("pre_run_cell", seed)
+        random.seed(0)
+        with contextlib.suppress(ImportError):
+            import numpy
+            import torch
+
+            numpy.random.seed(0)
+            torch.manual_seed(0)
+
+    # The kernel itself may draw before the first cell runs.
+    shell.events.register("pre_run_cell", seed)
 
 
 def show_figures(shell: Any) -> None:
