@@ -197,8 +197,9 @@ class AdamWOptimizer(Optim):
     """
 
     def __init__(self, params, lr, alpha, momentum, weight_decay, eps=1e-8):
-        defaults = dict(lr=lr, alpha=alpha, momentum=momentum, eps=eps)
-        super().__init__(params, defaults | dict(weight_decay=weight_decay))
+        defaults = dict(lr=lr, alpha=alpha, momentum=momentum)
+        defaults |= dict(weight_decay=weight_decay, eps=eps)
+        super().__init__(params, defaults)
 
     def my_step(self, p, state, group):
         alpha, beta, g = group["alpha"], group["momentum"], p.grad
