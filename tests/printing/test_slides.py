@@ -112,7 +112,6 @@ def test_nothing_runs_off_a_slide(deck: Path) -> None:
             assert 0 < float(top) < float(bottom) < height
 
 
-@pytest.mark.slow
 @printed
 def test_the_same_latex_gives_the_same_bytes_elsewhere(
     deck: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -46,7 +46,7 @@ def library_script(app: Sphinx) -> str:
     if state.making is not None:
         _, said = state.making.communicate()
         if state.making.returncode:
-            raise RuntimeError(f"the code that runs in pages: {said.strip().splitlines()[-1]}")
+            raise RuntimeError(f"the code that runs in pages: {(said.strip().splitlines() or ['it said nothing'])[-1]}")
     return state.library.read_text(encoding="utf-8")
 
 

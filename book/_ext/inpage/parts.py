@@ -140,6 +140,8 @@ def is_kept(place: Path) -> bool:
         os.utime(place)
     except FileNotFoundError:
         return False
+    except OSError:  # the environment belongs to somebody else, and no build removes anything there
+        pass
     return True
 
 
