@@ -272,3 +272,9 @@ def test_a_notebook_shows_the_picture_and_keeps_its_numbers_and_versions_beside_
     assert beside["drawing"]["csv"] == drawing.csv()
     installed = {name: version(name) for name in ("torch", "matplotlib", "numpy")}
     assert beside["drawing"]["versions"] == {"Python": platform.python_version(), **installed}
+
+
+@pytest.mark.parametrize(("values", "between"), [([0.2, 3.0], True), ([0.02, 3.0], False)])
+def test_a_logarithmic_axis_is_labelled_between_the_powers_of_ten_where_one_of_them_is_in_view(values, between):
+    axes = draw_lines({"a line": values}, ylabel="loss").figure.axes[0]
+    assert any(label.get_text() for label in axes.yaxis.get_minorticklabels()) == between
