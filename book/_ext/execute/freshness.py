@@ -4,20 +4,19 @@ A section's outputs depend on its cells, on the modules of `optim_code` that the
 pinned versions. A digest of these is the name of the folder that holds the outputs. So a change to one of them runs the
 section again, a change to anything else does not, and after an edit is undone the build finds the old outputs again.
 
-A section can import the modules whose names, or whose exported names, are in its cells, and all modules that those
-import, in any layout of folders. A module counts as a whole, without its comments and docstrings. Cells that inspect
-code at run time depend on every byte of `optim_code`.
+Of `optim_code` the modules at its top count for every section, as a whole, without their comments and docstrings. A
+folder in it, such as the one that marks classes, counts for a section whose cells name it, or name what the package
+exports from it, and where other modules that count do. Cells that inspect code at run time, or compute names, depend on
+every byte.
 """
 
 from __future__ import annotations
 
 import ast
-import functools
 import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,12 +33,14 @@ if TYPE_CHECKING:  # a build that finds nothing changed does not import Sphinx
 
 PACKAGE = "optim_code"
 HOME = "HOME"
-"""The table in a package's ``__init__`` with the module of each name that the package exports lazily."""
-# Names that inspect code, or import it by a computed name. A section that uses one depends on every byte.
-INSPECTING = {"getmembers", "globals", "vars", "__dict__", "__subclasses__", "import_module", "getsource", "getdoc"}
-INSPECTING |= {"__doc__", "help", "eval", "exec", "dir", "locals", "__import__", "modules", "attrgetter", "*"}
-INSPECTING |= {"methodcaller", "find_spec", "exec_module", "run_path", "run_module", "walk_packages", "iter_modules"}
-IMPORTING = {"import_module", "__import__", "exec", "eval", "spec_from_file_location"}
+"""The table in the package's ``__init__`` with the module of each name that it exports lazily."""
+WORD = re.compile(r"\w+")
+NAME = re.compile(r"'([\w.]+)'")
+"""A name in a dump of syntax, or a string that may be one."""
+# Words of code that computes names, of modules among others; and, for cells, of code that inspects or reads other code.
+COMPUTING = {"__import__", "eval", "exec", "importlib", "pkgutil", "runpy"}
+INSPECTING = COMPUTING | {"__dict__", "__doc__", "__subclasses__", "dir", "getattr", "getdoc", "getmembers"}
+INSPECTING |= {"getsource", "globals", "help", "inspect", "locals", "modules", "operator", "py", "vars"}
 NOT_READ = {"_ext", "_static", "_templates"}
 LISTING = "-coverage}"
 """How the directives end that list all equations, and all sentences with a mark."""
@@ -67,16 +68,6 @@ def cells(page: Page) -> list[str]:
     return [block.body for block in page.blocks if block.name == "code-cell"]
 
 
-@functools.lru_cache(maxsize=512)
-def parse_cell(source: str) -> ast.Module:
-    """The syntax of a cell, not to be changed, with `pass` in place of IPython's own commands, which are not Python.
-
-    Raises:
-        SyntaxError: if the rest is not Python either.
-    """
-    return ast.parse(re.sub(r"^\s*[%!].*$", "pass", source, flags=re.M))
-
-
 def cells_as_written(page: Page) -> list[str]:
     """All that decides what MyST-NB makes of a page's cells: the front matter, and the cells with their options."""
     shown = ("\n".join(page.lines[block.first : block.last]) for block in page.blocks if block.name == "code-cell")
@@ -92,54 +83,51 @@ def code_of(root: Path) -> Code:
 
 
 class Code:
-    """The modules of `optim_code`, and which of them a piece of code can import.
+    """The modules of `optim_code`.
 
     Attributes:
         every_byte: a digest of all files.
-        modules: for each module a digest of its syntax without docstrings. The keys are names within the package; that
-            of ``__init__`` is empty.
-        imports: for each module the modules that it imports, anywhere in it.
-        exports: for each name that the package exports lazily its module; the empty name stands for all other names.
-        inspects: the modules that import others by a computed name.
+        folders: for each folder of the package a digest of the syntax of its modules, without docstrings; those at the
+            top are in the folder with the empty name.
+        words: for each folder the names in its modules, and the words of strings that may be names.
+        exports: for each name that the package exports lazily the folder of its module; the empty name stands for all
+            other names.
         fault: a message about the first module that is not Python; empty if there is none.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.every_byte = files_digest(root / PACKAGE)
-        self.modules: dict[str, str] = {}
-        self.imports: dict[str, set[str]] = {}
         self.exports: dict[str, str] = {}
-        self.inspects: set[str] = set()
+        self.words: dict[str, set[str]] = {}
         self.fault = ""
-        trees: dict[str, ast.Module] = {}
-        packages: set[str] = set()
+        modules: dict[str, list[str]] = {"": []}
         for path in python_files(root / PACKAGE):
-            parts = list(path.relative_to(root / PACKAGE).with_suffix("").parts)
-            if parts[-1] == "__init__":
-                parts.pop()
-                packages.add(".".join(parts))
+            place = path.relative_to(root / PACKAGE).as_posix()
+            folder = place.rpartition("/")[0].partition("/")[0]
             try:
-                trees[".".join(parts)] = without_docstrings(ast.parse(sections.read_text(path, root)))
+                tree = without_docstrings(ast.parse(sections.read_text(path, root)))
             except sections.SectionError as error:
                 self.fault = self.fault or str(error)
+                continue
             except SyntaxError as error:
                 name = path.relative_to(root).as_posix()
                 self.fault = self.fault or f"{name}:{error.lineno}: SyntaxError: {error.msg}; fix that line"
-        self.exports = lazy_exports(trees.get(""))
-        self.modules = dict.fromkeys(trees, "")
-        for module, tree in trees.items():
-            self.modules[module] = text_digest(ast.dump(tree))
-            package = module if module in packages else module.rpartition(".")[0]
-            self.imports[module] = {self.module_of(name) for name in imported_names(tree, package)}
-            # The package itself imports by a computed name, but its table says which modules.
-            if (module or not self.exports) and IMPORTING & set(names(tree)):
-                self.inspects.add(module)
+                continue
+            dump = ast.dump(tree)
+            modules.setdefault(folder, []).append(f"{place}: {dump}")
+            words = self.words.setdefault(folder, set())
+            if place == "__init__.py" and (home := lazy_exports(tree)):
+                # It imports by computed names, but only what its table says.
+                self.exports = {name: module.rpartition(".")[0].partition(".")[0] for name, module in home.items()}
+            else:
+                words.update(*(name.split(".") for name in NAME.findall(dump)))
+        self.folders = {folder: text_digest(*sources) for folder, sources in modules.items()}
 
-    @cached_property
+    @property
     def whole(self) -> str:
         """A digest of all modules, without comments and docstrings."""
-        return self.digest_of(self.modules)
+        return self.digest_of(self.folders)
 
     @property
     def data(self) -> str:
@@ -151,7 +139,7 @@ class Code:
             if path.suffix not in NOT_DATA
             and path not in texts
             and not NOT_READ & {*path.relative_to(self.root).parts}
-            # `reachable_digest` knows the modules of optim_code; any other module is a data file.
+            # `folders` has the modules of optim_code; any other module is a data file.
             and not (path.suffix == ".py" and path.is_relative_to(self.root / PACKAGE))
         ]
         return named_digest((path.relative_to(self.root).as_posix(), path) for path in files)
@@ -163,39 +151,20 @@ class Code:
         return files_digest(folder / "kernel_setup.py", folder / "output_forms.py")
 
     def reachable_digest(self, sources: Iterable[str]) -> str:
-        """A digest of all modules of `optim_code` that these pieces of code can import."""
-        mentioned: set[str] = set()
-        for source in sources:
-            try:
-                mentioned |= set(names(parse_cell(source)))
-            except SyntaxError:  # the cell will fail
-                return self.every_byte
-        if self.fault or mentioned & INSPECTING:
+        """A digest of what these pieces of code can run of `optim_code`."""
+        words = {word for source in sources for word in WORD.findall(source)}
+        if self.fault or words & INSPECTING:
             return self.every_byte
-        waiting = [module for module in self.modules if not module or mentioned & {*module.split(".")}]
-        waiting += [module for name, module in self.exports.items() if not name or name in mentioned]
         reached: set[str] = set()
-        while waiting:
-            module = waiting.pop()
-            if module in reached or module not in self.modules:
-                continue
-            reached.add(module)
-            if module in self.inspects:
-                return self.whole
-            waiting += self.imports[module]
-            # Importing a module runs the packages around it.
-            waiting += [module.rpartition(".")[0]] if module else []
+        while more := ({"", *(self.exports.get(word, word) for word in {"", *words})} & {*self.folders}) - reached:
+            reached |= more
+            words = words.union(*(self.words.get(folder, set()) for folder in more))
+        if any(self.words.get(folder, set()) & COMPUTING for folder in reached):
+            return self.whole
         return self.digest_of(reached)
 
-    def module_of(self, name: str) -> str:
-        """The module that a dotted name means, or in which it is defined."""
-        module = name
-        while module and module not in self.modules:
-            module = module.rpartition(".")[0]
-        return module or self.exports.get(name, self.exports.get("", ""))
-
-    def digest_of(self, modules: Iterable[str]) -> str:
-        return text_digest(*(f"{module}: {self.modules[module]}" for module in sorted(modules)))
+    def digest_of(self, folders: Iterable[str]) -> str:
+        return text_digest(*(f"{folder}: {self.folders[folder]}" for folder in sorted(folders)))
 
     def outputs_key(self, page: Page, data: str) -> str:
         """The name of the folder for a section's outputs; empty if the section has no cells."""
@@ -222,38 +191,9 @@ def files_read(env: BuildEnvironment) -> Iterator[Path]:
     yield from (root / name for name in env.images)
 
 
-def imported_names(tree: ast.AST, package: str) -> Iterator[str]:
-    """The dotted names, within `optim_code`, of all that a module imports from there, also inside functions.
-
-    Args:
-        tree: the module.
-        package: the name, within `optim_code`, of the package that contains the module.
-    """
-    waiting: list[ast.AST] = [tree]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
-            waiting += node.orelse  # the rest never runs
-            continue
-        waiting += ast.iter_child_nodes(node)
-        if isinstance(node, ast.Import):
-            yield from (alias.name.partition(".")[2] for alias in node.names if alias.name.partition(".")[0] == PACKAGE)
-        elif isinstance(node, ast.ImportFrom):
-            if node.level:
-                above = package.split(".") if package else []
-                base = above[: len(above) + 1 - node.level]
-            elif (node.module or "").partition(".")[0] == PACKAGE:
-                base = []
-            else:
-                continue
-            module = (node.module or "") if node.level else (node.module or "").partition(".")[2]
-            start = ".".join([*base, *filter(None, [module])])
-            yield from (f"{start}.{alias.name}".strip(".") for alias in node.names)
-
-
-def lazy_exports(tree: ast.Module | None) -> dict[str, str]:
+def lazy_exports(tree: ast.Module) -> dict[str, str]:
     """The table `HOME` of a package: the module of each name that it exports lazily. Empty if it has none."""
-    for node in tree.body if tree is not None else ():
+    for node in tree.body:
         if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == HOME for t in node.targets):
             try:
                 return {str(name): str(module) for name, module in dict(ast.literal_eval(node.value)).items()}
@@ -272,24 +212,6 @@ def without_docstrings(tree: ast.Module) -> ast.Module:
     # A string after an assignment is its docstring.
     tree.body = [n for n in tree.body if not (isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant))]
     return tree
-
-
-def names(tree: ast.AST) -> Iterator[str]:
-    """All names in a piece of code, and all strings that are names, because `getattr` may use them."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name):
-            yield node.id
-        elif isinstance(node, ast.Attribute):
-            yield node.attr
-        elif isinstance(node, ast.alias):
-            yield from node.name.split(".")
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield from node.module.split(".")
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.isidentifier():
-            yield node.value
-        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "getattr":
-            # With a computed name, `getattr` may get anything.
-            yield from () if all(isinstance(name, ast.Constant) for name in node.args[1:2]) else ("__dict__",)
 
 
 def configure(app: Sphinx, config: Config) -> None:

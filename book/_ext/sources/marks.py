@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from book._ext.execute.freshness import parse_cell
 from book._ext.sources.findings import SourceFault
 from optim_code.equations.sections import Block, Page, tags_of
 
@@ -70,7 +69,8 @@ def calls_in(source: str) -> list[tuple[int, str | None]]:
     if not CALL.search(source):
         return []
     try:
-        tree = parse_cell(source)
+        # IPython's own commands are not Python.
+        tree = ast.parse(re.sub(r"^\s*[%!].*$", "pass", source, flags=re.M))
     except SyntaxError:  # the cell will fail
         return []
     places = {source.count("\n", 0, found.start()) + 1 for found in CALL.finditer(source)}
