@@ -74,11 +74,11 @@ def sample(values: Iterable[Any], *kept: Any) -> list[Any]:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark as slow what waits for all PDFs of the book, and what a browser sees on each page, but on one of them."""
+    """Mark as slow what needs the PDFs of the book or its kit, and what a browser sees on each page, but on one."""
     asked = set(getattr(item, "fixturenames", ()))
     values = item.callspec.params.values() if hasattr(item, "callspec") else ()
     pages = [value for value in values if isinstance(value, str) and value in PAGES]
-    if asked & {"pdf", "deck"} or ("browser" in asked and pages and pages != [ONE_PAGE]):
+    if ("made" in asked and asked & {"pdf", "deck", "kit"}) or ("browser" in asked and pages and pages != [ONE_PAGE]):
         item.add_marker(pytest.mark.slow)
 
 

@@ -9,10 +9,11 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from conftest import PAGES, ROOT, run_build
+from conftest import BUILD, PAGES, ROOT, run_build
 
 NO_BOOK = "named above; there is no new book, and the last one stays as it was"
 """How a build with warnings ends."""
+FINDINGS = ".equations.json"
 TOC = "format: jb-book\nroot: book/one\nchapters:\n  - file: book/updates\n  - file: book/two\n"
 NOTEBOOK = "---\nfile_format: mystnb\nkernelspec:\n  name: python3\n---\n\n"
 ONE = f"""{NOTEBOOK}
@@ -118,4 +119,9 @@ def copy_book(folder: Path) -> Copy:
     copy.write("book/one.md", ONE)
     copy.write("book/updates.md", "\n\n".join(["# Updates", *updates.values(), ""]))
     copy.write("book/two.md", TWO)
+    # What the book's own build has found about its updates holds for the same updates and code, and need not be found
+    # again; a digest of both is part of the note.
+    if (found := BUILD / FINDINGS).exists():
+        (copy.root / "_build").mkdir()
+        shutil.copyfile(found, copy.root / "_build" / FINDINGS)
     return copy

@@ -191,6 +191,7 @@ class UpdateRule:
     hyper: tuple[str, ...]
 
     @classmethod
+    @functools.cache
     def from_latex(cls, latex: str) -> UpdateRule:
         r"""Compile an update equation.
 

@@ -206,6 +206,7 @@ def before(books: Books) -> dict[str, bytes]:
     return built
 
 
+@pytest.mark.slow
 def test_a_forked_build_makes_and_says_what_the_command_does(books: Books, before: dict[str, bytes]) -> None:
     said = []
     for root, cold in ((books.clean.parent / "forked", False), (books.clean.parent / "alone", True)):

@@ -177,7 +177,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-@pytest.mark.parametrize("killed", sample([0, 1], 1))
+@pytest.mark.slow
+@pytest.mark.parametrize("killed", [0, 1])
 def test_after_a_worker_was_killed_the_run_goes_on_to_the_bit(killed: int, whole: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     with Started(*torchrun(2, "--max-restarts", 1), *LONG, "--out", broken) as started:
