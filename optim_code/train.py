@@ -564,6 +564,10 @@ def main(argv: list[str] | None = None) -> int:
         device = meet()
         train(on_first(lambda: read_arguments(argv)), device)
         return 0
+    except SystemExit as ended:
+        # While it is on its way out, the model lives on in its frames. As the last to know the process group it would
+        # end that with Python locked, and a thread of the group may be waiting for just this lock.
+        return int(ended.code or 0)
     except Fault as fault:
         say(fault)
         return 2

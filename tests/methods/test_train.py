@@ -17,6 +17,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from typing import Any
 import psutil
 import pytest
 import torch
+from torch.nn.parallel import DistributedDataParallel
 
 from conftest import PAGES, ROOT, sample
 from optim_code import train
@@ -320,6 +322,32 @@ def test_a_full_disk_stops_the_run_and_leaves_the_epoch_before(
     monkeypatch.undo()
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert "holds epoch 1 of 5" in here(*SGD, "--epochs", 5, "--out", tmp_path)[1]
+
+
+def test_the_model_is_gone_before_the_process_group_ends(
+    here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models: list[weakref.ref[Any]] = []
+    destroy, alive = train.dist.destroy_process_group, []
+
+    def model(net: Any) -> Any:
+        made = DistributedDataParallel(net)
+        models.append(weakref.ref(made))
+        return made
+
+    def fails(*_: object) -> None:
+        raise train.Fault("it can't be written")
+
+    def end() -> None:
+        alive.append(models[-1]() is not None)
+        destroy()
+
+    monkeypatch.setattr(train, "DistributedDataParallel", model)
+    monkeypatch.setattr(train.dist, "destroy_process_group", end)
+    assert here(*SGD, "--epochs", 1, "--out", tmp_path / "whole")[0] == 0
+    monkeypatch.setattr(train, "write", fails)
+    assert here(*SGD, "--epochs", 1, "--out", tmp_path / "fails")[0] == 2
+    assert (len(models), alive) == (2, [False, False])
 
 
 class Touch:
