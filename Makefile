@@ -30,7 +30,7 @@ equations: $(VENV)/installed
 	@$(PY) -m book._ext.page.equations
 
 test: $(VENV)/installed
-	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(if $(filter true,$(CI)),,-m "not slow")
+	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 $(if $(filter true,$(CI)),,-m "not slow")
 
 test-quick: $(VENV)/installed
 	@$(PY) -m pytest -m "quick and not slow"
