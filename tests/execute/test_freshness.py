@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from book._ext.execute.freshness import Code
+from book._ext.execute.freshness import Code, Data
 from conftest import ROOT
 from optim_code.equations.sections import Page
 from small_book import NOTEBOOK, TOC, Copy, copy_book
@@ -217,4 +217,20 @@ def test_a_file_anywhere_in_the_tree_is_data_for_all_cells(tmp_path: Path, name:
     (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / name).write_text("1")
     assert (code.data != before) == is_data
-    assert code.outputs_key(page, "one") != code.outputs_key(page, "other")
+    assert code.outputs_key(page, Data("one", [])) != code.outputs_key(page, Data("other", []))
+
+
+@pytest.mark.parametrize("name", ["tool.py", "book/tool.py", "more/deep/tool.py"])
+def test_what_a_module_beside_the_package_uses_of_it_counts(tmp_path: Path, name: str) -> None:
+    shutil.copytree(ROOT / "optim_code", tmp_path / "optim_code")
+    (tmp_path / "book").mkdir()
+    page, marker = Page("book/walk", WALK.split("\n")), tmp_path / "optim_code" / "marking" / "trials.py"
+    keys, uses = [], "from optim_code import check"
+    for text, nsteps in (("", 50), ("", 51), (uses, 51), (uses, 50)):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+        marker.write_text(re.sub(r"(?m)^NSTEPS = \d+", f"NSTEPS = {nsteps}", marker.read_text()))
+        code = Code(tmp_path)
+        keys.append(code.outputs_key(page, code.data))
+    assert keys[0] == keys[1]
+    assert len({*keys[1:]}) == 3

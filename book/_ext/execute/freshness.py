@@ -18,7 +18,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from book._ext.files import files_digest, is_source, named_digest, python_files, source_files, text_digest
 from book._ext.inpage.parts import installed
@@ -82,6 +82,13 @@ def code_of(root: Path) -> Code:
     return _code_cache[root]
 
 
+class Data(NamedTuple):
+    """The data files of a tree: a digest of all, and the texts of the modules among them, which cells may import."""
+
+    digest: str
+    modules: list[str]
+
+
 class Code:
     """The modules of `optim_code`.
 
@@ -130,8 +137,8 @@ class Code:
         return self.digest_of(self.folders)
 
     @property
-    def data(self) -> str:
-        """A digest of the data files: all files in the tree that cells could read, but the texts that pages include."""
+    def data(self) -> Data:
+        """The data files: all files in the tree that cells could read, but the texts that pages include."""
         texts = {path for page in sections.read_pages(self.root).values() for path in page.included}
         files = [
             path
@@ -142,7 +149,9 @@ class Code:
             # `folders` has the modules of optim_code; any other module is a data file.
             and not (path.suffix == ".py" and path.is_relative_to(self.root / PACKAGE))
         ]
-        return named_digest((path.relative_to(self.root).as_posix(), path) for path in files)
+        digest = named_digest((path.relative_to(self.root).as_posix(), path) for path in files)
+        modules = [path for path in files if path.suffix == ".py"]
+        return Data(digest, [path.read_text(encoding="utf-8", errors="replace") for path in modules])
 
     @property
     def kernel(self) -> str:
@@ -166,12 +175,13 @@ class Code:
     def digest_of(self, folders: Iterable[str]) -> str:
         return text_digest(*(f"{folder}: {self.folders[folder]}" for folder in sorted(folders)))
 
-    def outputs_key(self, page: Page, data: str) -> str:
+    def outputs_key(self, page: Page, data: Data) -> str:
         """The name of the folder for a section's outputs; empty if the section has no cells."""
         sources = cells(page)
         if not sources:
             return ""
-        depends = [page.docname, *sources, self.reachable_digest(sources), data, self.kernel, pins(self.root)]
+        code = self.reachable_digest([*sources, *data.modules])
+        depends = [page.docname, *sources, code, data.digest, self.kernel, pins(self.root)]
         return f"{page.docname.replace('/', '-')}-{text_digest(*depends)[:16]}"
 
 
