@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from conftest import ROOT
 
 
@@ -44,6 +46,7 @@ def test_with_ci_true_nothing_may_be_left_out(tmp_path: Path) -> None:
     assert "apt-get install chromium" in said
 
 
+@pytest.mark.slow
 def test_side_by_side_the_same_is_said_and_nothing_runs(tmp_path: Path) -> None:
     for ci in ("", "true"):
         done = pytest_run(tmp_path, ci, "-n", "2", "--dist", "loadfile", "tests/page/test_search.py", "-k", "compared")

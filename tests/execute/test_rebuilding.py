@@ -248,7 +248,7 @@ def test_each_edit_is_made_once() -> None:
     assert sorted(name for chain in CHAINS for name in chain) == sorted(EDITS)
 
 
-@pytest.mark.parametrize("chain", sample(CHAINS, CHAINS[0], CHAINS[1], CHAINS[-1]), ids=lambda chain: chain[0])
+@pytest.mark.parametrize("chain", sample(CHAINS, CHAINS[0], CHAINS[-1]), ids=lambda chain: chain[0])
 def test_after_each_edit_a_rebuild_shows_what_a_build_from_nothing_shows(
     books: Books, before: dict[str, bytes], chain: list[str]
 ) -> None:

@@ -6,6 +6,7 @@ What ought to be there is read from the sections' source; what is there, from th
 from __future__ import annotations
 
 import ast
+import functools
 import pickle
 import re
 from pathlib import Path
@@ -22,7 +23,9 @@ from small_book import Copy
 CLAIMS = ("update", "identity", "claim", "def")  # what a displayed equation's label may begin with
 
 
+@functools.cache
 def soup(path: Path) -> BeautifulSoup:
+    """A page of the built book, which does not change; nor may what this returns."""
     return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
 
 

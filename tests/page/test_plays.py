@@ -15,7 +15,7 @@ from test_playground import SECTION, UPDATES, assert_faults
 
 from book._ext.page.plays import outcome_of
 from book._ext.page.verdicts import program
-from conftest import ROOT
+from conftest import ROOT, sample
 from optim_code.descent import descend
 from optim_code.equations.compiler import UpdateRule, class_for
 from optim_code.problems import bowl
@@ -26,7 +26,7 @@ USUAL = dict(lr=0.1, momentum=0.7, alpha=0.8, eps=1e-8, weight_decay=0.1)
 
 
 @pytest.mark.parametrize(("kappa", "rotation"), [(5, 0), (20, 30)])
-@pytest.mark.parametrize("lr", [0.02, 0.1, 0.5, 3.0])
+@pytest.mark.parametrize("lr", sample([0.02, 0.1, 0.5, 3.0], 0.5))
 @pytest.mark.parametrize("name", UPDATES)
 def test_what_becomes_of_a_run_is_what_becomes_of_the_classes(name: str, lr: float, kappa: int, rotation: int) -> None:
     cls = class_for(name)

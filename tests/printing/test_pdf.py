@@ -665,6 +665,7 @@ def test_a_cover_that_the_book_cannot_have_is_one_line(small: Path, tmp_path: Pa
 
 
 @printed
+@pytest.mark.slow
 def test_make_handout_replaces_its_two_and_no_other(small: Path) -> None:
     before = pdfs(small)
     for name in ("one", "two"):
@@ -814,6 +815,7 @@ def test_what_cannot_be_seen_is_no_fault(log: str) -> None:
 
 
 @printed
+@pytest.mark.slow
 def test_pages_offer_only_pdfs_that_are_up_to_date(small: Path, tmp_path: Path) -> None:
     root = tmp_path / "book"
     shutil.copytree(small, root)
