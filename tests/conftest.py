@@ -118,7 +118,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def spread(items: list[pytest.Item]) -> None:
-    """Put the files into an order in which two processes that take one after the other are both busy to the end.
+    """Put the files into an order in which processes that take one after the other are all busy to the end.
 
     First comes one that needs the whole book, which is then made; then those that make small books of their own, while
     the others would have to wait; then the others, the longest first.

@@ -81,5 +81,5 @@ def test_the_versions_are_the_same_everywhere() -> None:
 def test_make_test_leaves_slow_tests_out_and_with_ci_true_nothing(ci: str, chosen: str) -> None:
     command = ["make", "--dry-run", "--no-print-directory", "test", f"CI={ci}"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
-    side_by_side = "-n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0"
+    side_by_side = "-n 3 --dist loadfile --no-loadscope-reorder --max-worker-restart 0"
     assert done.stdout.splitlines()[-1].strip() == f".venv/bin/python -m pytest {side_by_side}{chosen}"

@@ -104,6 +104,7 @@ def read(path: Path) -> nbformat.NotebookNode:
     return nbformat.read(path, as_version=4)
 
 
+@pytest.mark.slow
 def test_every_section_with_exercises_is_released_with_its_points_and_without_a_solution(course: Path) -> None:
     release = course / "release" / "descent"
     assert sorted(path.stem for path in release.glob("*.ipynb")) == sorted(SECTIONS)

@@ -340,6 +340,7 @@ def test_each_thing_that_no_notebook_can_show_is_one_line_with_its_place(tmp_pat
     assert last == "descent: 3 warnings, named above; there is no new book, and the last one stays as it was"
 
 
+@pytest.mark.slow
 def test_a_notebook_does_not_repeat_warnings_of_its_page_and_other_notebooks_still_warn(tmp_path: Path) -> None:
     copy = copy_book(tmp_path / "book")
     copy.write("_toc.yml", TOC + "  - file: book/three\n")

@@ -252,6 +252,7 @@ def by_hand(copy: Copy) -> subprocess.CompletedProcess[str]:
     return run_command([str(Path(sys.executable).parent / "jupyter-book"), "build", "."], copy.root)
 
 
+@pytest.mark.slow
 def test_random_numbers_without_a_seed_are_the_same_in_each_build(copy: Copy) -> None:
     copy.write("book/one.md", ONE + cell(DRAWN))
     drawn = []

@@ -325,6 +325,7 @@ def test_a_sentence_writes_its_own_page_and_no_other(books: Books, before: dict[
     assert_same(everything(root), before)
 
 
+@pytest.mark.slow
 def test_a_renamed_section_is_rebuilt_as_from_nothing(books: Books, before: dict[str, bytes]) -> None:
     root = books.rebuilt.root
     toc = (root / "_toc.yml").read_text()
@@ -338,6 +339,7 @@ def test_a_renamed_section_is_rebuilt_as_from_nothing(books: Books, before: dict
     assert_same(everything(root), before)
 
 
+@pytest.mark.slow
 def test_a_cell_that_is_indented_or_only_shown_is_never_stale(books: Books, before: dict[str, bytes]) -> None:
     path = books.rebuilt.root / "book/walk.md"
     source = path.read_text()

@@ -154,6 +154,7 @@ def test_a_folder_for_temporary_files_may_have_a_long_name(copy: Copy, tmp_path:
     copy.write("book/one.md", ONE)
 
 
+@pytest.mark.slow
 def test_outputs_that_come_late_are_in_the_book_or_an_error_never_left_out(copy: Copy) -> None:
     copy.write("book/one.md", ONE + CELL.format(code=LATE))
     impatient = (

@@ -410,6 +410,7 @@ def test_two_runs_do_not_write_to_one_folder(here: Here, tmp_path: Path, monkeyp
     assert here(*SGD, "--epochs", 1, "--out", tmp_path)[0] == 0
 
 
+@pytest.mark.slow
 def test_workers_whose_torchrun_was_killed_end_and_the_same_command_goes_on(tmp_path: Path) -> None:
     command = [*torchrun(2), *ADAM, "--batch", 100, "--epochs", 2000, "--out", tmp_path]
     with Started(*command) as first:
