@@ -362,7 +362,7 @@ def main(command: list[str] | None = None) -> None:
     arguments = parser.parse_args(command)
     started = time.perf_counter()
     # Pages are many small objects that live to the end, so a search for garbage finds little.
-    gc.set_threshold(100_000, 50, 100)
+    gc.set_threshold(1_000_000, 50, 100)
     if LASTING in os.environ:
         gc.disable()  # a build of the preview ends in a second
     # Nobody reads Sphinx's debug messages.
