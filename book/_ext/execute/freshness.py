@@ -94,6 +94,7 @@ class Code:
 
     Attributes:
         every_byte: a digest of all files.
+        reader: a digest of this module, which has read them.
         folders: for each folder of the package a digest of the syntax of its modules, without docstrings; those at the
             top are in the folder with the empty name.
         words: for each folder the names in its modules, and the words of strings that may be names.
@@ -104,7 +105,7 @@ class Code:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.every_byte = files_digest(root / PACKAGE)
+        self.every_byte, self.reader = files_digest(root / PACKAGE), files_digest(Path(__file__))
         self.exports: dict[str, str] = {}
         self.words: dict[str, set[str]] = {}
         self.fault = ""
@@ -251,7 +252,9 @@ def configure_environment(root: Path) -> None:
 def restore_code(app: Sphinx, env: BuildEnvironment, *_: set[str]) -> list[str]:
     """Give `code_of` the modules as the last build read them; it reads them again if they have changed."""
     known = kept_state(env).code
-    if known is not None and known.root == Path(app.srcdir):
+    # What another version of this module has read may lack something.
+    current = getattr(known, "reader", "") == files_digest(Path(__file__))
+    if known is not None and current and known.root == Path(app.srcdir):
         _code_cache.setdefault(known.root, known)
     return []
 
