@@ -112,7 +112,7 @@ def test_what_students_do_not_get_and_what_playgrounds_look_like_is_found_wherev
     assert figure_style(statements(tmp_path)) == colours
 
 
-STATEMENTS = [
+IMPORTS = [
     "from .aside import tool",
     "from .aside.tool import ONE",
     "from . import aside",
@@ -120,23 +120,37 @@ STATEMENTS = [
     "import optim_code.aside.tool as tool",
     "def later():\n    from .aside.tool import ONE\n    return ONE",
     "try:\n    from .aside.tool import ONE\nexcept ImportError:\n    ONE = 1",
+]
+COMPUTED = [
     "import importlib\ntool = importlib.import_module('optim_code.as' + 'ide.tool')",
     "tool = __import__('optim_code.as' + 'ide.tool')",
     "exec('from optim_code.as' + 'ide import tool')",
 ]
 
 
-@pytest.mark.parametrize("module", ["problems.py", "marking/checking.py"])
+LAZY = """\
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .aside.tool import ONE
+
+HOME = {"check": "marking.checking", "": "problems"}
+"""
+
+
+@pytest.mark.parametrize("module", ["problems.py", "marking/checking.py", "__init__.py"])
 def test_every_way_to_import_counts(tmp_path: Path, module: str) -> None:
     package = tmp_path / "optim_code"
-    files = {"__init__.py": 'HOME = {"check": "marking.checking", "": "problems"}', "aside/tool.py": "ONE = 1"}
+    files = {"__init__.py": LAZY, "aside/tool.py": "ONE = 1"}
     for name, text in {**files, "problems.py": "", "marking/checking.py": ""}.items():
         (package / name).parent.mkdir(parents=True, exist_ok=True)
         (package / name).write_text(f"{text}\n")
     assert affected(tmp_path, "aside/tool.py") == {"gets"}
-    for statement in STATEMENTS:
-        (package / module).write_text(re.sub(r"from \.", "from " + "." * (1 + module.count("/")), statement))
-        expected = {*CELLS} if module == "problems.py" else {"checks", "gets"}
+    before, dots = LAZY if module == "__init__.py" else "", "." * (1 + module.count("/"))
+    for statement in [*IMPORTS, *([] if before else COMPUTED)]:
+        (package / module).write_text(before + statement.replace("from .", f"from {dots}"))
+        expected = {"checks", "gets"} if "/" in module else {*CELLS}
         assert affected(tmp_path, "aside/tool.py") == expected, statement
 
 

@@ -124,12 +124,13 @@ class Code:
                 continue
             dump = ast.dump(tree)
             modules.setdefault(folder, []).append(f"{place}: {dump}")
-            words = self.words.setdefault(folder, set())
+            computing: set[str] = set()
             if place == "__init__.py" and (home := lazy_exports(tree)):
-                # It imports by computed names, but only what its table says.
                 self.exports = {name: module.rpartition(".")[0].partition(".")[0] for name, module in home.items()}
-            else:
-                words.update(*(name.split(".") for name in NAME.findall(dump)))
+                # By computed names it imports what its table says; what else it imports, it does by a statement.
+                dump, computing = "".join(map(ast.dump, import_statements(tree))), COMPUTING
+            words = self.words.setdefault(folder, set())
+            words.update(*({*name.split(".")} - computing for name in NAME.findall(dump)))
         self.folders = {folder: text_digest(*sources) for folder, sources in modules.items()}
 
     @property
@@ -211,6 +212,13 @@ def lazy_exports(tree: ast.Module) -> dict[str, str]:
             except (ValueError, TypeError):
                 return {}
     return {}
+
+
+def import_statements(tree: ast.Module) -> list[ast.AST]:
+    """The imports of a module that may run: all but those below an `if`, which are there for the checker of types."""
+    statements = [node for node in tree.body if not isinstance(node, ast.If)]
+    inner = [node for statement in statements for node in ast.walk(statement)]
+    return [node for node in inner if isinstance(node, (ast.Import, ast.ImportFrom))]
 
 
 def without_docstrings(tree: ast.Module) -> ast.Module:
