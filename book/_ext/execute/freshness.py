@@ -1,13 +1,13 @@
 """Which sections have to run again, and which pages Sphinx has to read again: contents decide, not times.
 
-A section's outputs depend on its cells, on the modules of `optim_code` that they can import, on data files and on the
+A section's outputs depend on its cells, on the code of `optim_code` that they can reach, on data files and on the
 pinned versions. A digest of these is the name of the folder that holds the outputs. So a change to one of them runs the
 section again, a change to anything else does not, and after an edit is undone the build finds the old outputs again.
 
 Of `optim_code` the modules at its top count for every section, as a whole, without their comments and docstrings. A
 folder in it, such as the one that marks classes, counts for a section whose cells name it, or name what the package
-exports from it, and where other modules that count do. Cells that inspect code at run time, or compute names, depend on
-every byte.
+exports from it, and where other code that counts does; that of modules beside the package counts. Cells that inspect or
+read code, or compute names, depend on every byte.
 """
 
 from __future__ import annotations
