@@ -39,6 +39,9 @@ def listed(toc: object) -> list[str]:
 
 
 PAGES = listed(yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8")))
+SOURCES = {page: (ROOT / f"{page}.md").read_text(encoding="utf-8") for page in PAGES}
+SECTIONS = [page for page, text in SOURCES.items() if text.startswith("---\nfile_format: mystnb\n")]
+"""The pages that run cells, and so have figures."""
 
 # The tools that a marked test needs: the program, and the Debian packages that bring it (apt.txt names them too).
 TOOLS = {

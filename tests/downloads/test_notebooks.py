@@ -32,7 +32,7 @@ from book._ext.figures.needed_code import needed_code
 from book._ext.page.formulas import ANNOTATION, MATH
 from book._ext.sources.editions import CLASSES
 from book._ext.state import kept_state
-from conftest import BUILD, PAGES, ROOT
+from conftest import BUILD, PAGES, ROOT, SECTIONS, SOURCES
 from small_book import NOTEBOOK, ONE, TOC, Copy, copy_book
 
 MADE = """
@@ -48,8 +48,6 @@ keys = {name: key for name, key in kept_state(app.env).outputs.items() if key}
 made = {edition: {name: notebook(app, name, edition) for name in keys} for edition in ("teacher", "student")}
 print(json.dumps([keys, made]))
 """
-SOURCES = {page: (ROOT / f"{page}.md").read_text(encoding="utf-8") for page in PAGES}
-SECTIONS = [page for page, text in SOURCES.items() if text.startswith("---\nfile_format: mystnb\n")]
 WITH_CLASS = [page for page in SECTIONS if "-my-step" in SOURCES[page]]
 Notebook = nbformat.NotebookNode
 
