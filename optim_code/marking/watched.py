@@ -74,9 +74,13 @@ class Deadline(contextlib.AbstractContextManager["Deadline"]):
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.left.set()
-        self.watch.join()
-        self.set(None)  # what was thrown in this very moment
+        try:
+            self.left.set()
+            self.watch.join()
+            self.watch.join()  # what was thrown in this very moment arrives by now
+        except OutOfTime:
+            self.left.set()
+            self.watch.join()
 
 
 # --- a process of its own ------------------------------------------------------------------------------------------

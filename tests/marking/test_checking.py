@@ -17,6 +17,7 @@ import time
 import traceback
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -47,6 +48,19 @@ def test_a_right_answer_passes_however_it_is_written(name: str) -> None:
     assert found.passed, str(found)
     assert found
     assert (found.mistake, found.hint, found.step, found.difference, found.note) == ("", "", None, None, "")
+
+
+def test_a_right_answer_passes_while_a_debugger_looks_on() -> None:
+    def trace(*_: object) -> Any:
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        found = verdict(RIGHT["sgd in place"])
+    finally:
+        sys.settrace(before)
+    assert found.passed, str(found)
 
 
 @pytest.mark.parametrize("name", CONSTANT_RATE)
