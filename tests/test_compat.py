@@ -13,8 +13,6 @@ from typing import Any
 
 import nbformat
 import pytest
-from jupyter_cache import get_cache
-from jupyter_cache.base import CacheBundleIn
 from sphinx.application import Sphinx
 from sphinx.builders.html import StandaloneHTMLBuilder
 from sphinx.util.docutils import docutils_namespace, patch_docutils
@@ -152,24 +150,46 @@ def test_a_reader_of_notebooks_gets_our_function_once(monkeypatch: pytest.Monkey
     assert read.read_myst_markdown_notebook("a") == ["a", "a"]
 
 
-def test_outputs_come_from_the_cache_that_is_named(app: Sphinx, tmp_path: Path) -> None:
-    folder = tmp_path / "cache"
-    output = nbformat.v4.new_output("stream", text="from the cache")
-    cell = nbformat.v4.new_code_cell("1 + 1", outputs=[output], execution_count=1)
-    kernel = {"name": "python3", "display_name": "Python"}
-    notebook = nbformat.v4.new_notebook(cells=[cell], metadata={"kernelspec": kernel})
-    bundle = CacheBundleIn(notebook, str(Path(app.srcdir, "one.md")), data={"execution_seconds": 0.0})
-    get_cache(str(folder)).cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
-    assert [nbformat.read(path, 4).cells[0].source for path in compat.stored_notebooks(folder)] == ["1 + 1"]
+def test_outputs_come_from_our_client(app: Sphinx) -> None:
+    from myst_nb.core import execute
+
+    class Client(execute.NotebookClientBase):  # type: ignore[misc]
+        def start_client(self) -> None:
+            self.notebook.cells[1].outputs = [nbformat.v4.new_output("stream", text="from our client")]
+            self.exec_metadata = {"succeeded": True, "traceback": None}
+
     front = "---\nfile_format: mystnb\nkernelspec: {name: python3, display_name: Python}\n---\n"
     Path(app.srcdir, "one.md").write_text(f"{front}# One\n\n```{{code-cell}}\n1 + 1\n```\n", encoding="utf-8")
     env: Any = app.env
     env.mystnb_config = env.mystnb_config.copy(execution_mode="cache")
-    app.connect("source-read", lambda app, name, source: compat.use_cache(app.env, folder))
-    app.build()
-    assert "from the cache" in Path(app.outdir, "one.html").read_text(encoding="utf-8")
-    assert compat.has_run(env, "one")
-    assert not compat.has_run(env, "two")
+    own = execute.NotebookClientCache
+    compat.use_client(Client)
+    try:
+        app.build()
+    finally:
+        compat.use_client(own)
+    assert "from our client" in Path(app.outdir, "one.html").read_text(encoding="utf-8")
+    assert env.nb_metadata["one"]["exec_data"]["succeeded"]
+
+
+LATE = """
+import sys
+from book._ext.compat import import_clients_late
+import_clients_late()
+from myst_nb.core.execute import create_client
+from myst_nb import sphinx_ext
+from myst_nb.core.config import NbParserConfig
+import nbformat
+print(sorted({"sqlalchemy", "nbclient", "jupyter_client"} & {*sys.modules}))
+for mode in ("force", "inline", "cache"):
+    client = create_client(nbformat.v4.new_notebook(), "none", NbParserConfig(execution_mode=mode), None)
+    print(type(client).__module__.rpartition(".")[2])
+"""
+
+
+def test_mystnb_imports_what_runs_cells_when_it_makes_a_client() -> None:
+    done = subprocess.run([sys.executable, "-c", LATE], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.split() == ["[]", "direct", "inline", "cache"], done.stderr
 
 
 def test_plug_ins_are_looked_for_once() -> None:

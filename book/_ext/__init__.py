@@ -80,9 +80,11 @@ LISTENERS = {
         (50, "downloads.notebooks:note_class_file", "the text → a dependency of a page that leaves a class out"),
         (100, "sources.editions:cut_edition", "the text → the text of this edition"),
         (500, "page.equations:fill_listing", "the verdicts → what the list of all equations shows"),
-        (500, "execute.execution:await_section", "the running section → the cache that MyST-NB takes outputs from"),
+        (500, "execute.execution:await_section", "the running section → its outputs, which MyST-NB gets with the text"),
         (500, "execute.light_imports:import_documented", "the text → `optim_code`, imported for autodoc without torch"),
-        (550, "execute.outputs:check_outputs", "the outputs → a fault for what print or page cannot show"),
+    ),
+    "outputs-known": (
+        (500, "execute.outputs:check_outputs", "the outputs → a fault for what print or page cannot show"),
     ),
     "doctree-read": (
         (500, "sources.checking:check_math", "the doctree → a warning for a displayed equation that is not checked"),

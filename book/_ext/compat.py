@@ -10,8 +10,10 @@ import contextlib
 import functools
 import importlib
 import logging
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from book._ext.files import package_folder
@@ -141,7 +143,7 @@ def docutils_directive(name: str) -> Any:
     return getattr(importlib.import_module(f"docutils.parsers.rst.directives.{module}"), directive, None)
 
 
-# --- MyST-NB and jupyter-cache -------------------------------------------------------------------------------------
+# --- MyST-NB -------------------------------------------------------------------------------------
 
 
 def replace_reader(patched: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
@@ -153,19 +155,31 @@ def replace_reader(patched: Callable[[Callable[..., Any]], Callable[..., Any]]) 
         read.read_myst_markdown_notebook = functools.wraps(original)(patched(original))
 
 
-def use_cache(env: Any, folder: Path) -> None:
-    """Let MyST-NB take the outputs of the page that is read next from this cache."""
-    env.mystnb_config = env.mystnb_config.copy(execution_cache_path=str(folder))
+CLIENTS = {"cache": "NotebookClientCache", "direct": "NotebookClientDirect", "inline": "NotebookClientInline"}
+"""The modules of MyST-NB's clients, which run cells, and their classes."""
 
 
-def has_run(env: Any, docname: str) -> bool:
-    """Whether MyST-NB has noted that the cells of a page have run, in this build or in an earlier one."""
-    return bool(getattr(env, "nb_metadata", {}).get(docname, {}).get("exec_data"))
+def import_clients_late() -> None:
+    """Let MyST-NB import a client when it makes one: they bring jupyter-cache with a database, and Jupyter's client."""
+    for module, client in CLIENTS.items():
+        name = f"myst_nb.core.execute.{module}"
+        if name not in sys.modules:
+            sys.modules[name] = stand_in = ModuleType(name)
+            setattr(stand_in, client, functools.partial(import_client, stand_in, client))
 
 
-def stored_notebooks(cache: Path) -> Iterator[Path]:
-    """The files of the executed notebooks in a folder of jupyter-cache."""
-    return cache.glob("executed/*/base.ipynb")
+def import_client(stand_in: ModuleType, client: str, *arguments: Any, **named: Any) -> Any:
+    """Make one of MyST-NB's clients, from the module for which another one stood in."""
+    if sys.modules[stand_in.__name__] is stand_in:
+        del sys.modules[stand_in.__name__]
+    return getattr(importlib.import_module(stand_in.__name__), client)(*arguments, **named)
+
+
+def use_client(client: Callable[..., Any]) -> None:
+    """Let MyST-NB use this client in place of the one that takes outputs from a cache."""
+    from myst_nb.core import execute
+
+    execute.NotebookClientCache = client
 
 
 # --- pybtex and sphinxcontrib-bibtex -------------------------------------------------------------------------------

@@ -33,6 +33,7 @@ class BuildState:
         verdicts: the future verdicts on all equations, on which another process works.
         pool: the threads that wait for running sections.
         jobs: for each running section the future number of seconds that it took.
+        cells_read: the page that Sphinx has read last of those with cells, and its code cells with their outputs.
         pages_around_are_current: whether style sheets, index and search page can stay as they are.
         library: the file with the book's own code as it runs in pages.
         making: the process that makes this file; None if it is there.
@@ -47,6 +48,7 @@ class BuildState:
     verdicts: Future[list[Verdict]] | None = None
     pool: ThreadPoolExecutor | None = None
     jobs: dict[str, Future[float]] = field(default_factory=dict)
+    cells_read: tuple[str, list[Any]] = ("", [])
     pages_around_are_current: bool = False
     library: Path = Path()
     making: Popen[str] | None = None
@@ -61,7 +63,7 @@ class KeptState:
 
     Attributes:
         code: the modules of `optim_code` as the last build read them; None before the first one.
-        outputs: for each page the name of the folder for its outputs; empty if it has no cells.
+        outputs: for each page the name under which its outputs are stored; empty if it has no cells.
         shown: for each page a digest of all that it is made of.
         listed_digest: a digest of all that the list of equations and sentences shows.
         listed: the verdicts that the list of all equations shows.

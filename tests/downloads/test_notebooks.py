@@ -27,12 +27,12 @@ from book._ext.downloads.leaks import Secrets, leaks
 from book._ext.downloads.notebooks import notebook_names
 from book._ext.downloads.student import write_kit_module
 from book._ext.execute import warm_kernels
-from book._ext.execute.freshness import configure_environment
+from book._ext.execute.freshness import configure_environment, outputs_path
 from book._ext.figures.needed_code import needed_code
 from book._ext.page.formulas import ANNOTATION, MATH
 from book._ext.sources.editions import CLASSES
 from book._ext.state import kept_state
-from conftest import BUILD, PAGES, ROOT, SECTIONS, SOURCES
+from conftest import PAGES, ROOT, SECTIONS, SOURCES
 from small_book import NOTEBOOK, ONE, TOC, Copy, copy_book
 
 MADE = """
@@ -240,8 +240,7 @@ def test_the_teachers_run_from_top_to_bottom_and_draw_the_figures_of_the_book(
     write_kit_module(tmp_path / "optim_code")
     shutil.copy(ROOT / CLASSES, tmp_path / CLASSES)
     for page, ran in run_all(teacher, tmp_path).items():
-        (stored,) = (BUILD / ".jupyter_cache" / built[0][page]).glob("executed/*/base.ipynb")
-        figures = drawn(nbformat.read(stored, as_version=4))
+        figures = drawn(nbformat.read(outputs_path(ROOT, built[0][page]), as_version=4))
         assert figures
         assert drawn(ran) == figures, page
 

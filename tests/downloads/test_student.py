@@ -87,7 +87,7 @@ def test_the_kit_does_not_depend_on_any_answer(kit: Path, tmp_path: Path) -> Non
     root = tmp_path / "book"
     shutil.copytree(ROOT, root, ignore=shutil.ignore_patterns("_build", ".*", "__pycache__"))
     # No cell has to run again. Nor has LaTeX, unless a byte of what it reads is another one, and then the PDF is, too.
-    for folder in (".jupyter_cache", ".work/student-latex/latex"):
+    for folder in (".outputs", ".work/student-latex/latex"):
         shutil.copytree(BUILD / folder, root / "_build" / folder)
     done = python(TRUST, root)
     assert done.returncode == 0, done.stderr

@@ -19,10 +19,11 @@ import pytest
 from matplotlib.image import imread
 
 from book._ext.execute import warm_kernels
-from book._ext.execute.execution import SectionFails, run
+from book._ext.execute.execution import SectionFails
 from book._ext.execute.freshness import configure_environment
-from book._ext.execute.output_forms import normalise, overwritten
+from book._ext.execute.output_forms import overwritten
 from book._ext.execute.outputs import fault_of, fault_of_names
+from book._ext.execute.running import run
 from book._ext.faults import OutputFault
 from book._ext.page.formulas import ANNOTATION
 from book._ext.website.offline import other_host
@@ -331,7 +332,6 @@ def fault(folder: Path, text: str, builder: str = "html") -> str:
     notebook = notebook_of(path)
     try:
         run(notebook, folder, reader_config)
-        normalise(notebook)
         glued: dict[str, int] = {}
         for number, one in enumerate(one for one in notebook.cells if one.cell_type == "code"):
             said = fault_of(one, builder) or fault_of_names(one, glued, number)

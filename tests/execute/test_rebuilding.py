@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from book._ext.execute.freshness import OUTPUTS
 from conftest import run_build, sample
 from small_book import NOTEBOOK, TOC, Copy, copy_book
 
@@ -363,12 +364,10 @@ def test_a_cell_that_is_indented_or_only_shown_is_never_stale(books: Books, befo
 
 def test_the_notebooks_of_two_builds_from_nothing_are_the_same(books: Books, before: dict[str, bytes]) -> None:
     books.from_nothing()
-    found = []
-    for root in (books.rebuilt.root, books.clean):
-        folder = root / "_build" / ".jupyter_cache"
-        keys = {p.name: next(p.glob("executed/*/base.ipynb")).read_bytes() for p in folder.iterdir() if p.is_dir()}
-        found.append(keys)
-    mine, clean = found
+    mine, clean = (
+        {path.name: path.read_bytes() for path in (root / OUTPUTS).glob("*.ipynb")}
+        for root in (books.rebuilt.root, books.clean)
+    )
     assert set(clean) <= set(mine)
     assert {key for key in clean if mine[key] != clean[key]} == set()
 
@@ -425,11 +424,11 @@ def test_what_is_damaged_is_made_anew(
     assert_same(everything(root), before)
 
 
-@pytest.mark.parametrize("file", ["executed/*/base.ipynb", "global.db"])
+@pytest.mark.parametrize("file", ["ipynb", "checksum"])
 def test_damaged_outputs_are_made_anew(books: Books, before: dict[str, bytes], file: str) -> None:
     root = books.rebuilt.root
-    for found in (root / "_build/.jupyter_cache").glob(f"book-walk-*/{file}"):
-        found.write_bytes(found.read_bytes()[:1000])
+    for found in (root / OUTPUTS).glob(f"book-walk-*.{file}"):
+        found.write_bytes(found.read_bytes()[: found.stat().st_size // 2])
     shutil.rmtree(root / "_build/.work")
     (root / "_build/.finished.json").unlink()
     assert books.build(root) == {"walk"}

@@ -42,6 +42,7 @@ from book._ext.cli.publishing import (
     work_of,
     write_note,
 )
+from book._ext.compat import import_clients_late
 from book._ext.execute import warm_kernels
 from book._ext.execute.freshness import PACKAGE, cells, configure_environment, files_read
 from book._ext.faults import ROOT, Fault, one_line
@@ -365,6 +366,7 @@ def main(command: list[str] | None = None) -> None:
     gc.set_threshold(1_000_000, 50, 100)
     if LASTING in os.environ:
         gc.disable()  # a build of the preview ends in a second
+    import_clients_late()
     # Nobody reads Sphinx's debug messages.
     logging.disable(logging.DEBUG)
     with faults_in_one_line([arguments.target, arguments.section]):

@@ -6,7 +6,6 @@ import os
 import sys
 from typing import Any
 
-from book._ext.compat import has_run
 from book._ext.faults import ROOT
 from book._ext.state import build_state
 
@@ -48,7 +47,7 @@ class Console:
 
     def after_reading(self, app: Any, doctree: Any) -> None:
         if self.section not in self.executed:
-            how = "cached" if has_run(app.env, self.section or "") else "no cells"
+            how = "cached" if build_state(app).cells_read[0] == self.section else "no cells"
             print(how if self.line_is_open else f"  {self.section}: {how}", flush=True)
         self.section, self.line_is_open = None, False
 

@@ -32,7 +32,7 @@ LASTING = "DESCENT_WARM"
 """The environment variable of a build of the preview; its value is the folder of the preview's kernel server."""
 PUBLISHED = ("html", "figures")
 """The folders that `publish` replaces for `make html`."""
-KEPT_WORK = (".doctrees", "html", "figures", "jupyter_cache", "jupyter_execute")
+KEPT_WORK = (".doctrees", "html", "figures", "jupyter_execute")
 """The working files that the next build uses. The other ones belong to TeX, which checks them itself."""
 SOURCES = ("_config.yml", "_toc.yml", "requirements.txt", "book", "optim_code")
 """What pages are made from, besides data."""
@@ -125,16 +125,16 @@ def keep_known_checksums() -> None:
         write_json(CHECKSUMS, {path: sum for path, sum in known_checksums().items() if os.path.exists(path)})
 
 
-def bytes_digest(*folders: Path) -> str:
-    """A digest of all files in these folders, including hidden ones.
+def bytes_digest(*paths: Path) -> str:
+    """A digest of these files and of all files in these folders, including hidden ones.
 
     A command such as `make html` reads all files. The preview, which builds often, does not read a file again if its
     size, its time and its number are the same.
     """
     known = known_checksums() if LASTING in os.environ else {}
-    below = [Path(root, name) for folder in folders for root, _, names in os.walk(folder) for name in names]
+    below = [Path(root, name) for path in paths for root, _, names in os.walk(path) for name in names]
     sha = hashlib.sha256()
-    for path in sorted(os.fspath(path) for path in below if path.is_file()):
+    for path in sorted(os.fspath(path) for path in (*paths, *below) if path.is_file()):
         status = os.stat(path)
         state = [status.st_size, status.st_mtime_ns, status.st_ino]
         if path not in known or known[path][1:] != state:
@@ -244,14 +244,14 @@ def exchange(one: Path, other: Path) -> bool:
     raise OSError(number, os.strerror(number), str(other))
 
 
-def write_checksum(folder: Path) -> None:
-    """Write the digest of a folder beside it, which marks the folder as complete."""
-    folder.with_suffix(".checksum").write_text(bytes_digest(folder), encoding="utf-8")
+def write_checksum(path: Path) -> None:
+    """Write the digest of a file or a folder beside it, which marks it as complete."""
+    path.with_suffix(".checksum").write_text(bytes_digest(path), encoding="utf-8")
 
 
-def is_intact(folder: Path) -> bool:
-    """Whether a folder is unchanged since its checksum was written."""
+def is_intact(path: Path) -> bool:
+    """Whether a file or a folder is unchanged since its checksum was written."""
     try:
-        return folder.with_suffix(".checksum").read_text(encoding="utf-8") == bytes_digest(folder)
+        return path.with_suffix(".checksum").read_text(encoding="utf-8") == bytes_digest(path)
     except OSError:
         return False

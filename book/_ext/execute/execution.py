@@ -1,55 +1,41 @@
 """Run the cells of outdated sections, in parallel, while Sphinx reads the pages that have no cells to run.
 
-The outputs of a section are stored in a folder whose name is a digest of all that they depend on (`freshness`), with a
-checksum. Before Sphinx reads a section, they are copied into a cache in which MyST-NB finds them.
+The outputs of a section are stored in a notebook whose name is a digest of all that they depend on (`freshness`), with
+a checksum. MyST-NB gets them from there when it reads the section.
 """
 
 from __future__ import annotations
 
-import contextlib
+import copy
 import functools
 import json
-import math
 import os
-import shutil
-import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from queue import Empty
 from typing import Any
 
 import nbformat
 import yaml
-from jupyter_cache import get_cache
-from jupyter_cache.base import CacheBundleIn
-from jupyter_cache.executors.utils import single_nb_execution
-from jupyter_client.asynchronous.client import AsyncKernelClient
-from myst_nb.core.config import NbParserConfig
+from myst_nb.core.execute.base import NotebookClientBase
 from myst_nb.core.read import create_nb_reader
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.errors import SphinxError
-from traitlets.config import Config
 
 from book._ext.cli.publishing import is_intact, write_checksum
-from book._ext.compat import stored_notebooks, use_cache
-from book._ext.execute import warm_kernels
-from book._ext.execute.freshness import LISTING, cells_as_written, code_of
-from book._ext.execute.output_forms import normalise
+from book._ext.compat import use_client
+from book._ext.execute.freshness import LISTING, OUTPUTS, code_of, outputs_path
 from book._ext.faults import cell_fault
+from book._ext.files import read_json
 from book._ext.page.equations import await_verdicts
 from book._ext.state import build_state, kept_state
 from optim_code.equations.sections import Page, read_page
 
 MADE_BY_RUNNING = ("language_info", "widgets")
 """The metadata of a notebook that its kernel writes."""
-SETUP = "book._ext.execute.kernel_setup"
-"""The extension that IPython loads in each kernel."""
-LATE = 60
-"""Seconds to wait for the outputs of a cell that has ended."""
 KEPT = 200
-"""How many folders of outputs are kept, the newest ones."""
+"""How many notebooks with outputs are kept, the newest ones."""
 
 
 class SectionFails(SphinxError):
@@ -66,49 +52,28 @@ class SectionFails(SphinxError):
         super().__init__(str(cell_fault(path, cause)))
 
 
-class Client(AsyncKernelClient):
-    """Jupyter's client without its wait of 0.2 seconds after the kernel has answered."""
-
-    async def wait_for_ready(self, timeout: float | None = None) -> None:
-        """Wait until the kernel answers, and its outputs arrive.
-
-        Raises:
-            RuntimeError: if the kernel ends, or does not answer within ``timeout`` seconds.
-        """
-        end = time.monotonic() + (timeout or math.inf)
-        while time.monotonic() < end and await self.is_alive():
-            self.kernel_info()
-            with contextlib.suppress(Empty):
-                await self.get_shell_msg(timeout=1)
-                await self.get_iopub_msg(timeout=0.2)
-                return
-        raise RuntimeError("the kernel does not start")
-
-
 def execute(app: Sphinx, docname: str) -> float:
     """Run a section, and store its outputs with their checksum.
 
     Returns:
         How many seconds it took.
     """
+    from book._ext.execute.running import run
+
     started = time.perf_counter()
     env: Any = app.env
-    path, folder = Path(env.doc2path(docname)), outputs_folder(app, docname)
-    # A folder that is there is not intact: a killed build left it, or somebody changed it.
-    shutil.rmtree(folder, ignore_errors=True)
+    path, stored = Path(env.doc2path(docname)), outputs_of(app, docname)
     page = read_page(Path(app.srcdir), docname)
-    text = page.text
-    reader = create_nb_reader(str(path), env.myst_config, env.mystnb_config, text)
+    reader = create_nb_reader(str(path), env.myst_config, env.mystnb_config, page.text)
+    # A file that is there is not intact: a killed build left it, or somebody changed it.
+    stored.unlink(missing_ok=True)
     if reader is not None:
-        notebook = reader.read(text)
+        notebook = reader.read(page.text)
         run(notebook, path.parent, env.mystnb_config.copy(**own_settings(page)))
-        normalise(notebook)
         # If its sources changed while it ran, the outputs are not stored, and the next build runs it again.
         code = code_of(Path(app.srcdir))
-        if code.outputs_key(read_page(code.root, docname), code.data) == folder.name:
-            store(notebook, path, folder)
-            number_cells(folder)
-            write_checksum(folder)
+        if outputs_path(code.root, code.outputs_key(read_page(code.root, docname), code.data)) == stored:
+            store(notebook, stored)
     return time.perf_counter() - started
 
 
@@ -119,68 +84,24 @@ def own_settings(page: Page) -> dict[str, Any]:
     return dict(settings.get("mystnb", {}))
 
 
-def run(notebook: nbformat.NotebookNode, folder: Path, config: NbParserConfig) -> None:
-    """Run the cells of a notebook with the settings of MyST-NB.
-
-    Args:
-        notebook: the notebook; it gets the outputs.
-        folder: the folder of its section.
-        config: the settings.
-    """
-    home = warm_kernels.folder()
-    with tempfile.TemporaryDirectory(dir=home) as temporary:
-        inside = Path(temporary, "cells")
-        inside.mkdir()
-        manager = {"client_class": f"{__name__}.{Client.__name__}", "connection_file": f"{temporary}/kernel.json"}
-        if home is not None:
-            # Another build's kernel could take a free port before this one does; the name of a file is safe.
-            manager |= {"transport": "ipc", "ip": temporary}
-        done = single_nb_execution(
-            notebook,
-            cwd=str(inside if config.execution_in_temp else folder),
-            timeout=config.execution_timeout,
-            allow_errors=config.execution_allow_errors,
-            # On a busy machine outputs can arrive seconds late. By default they would be left out, with a warning.
-            iopub_timeout=LATE,
-            raise_on_iopub_timeout=True,
-            extra_arguments=[f"--ext={SETUP}"],
-            config=Config({"AsyncKernelManager": manager}),
-        )
-    if done.err is not None:
-        raise done.err
+def store(notebook: nbformat.NotebookNode, stored: Path) -> None:
+    """Store a notebook that has run. Its cells get ids that are the same in every build, in place of random ones."""
+    for number, cell in enumerate(notebook.cells, start=1):
+        cell["id"] = f"cell-{number}"
+    stored.parent.mkdir(parents=True, exist_ok=True)
+    stored.write_text(json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True), encoding="utf-8")
+    write_checksum(stored)
 
 
-def store(notebook: nbformat.NotebookNode, path: Path, folder: Path) -> None:
-    """Store a notebook that has run in a folder, in the layout of jupyter-cache."""
-    bundle = CacheBundleIn(notebook, str(path), data={"execution_seconds": 0.0})
-    get_cache(str(folder)).cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
-
-
-def number_cells(folder: Path) -> None:
-    """Give the cells of a stored notebook ids that are the same in every build, in place of random ones."""
-    for path in stored_notebooks(folder):
-        notebook = json.loads(path.read_text(encoding="utf-8"))
-        for number, cell in enumerate(notebook["cells"], start=1):
-            cell["id"] = f"cell-{number}"
-        path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False), encoding="utf-8")
-
-
-def outputs_folder(app: Sphinx, docname: str) -> Path:
-    """The folder for the outputs of a section, as its sources are now."""
-    return Path(app.config.nb_execution_cache_path, kept_state(app.env).outputs[docname])
+def outputs_of(app: Sphinx, docname: str) -> Path:
+    """The file with the outputs of a section, as its sources are now."""
+    return outputs_path(Path(app.srcdir), kept_state(app.env).outputs[docname])
 
 
 def executed_cells(app: Sphinx, docname: str) -> list[dict[str, Any]]:
     """The code cells of the section that Sphinx is reading, with their outputs; callers must not change them."""
-    stored = stored_notebooks(Path(app.outdir).parent / "jupyter_cache" / docname)
-    return [cell for path in stored for cell in code_cells_in(path, path.stat().st_mtime_ns)]
-
-
-@functools.lru_cache(maxsize=1)
-def code_cells_in(path: Path, changed: int) -> list[dict[str, Any]]:
-    """The code cells of a notebook's file, kept because three listeners read them, one after the other."""
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    return [cell for cell in cells if cell["cell_type"] == "code"]
+    read, cells = build_state(app).cells_read
+    return cells if read == docname else []
 
 
 def start_outdated_sections(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
@@ -191,7 +112,7 @@ def start_outdated_sections(app: Sphinx, env: BuildEnvironment, docnames: list[s
     others end while it runs, and at the end the list of all equations, which waits for all verdicts.
     """
     keys, state = kept_state(env).outputs, build_state(app)
-    running = [name for name in docnames if keys[name] and not is_intact(outputs_folder(app, name))]
+    running = [name for name in docnames if keys[name] and not is_intact(outputs_of(app, name))]
     if app.config.nb_execution_mode != "cache":
         running = []
     size = {
@@ -208,15 +129,12 @@ def start_outdated_sections(app: Sphinx, env: BuildEnvironment, docnames: list[s
 
 
 def await_section(app: Sphinx, docname: str, source: list[str]) -> None:
-    """Wait until a section has run, before Sphinx reads it, and let MyST-NB find its outputs.
+    """Wait until a section has run, before Sphinx reads it.
 
     Raises:
         SectionFails: if a cell failed.
         EquationsFail: if an equation does not hold.
     """
-    env: Any = app.env
-    if not kept_state(env).outputs.get(docname):
-        return
     job = build_state(app).jobs.pop(docname, None)
     if job is not None:
         try:
@@ -224,43 +142,79 @@ def await_section(app: Sphinx, docname: str, source: list[str]) -> None:
         except Exception as error:
             # If an equation does not hold, that may be the reason, and its message says more.
             await_verdicts(app)
-            raise SectionFails(Path(env.doc2path(docname)), error) from error
+            raise SectionFails(Path(app.env.doc2path(docname)), error) from error
         app.emit("section-executed", docname, seconds)
-    page = Page(docname, source[0].split("\n"))
-    use_cache(env, page_cache(app, page))
 
 
-def page_cache(app: Sphinx, page: Page) -> Path:
-    """A cache with the outputs of one page, its cells as they are now.
+class StoredOutputs(NotebookClientBase):  # type: ignore[misc]
+    """Gives the cells of the page that MyST-NB reads their stored outputs, in place of MyST-NB's own cache.
 
-    The code of a cell decides whether its outputs are still right; jupyter-cache alone would run the cell again for a
-    new caption, too. If a cell has other code than the one that ran, the cache stays empty, and MyST-NB runs the page.
+    If the page has a cell with other code than the one that ran, because somebody has changed it in the meantime, the
+    page runs here.
+
+    Args:
+        app: the application that reads the page.
+        others: those of MyST-NB's clients.
     """
-    env: Any = app.env
-    docname, text = page.docname, page.text
-    folder = Path(app.outdir).parent / "jupyter_cache" / docname
-    note, state = folder / "made_from", "\0".join([outputs_folder(app, docname).name, *cells_as_written(page)])
-    if note.exists() and note.read_text(encoding="utf-8") == state:
-        return folder
-    shutil.rmtree(folder, ignore_errors=True)
-    path = env.doc2path(docname)
-    reader = create_nb_reader(path, env.myst_config, env.mystnb_config, text)
-    stored = list(stored_notebooks(outputs_folder(app, docname)))
-    if reader is None or len(stored) != 1:
-        return folder
-    notebook, ran = reader.read(text), nbformat.read(stored[0], as_version=4)  # type: ignore[no-untyped-call]
-    code = [[cell for cell in nb.cells if cell.cell_type == "code"] for nb in (notebook, ran)]
-    # The student's edition lacks the cells of solutions; the other cells show their outputs of the run of all cells.
-    rest = iter(code[1])
-    for cell in code[0]:
-        old = next((old for old in rest if old.source == cell.source), None)
-        if old is None:
-            return folder
+
+    def __init__(self, app: Sphinx, *others: Any, **named: Any) -> None:
+        super().__init__(*others, **named)
+        self.app = app
+
+    def start_client(self) -> None:
+        """Give the notebook its outputs.
+
+        Raises:
+            SectionFails: if the page has to run, and a cell fails; or if the book cannot show an output.
+        """
+        if all(cell.cell_type != "code" for cell in self.notebook.cells):
+            return
+        docname = self.app.env.docname
+        stored = outputs_of(self.app, docname)
+        ran = read_json(stored)
+        if not ran or not give_outputs(self.notebook, ran):
+            self.run_here()
+        self.exec_metadata = {
+            "mtime": stored.stat().st_mtime if ran else time.time(),
+            "runtime": 0.0,
+            "method": "cache",
+            "succeeded": True,
+            "error": None,
+            "traceback": None,
+        }
+        # MyST-NB removes from the notebook what cells glue.
+        cells = [cell for cell in copy.deepcopy(self.notebook.cells) if cell.cell_type == "code"]
+        build_state(self.app).cells_read = docname, cells
+        self.app.emit("outputs-known", docname, cells)
+
+    def run_here(self) -> None:
+        from book._ext.execute.running import run
+
+        try:
+            run(self.notebook, self.path.parent, self.nb_config)
+        except Exception as error:
+            raise SectionFails(self.path, error) from error
+
+
+def give_outputs(notebook: nbformat.NotebookNode, ran: dict[str, Any]) -> bool:
+    """Give the code cells of a page the outputs of its run, if each has the code of a cell that ran, in this order.
+
+    The student's edition lacks the cells of solutions; the other cells show their outputs of the run of all cells.
+
+    Args:
+        notebook: the page as it is read now; it gets the outputs.
+        ran: the notebook that ran.
+    """
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    rest = iter([cell for cell in ran["cells"] if cell["cell_type"] == "code"])
+    found = [next((old for old in rest if old["source"] == cell.source), None) for cell in code]
+    if None in found:
+        return False
+    for cell, old in zip(code, nbformat.from_dict(found), strict=True):  # type: ignore[no-untyped-call]
         cell.outputs, cell.execution_count = old.outputs, old.execution_count
-    notebook.metadata.update({key: ran.metadata[key] for key in MADE_BY_RUNNING if key in ran.metadata})
-    store(notebook, Path(path), folder)
-    note.write_text(state, encoding="utf-8")
-    return folder
+    made = {key: ran["metadata"][key] for key in MADE_BY_RUNNING if key in ran["metadata"]}
+    notebook.metadata.update(nbformat.from_dict(made))  # type: ignore[no-untyped-call]
+    return True
 
 
 def finish_sections(app: Sphinx, error: Exception | None) -> None:
@@ -268,11 +222,13 @@ def finish_sections(app: Sphinx, error: Exception | None) -> None:
     pool = build_state(app).pool
     if pool is not None:
         pool.shutdown(wait=True, cancel_futures=True)
-    checksums = list(Path(app.config.nb_execution_cache_path).glob("*.checksum"))
+    checksums = list((Path(app.srcdir) / OUTPUTS).glob("*.checksum"))
     for old in sorted(checksums, key=lambda path: path.stat().st_mtime)[:-KEPT]:
         old.unlink()
-        shutil.rmtree(old.with_suffix(""), ignore_errors=True)
+        old.with_suffix(".ipynb").unlink(missing_ok=True)
 
 
 def setup(app: Sphinx) -> None:
     app.add_event("section-executed")
+    app.add_event("outputs-known")
+    use_client(functools.partial(StoredOutputs, app))

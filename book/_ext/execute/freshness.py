@@ -32,6 +32,8 @@ if TYPE_CHECKING:  # a build that finds nothing changed does not import Sphinx
     from sphinx.environment import BuildEnvironment
 
 PACKAGE = "optim_code"
+OUTPUTS = Path("_build", ".outputs")
+"""The folder of stored outputs."""
 HOME = "HOME"
 """The table in the package's ``__init__`` with the module of each name that it exports lazily."""
 WORD = re.compile(r"\w+")
@@ -66,12 +68,6 @@ def pins(root: Path) -> str:
 def cells(page: Page) -> list[str]:
     """The code of a section's cells, without their options, because a caption does not run."""
     return [block.body for block in page.blocks if block.name == "code-cell"]
-
-
-def cells_as_written(page: Page) -> list[str]:
-    """All that decides what MyST-NB makes of a page's cells: the front matter, and the cells with their options."""
-    shown = ("\n".join(page.lines[block.first : block.last]) for block in page.blocks if block.name == "code-cell")
-    return [page.text.partition("\n---")[0], *shown]
 
 
 def code_of(root: Path) -> Code:
@@ -178,13 +174,18 @@ class Code:
         return text_digest(*(f"{folder}: {self.folders[folder]}" for folder in sorted(folders)))
 
     def outputs_key(self, page: Page, data: Data) -> str:
-        """The name of the folder for a section's outputs; empty if the section has no cells."""
+        """The name under which a section's outputs are stored; empty if the section has no cells."""
         sources = cells(page)
         if not sources:
             return ""
         code = self.reachable_digest([*sources, *data.modules])
         depends = [page.docname, *sources, code, data.digest, self.kernel, pins(self.root)]
         return f"{page.docname.replace('/', '-')}-{text_digest(*depends)[:16]}"
+
+
+def outputs_path(root: Path, key: str) -> Path:
+    """The notebook with the outputs that are stored under a key."""
+    return root / OUTPUTS / f"{key}.ipynb"
 
 
 def data_folders(root: Path) -> list[Path]:
@@ -236,7 +237,6 @@ def without_docstrings(tree: ast.Module) -> ast.Module:
 def configure(app: Sphinx, config: Config) -> None:
     """Add what decides about reading and writing to the settings, so that Sphinx sees a change of it."""
     root = Path(app.srcdir)
-    config["nb_execution_cache_path"] = str(root / "_build" / ".jupyter_cache")
     # A changed extension may show the same outputs in another way: Sphinx reads all pages again, and no cell runs.
     extension = files_digest(root / "book" / "_ext", Path(sections.__file__))
     config["descent_extension_digest"] = text_digest(extension, installed())

@@ -1,6 +1,6 @@
 """Set up the kernel of a section before its first cell runs: its random numbers, figures, glued numbers and failures.
 
-IPython loads this module as an extension, in forked and in ordinary kernels: `execution.run` names it on the kernel's
+IPython loads this module as an extension, in forked and in ordinary kernels: `running.run` names it on the kernel's
 command line. It does not import matplotlib, because a section may not need it.
 """
 

@@ -16,10 +16,9 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 
-from book._ext.execute.execution import SectionFails, executed_cells
+from book._ext.execute.execution import SectionFails
 from book._ext.execute.output_forms import FROM_LATEX, MATHS, picture
 from book._ext.faults import OutputFault, code_cells
-from book._ext.state import kept_state
 from book._ext.website.offline import other_host
 from optim_code.equations.sections import Page, read_page
 
@@ -35,14 +34,13 @@ PRINTED = {"application/pdf", "image/png", "image/jpeg"}
 NOT_PRINTED = "shows a figure that print cannot; draw it with matplotlib, or show it as PNG"
 
 
-def check_outputs(app: Sphinx, docname: str, source: list[str]) -> None:
-    """Refuse outputs that a page or its print cannot show, before Sphinx reads the page.
+def check_outputs(app: Sphinx, docname: str, cells: list[dict[str, Any]]) -> None:
+    """Refuse outputs that a page or its print cannot show, before MyST-NB makes anything of them.
 
     Raises:
         SectionFails: naming the cell and what to do.
     """
     glued: dict[str, int] = {}
-    cells = executed_cells(app, docname) if kept_state(app.env).outputs.get(docname) else []
     for number, cell in enumerate(cells):
         fault = fault_of(cell, app.builder.name) or fault_of_names(cell, glued, number)
         if fault:

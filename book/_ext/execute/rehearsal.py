@@ -15,10 +15,7 @@ import tempfile
 import warnings
 from pathlib import Path
 
-import nbformat
 from jupyter_book.config import get_final_config
-from jupyter_cache import get_cache
-from jupyter_cache.base import CacheBundleIn
 from pybtex import plugin
 from sphinx import theming
 from sphinx.application import Sphinx
@@ -82,7 +79,6 @@ WORK = r"""
 RARE = ("docutils.parsers.rst.directives.parts", "docutils.parsers.rst.directives.references", "ipykernel.kernelspec",
         "pygments.styles.bw", "sympy.parsing.latex")  # fmt: skip
 """Modules that builds import, and this one does not."""
-CELL = {"id": "one", "cell_type": "code", "execution_count": 1, "metadata": {}, "outputs": [], "source": "1"}
 
 
 # Each build searches all installed packages nine times, and finds the same.
@@ -98,11 +94,6 @@ def rehearse(folder: Path) -> None:
     """
     mimetypes.init()
     aside = folder.parent
-    notebook = nbformat.from_dict({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [CELL]})  # type: ignore[no-untyped-call]
-    bundle = CacheBundleIn(notebook, str(folder / "page.md"), data={"execution_seconds": 0.0})
-    cache = get_cache(str(aside / "cache"))
-    cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
-    cache.merge_match_into_notebook(notebook)
     (folder / "_config.yml").write_text(CONFIG)
     (folder / "_toc.yml").write_text("format: jb-book\nroot: page\n")
     (folder / "page.md").write_text(PAGE)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from book._ext.cli.publishing import LASTING, is_intact
+from book._ext.execute.freshness import outputs_path
 from book._ext.state import kept_state
 
 if TYPE_CHECKING:
@@ -138,8 +139,8 @@ def environment() -> dict[str, str]:
 
 def start_if_needed(app: Sphinx, env: BuildEnvironment, *_: Any) -> list[str]:
     """Start the server if a section has no outputs yet."""
-    cache = Path(app.config.nb_execution_cache_path)
-    if any(key and not is_intact(cache / key) for key in kept_state(env).outputs.values()):
+    keys = filter(None, kept_state(env).outputs.values())
+    if not all(is_intact(outputs_path(Path(app.srcdir), key)) for key in keys):
         start()
     return []
 
