@@ -198,11 +198,28 @@ def test_plug_ins_are_looked_for_once() -> None:
 
     compat.cache_entry_points()
     compat.cache_entry_points()
-    for module in (plugin, referencing):
-        found = module.entry_points(group="pybtex.database.input")
-        before = module.entry_points.cache_info().hits
-        assert module.entry_points(group="pybtex.database.input") is found
-        assert module.entry_points.cache_info().hits == before + 1
+    found = plugin.entry_points(group="pybtex.database.input")
+    assert {"bibtex", "yaml"} <= {plug_in.name for plug_in in found}
+    assert referencing.entry_points(group="pybtex.database.input") is found
+    assert compat.all_plug_ins.cache_info().misses == 1
+
+
+# --- sphinx-external-toc
+
+
+def test_sphinxs_collector_of_contents_is_disabled_and_no_other(app: Sphinx, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sphinx_external_toc import collectors
+
+    def handlers() -> list[str]:
+        every = [listener.handler for listeners in app.events.listeners.values() for listener in listeners]
+        return sorted(type(getattr(handler, "__self__", None)).__name__ for handler in every)
+
+    monkeypatch.setattr(collectors, "disable_builtin_toctree_collector", None)
+    before = handlers()
+    compat.disable_collector_quickly()
+    for _ in range(2):
+        collectors.disable_builtin_toctree_collector(app)
+    assert handlers() == [name for name in before if name != "TocTreeCollector"] != before
 
 
 # --- pydata-sphinx-theme

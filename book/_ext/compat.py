@@ -12,6 +12,7 @@ import importlib
 import logging
 import sys
 from collections.abc import Callable, Iterator
+from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -143,6 +144,24 @@ def docutils_directive(name: str) -> Any:
     return getattr(importlib.import_module(f"docutils.parsers.rst.directives.{module}"), directive, None)
 
 
+# --- sphinx-external-toc -------------------------------------------------------------------------------------------
+
+
+def disable_collector_quickly() -> None:
+    """Let the package find Sphinx's collector of contents among the listeners, not among all objects of the process."""
+    from sphinx.environment.collectors.toctree import TocTreeCollector
+    from sphinx_external_toc import collectors
+
+    def disable(app: Sphinx) -> None:
+        handlers = [listener.handler for listeners in app.events.listeners.values() for listener in listeners]
+        for collector in (getattr(handler, "__self__", None) for handler in handlers):
+            # A collector without listeners has been disabled already.
+            if isinstance(collector, TocTreeCollector) and collector.listener_ids is not None:
+                collector.disable(app)
+
+    collectors.disable_builtin_toctree_collector = disable
+
+
 # --- MyST-NB -------------------------------------------------------------------------------------
 
 
@@ -191,8 +210,19 @@ def cache_entry_points() -> None:
     from sphinxcontrib.bibtex import plugin as referencing
 
     for module in (plugin, referencing):
-        if not hasattr(module.entry_points, "cache_info"):
-            vars(module)["entry_points"] = functools.cache(module.entry_points)
+        vars(module)["entry_points"] = plug_ins
+
+
+@functools.cache
+def all_plug_ins() -> Any:
+    """The entry points of all installed packages."""
+    return metadata.entry_points()
+
+
+@functools.cache
+def plug_ins(**wanted: str) -> Any:
+    """The entry points with this group and name."""
+    return all_plug_ins().select(**wanted)
 
 
 # --- pydata-sphinx-theme -------------------------------------------------------------------------------------------

@@ -24,8 +24,7 @@ from test_figures import contrast
 from test_html import fnames, soup
 
 import optim_code
-from book._ext.figures.figure_downloads import DARK_GROUND
-from book._ext.figures.figure_files import read_label
+from book._ext.figures.figure_files import DARK_GROUND, read_label
 from conftest import BUILD, PAGES, sample
 from optim_code.descent import descend
 from optim_code.figures import DARK, Drawing, w

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from book._ext.execute.freshness import Code
-from book._ext.page.playground import figure_style, statements
+from book._ext.page.equations import statements
+from book._ext.page.playground import figure_style
 from book._ext.sources.editions import class_files
 from conftest import ROOT, run_equations, sample
 from optim_code.equations.sections import contents, read_page, read_pages

@@ -6,6 +6,8 @@ import gzip
 import json
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -115,3 +117,22 @@ def test_students_get_no_answer_with_the_code_and_a_planted_one_is_found(tmp_pat
     files["optim_code/problems.py"] += (ROOT / "optim_code" / "optimizers.py").read_text(encoding="utf-8")
     place.write_text(f"window.descentLibrary = {json.dumps({'files': files})};\n", encoding="utf-8")
     assert "library.0.js tells AdamOptimizer" in leaks(tmp_path, secrets)
+
+
+FILES = """
+import hashlib, json, sys
+from pathlib import Path
+from book._ext.inpage.data import site_files
+from optim_code.equations.sections import displayed_updates
+files = site_files(Path(), "teacher", displayed_updates(Path()))
+sys.stdout.write(hashlib.sha256(json.dumps(files).encode()).hexdigest())
+"""
+
+
+@pytest.mark.slow
+def test_the_library_does_not_depend_on_what_its_process_has_imported_before() -> None:
+    # A process that the kernel server forks has all of this.
+    after = "import torch._dynamo, torch.onnx, matplotlib.pyplot, ipykernel.kernelapp\n" + FILES
+    done = [subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True) for code in (FILES, after)]
+    assert done[0].stdout, done[0].stderr
+    assert done[0].stdout == done[1].stdout

@@ -18,7 +18,6 @@ import sys
 import tempfile
 import time
 import traceback
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
@@ -42,7 +41,7 @@ from book._ext.cli.publishing import (
     work_of,
     write_note,
 )
-from book._ext.compat import import_clients_late
+from book._ext.compat import disable_collector_quickly, import_clients_late
 from book._ext.execute import warm_kernels
 from book._ext.execute.freshness import PACKAGE, cells, configure_environment, files_read
 from book._ext.faults import ROOT, Fault, one_line
@@ -94,9 +93,8 @@ def run_sphinx(builder: str, edition: str, pdfs: Iterable[str]) -> Any:
         nocolor()
     console = Console()
     try:
-        with patch_docutils(None), docutils_namespace(), warnings.catch_warnings():
-            # Its collectors look at all objects of the process, and some of torch's are deprecated.
-            warnings.filterwarnings("ignore", module="sphinx_external_toc.collectors")
+        disable_collector_quickly()
+        with patch_docutils(None), docutils_namespace():
             app = Sphinx(
                 srcdir=str(ROOT),
                 confdir=None,

@@ -5,6 +5,8 @@ They lie in the book, with a row of links below each caption, and beside it in t
 
 from __future__ import annotations
 
+import filecmp
+import shutil
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,14 +17,13 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
 from sphinx.util.osutil import relative_uri
 
-from book._ext.figures.figure_files import Figure, dark_twin, figure_number, figures_of, kinds_of
+from book._ext.figures.figure_files import Figure, dark_code_digest, dark_twin, figure_number, figures_of, kinds_of
 from book._ext.figures.figure_index import index_page
 from book._ext.page.equations import toc_order
 
 logger = logging.getLogger(__name__)
 
 FOLDER = "_figures"  # in the book
-DARK_GROUND = "#121212"  # of the book's dark pages
 
 
 class downloads(nodes.General, nodes.Element):  # type: ignore[misc]  # docutils has no types
@@ -59,41 +60,44 @@ def lay_out_downloads(app: Sphinx, error: Exception | None) -> None:
     """Write the files of all figures into the book, and beside it with an index."""
     if error is not None or app.builder.name != "html":
         return
-    files: dict[str, bytes] = {}
+    files: dict[str, Path] = {}
+    code = dark_code_digest(app.env)
     for docname in toc_order(app.env):
         for figure in figures_of(app.env, docname):
-            own = files_of(app, figure)
-            taken = next((name for name, data in own.items() if files.get(name, data) != data), None)
+            own = files_of(Path(app.srcdir), figure, code)
+            taken = next((name for name, path in own.items() if name in files and not same(path, files[name])), None)
             if taken:
                 logger.warning("two figures are saved as %s: give one another fname", taken, location=docname)
             files |= own
     lay_out(Path(app.outdir, FOLDER), files)
-    index = {"index.html": index_page(app).encode()} if files else {}
-    lay_out(Path(app.outdir).parent / "figures", {**files, **index})
+    beside = Path(app.outdir).parent / "figures"
+    lay_out(beside, files)
+    if files:
+        (beside / "index.html").write_text(index_page(app), encoding="utf-8")
 
 
-def files_of(app: Sphinx, figure: Figure) -> dict[str, bytes]:
-    """The files of a figure, by name."""
-    made = {ending: Path(app.srcdir, path).read_bytes() for ending, path in figure.made.items()}
-    twin = Path(app.srcdir, dark_twin(app, figure.made[".svg"])).read_text(encoding="utf-8")
-    # A browser that shows this file alone needs a dark ground behind its light lines, and takes it from CSS. Programs
-    # for slides ignore that CSS, so there the figure stays transparent and shows the ground of the slide.
-    if 'style="background: #ffffff' not in twin:
-        twin = twin.replace("<svg ", f'<svg style="background: {DARK_GROUND}" ', 1)
-    made["-dark.svg"] = twin.encode()
+def files_of(root: Path, figure: Figure, code: str) -> dict[str, Path]:
+    """The files of a figure, by the names that they get."""
+    made = {ending: root / path for ending, path in figure.made.items()}
+    made["-dark.svg"] = dark_twin(made[".svg"], code)
     return {f"{figure.name}{ending}": made[ending] for ending in kinds_of(figure)}
 
 
-def lay_out(folder: Path, files: dict[str, bytes]) -> None:
-    """Make a folder hold these files and no others. A file that has the right content already is not written again."""
+def lay_out(folder: Path, files: dict[str, Path]) -> None:
+    """Make a folder hold copies of these files and no others. A copy of the same size and time is not made again."""
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.iterdir():
         if old.name not in files:
             old.unlink()
-    for name, data in files.items():
-        path = folder / name
-        if not path.exists() or path.read_bytes() != data:
-            path.write_bytes(data)
+    for name, path in files.items():
+        copy = folder / name
+        if not copy.exists() or not same(path, copy):
+            shutil.copy2(path, copy)
+
+
+def same(one: Path, other: Path) -> bool:
+    """Whether two files have one content: they are read only if their sizes are the same, and their times are not."""
+    return filecmp.cmp(one, other)
 
 
 def setup(app: Sphinx) -> None:

@@ -20,11 +20,14 @@ from sphinx.util.template import FileRenderer
 from book._ext.execute.execution import executed_cells
 from book._ext.execute.light_imports import imported
 from book._ext.figures.needed_code import Program, program
+from book._ext.files import files_digest, text_digest
 from book._ext.state import kept_state
 
 logger = logging.getLogger(__name__)
 
 DUBLIN_CORE = "{http://purl.org/dc/elements/1.1/}"
+DARK_GROUND = "#121212"
+"""The ground of the book's dark pages."""
 KINDS = {".pdf": "PDF", ".svg": "SVG", "-dark.svg": "SVG for dark", ".csv": "CSV"}
 
 
@@ -144,10 +147,14 @@ def figure_number(env: BuildEnvironment, docname: str, label: str) -> str:
     return ".".join(map(str, env.toc_fignumbers.get(docname, {}).get("figure", {}).get(label, ())))
 
 
-def dark_twin(app: Sphinx, uri: str) -> str:
-    """The path of a figure for a dark ground. It is made once for each state of the code, slow to import."""
-    light = Path(app.srcdir, uri)
-    twin = light.parent / dark_code_digest(app.env) / f"{light.stem}-dark.svg"
+def dark_twin(light: Path, code: str) -> Path:
+    """A figure for a dark ground. It is made once for each state of the code, slow to import.
+
+    Args:
+        light: the figure.
+        code: `dark_code_digest`.
+    """
+    twin = light.parent / code / f"{light.stem}-dark.svg"
     if not twin.exists():
         twin.parent.mkdir(parents=True, exist_ok=True)
         figures, svg = imported("optim_code.figures"), light.read_text(encoding="utf-8")
@@ -156,12 +163,16 @@ def dark_twin(app: Sphinx, uri: str) -> str:
             dark = figures.dark(svg) if read_label(light)[0] else figures.on_white(svg)
         except ValueError:  # it has colours that are not of the book
             dark = figures.on_white(svg)
+        # A browser that shows this file alone needs a dark ground behind its light lines, and takes it from CSS.
+        # Programs for slides ignore that CSS, so there the figure stays transparent and shows the ground of the slide.
+        if 'style="background: #ffffff' not in dark:
+            dark = dark.replace("<svg ", f'<svg style="background: {DARK_GROUND}" ', 1)
         twin.write_text(dark, encoding="utf-8")
-    return twin.relative_to(app.srcdir).as_posix()
+    return twin
 
 
 def dark_code_digest(env: BuildEnvironment) -> str:
     """A digest of the code that makes figures dark."""
     code = kept_state(env).code
     assert code is not None
-    return code.reachable_digest(["optim_code.figures.dark"])[:16]
+    return text_digest(code.reachable_digest(["optim_code.figures.dark"]), files_digest(Path(__file__)))[:16]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import builtins
 import json
+import pkgutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -83,13 +84,21 @@ def methods(updates: Mapping[str, str]) -> dict[str, Any]:
 
 
 def names_of_torch() -> dict[str, str]:
-    """The names that PyTorch has, by the class or module, so that the small one can tell what it lacks from a slip."""
+    """The names that PyTorch has, by the class or module, so that the small one can tell what it lacks from a slip.
+
+    All submodules are among them, because PyTorch imports some of them late: else it would depend on what this process
+    has done before.
+    """
     import torch
 
     places: dict[str, Any] = {
         "torch": torch, "Tensor": torch.Tensor, "torch.linalg": torch.linalg, "torch.optim": torch.optim,
     }  # fmt: skip
-    return {place: " ".join(name for name in dir(of) if not name.startswith("_")) for place, of in places.items()}
+    names = {
+        place: {*dir(of), *(module.name for module in pkgutil.iter_modules(getattr(of, "__path__", ())))}
+        for place, of in places.items()
+    }
+    return {place: " ".join(sorted(name for name in names[place] if not name.startswith("_"))) for place in places}
 
 
 def page_data(root: Path, docname: str, edition: str) -> dict[str, Any]:

@@ -20,7 +20,8 @@ from book._ext.execute.freshness import PACKAGE, pins
 from book._ext.files import files_digest, text_digest
 from book._ext.inpage import parts
 from book._ext.inpage.data import PYTHON, has_modules, site_files
-from book._ext.page.playground import figure_style, statements
+from book._ext.page.equations import statements
+from book._ext.page.playground import figure_style
 from book._ext.state import build_state
 from optim_code.equations.sections import displayed_updates
 

@@ -137,6 +137,7 @@ class Checker:
         verdicts: the verdict on each displayed equation, in their order; preliminary ones on the pending equations.
         pending: the equations that have to be run, by their index in `verdicts`, each with its key in `known`.
         known: the findings of earlier checks. A key is a digest of the equation and of the code that decides about it.
+        statements: those of all modules of `optim_code`, by the path of the module.
         phrases: how many phrases each page marks as asserted.
         used: those findings of `known` that this check has used, and its new ones.
 
@@ -153,7 +154,8 @@ class Checker:
         self.base = "\0".join([code.whole, pins(root), files_digest(Path(__file__).with_name("verdicts.py"))])
         if code.fault:
             raise EquationsFail(code.fault)
-        self.classes = optimizer_classes(root)
+        self.statements = statements(root)
+        self.classes = optimizer_classes(self.statements)
         if not self.classes and not (root / PACKAGE / "optimizers.py").is_file():
             raise EquationsFail("optim_code/optimizers.py: No such file; put it back, updates are checked against it")
         self.found: dict[str, list[Equation]] = {}
@@ -241,14 +243,20 @@ class Checker:
                 yield Verdict(name, "update", "", where, "", fault)
 
 
-def optimizer_classes(root: Path) -> dict[str, str]:
-    """File and line of each class in `optim_code` whose name ends with ``Optimizer``."""
-    places: dict[str, str] = {}
-    for path in python_files(root / PACKAGE):
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.ClassDef) and node.name.endswith("Optimizer") and not node.name.startswith("_"):
-                places[node.name] = f"{path.relative_to(root).as_posix()}:{node.lineno}"
-    return places
+def statements(root: Path) -> dict[str, list[ast.stmt]]:
+    """The statements at the top of all modules of `optim_code`, by the path of the module."""
+    paths = {path.relative_to(root).as_posix(): path for path in python_files(root / PACKAGE)}
+    return {name: ast.parse(path.read_text(encoding="utf-8")).body for name, path in paths.items()}
+
+
+def optimizer_classes(modules: dict[str, list[ast.stmt]]) -> dict[str, str]:
+    """File and line of each class in these modules whose name ends with ``Optimizer``."""
+    return {
+        node.name: f"{module}:{node.lineno}"
+        for module, body in modules.items()
+        for node in body
+        if isinstance(node, ast.ClassDef) and node.name.endswith("Optimizer") and not node.name.startswith("_")
+    }
 
 
 # --- in the build --------------------------------------------------------------------------------------------------

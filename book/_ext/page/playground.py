@@ -11,8 +11,6 @@ import ast
 import itertools
 import json
 import re
-from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from docutils import nodes
@@ -23,12 +21,10 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-from book._ext.execute.freshness import PACKAGE
 from book._ext.figures.figure_files import figure_number
-from book._ext.files import python_files
 from book._ext.page import plays
 from book._ext.page.equations import await_verdicts, toc_order
-from book._ext.state import kept_state
+from book._ext.state import build_state, kept_state
 
 logger = logging.getLogger(__name__)
 
@@ -100,8 +96,9 @@ def collect_playgrounds(app: Sphinx, env: BuildEnvironment) -> list[str]:
         return []
     # A verdict lasts longer than a page that has been taken out.
     programs = [v.program for v in await_verdicts(app) if v.program and v.docname in env.titles]
-    module = statements(Path(app.srcdir))
-    names = method_names(module)
+    checker = build_state(app).checker
+    assert checker is not None
+    names = method_names(checker.statements)
     methods = [{"title": names[program["class"]], **program} for program in programs]
     figures = {
         name: {**figure, "number": figure_number(env, docname, name)}
@@ -118,7 +115,7 @@ def collect_playgrounds(app: Sphinx, env: BuildEnvironment) -> list[str]:
         "ranges": RUN,
         "near": plays.NEAR,
         "presets": presets_of(figures),
-        "look": figure_style(module),
+        "look": figure_style(checker.statements),
     }
     kept = kept_state(env)
     before, kept.playground = kept.playground, (shared, figures)
@@ -198,25 +195,19 @@ def is_number(text: str) -> bool:
         return False
 
 
-def statements(root: Path) -> list[ast.stmt]:
-    """The statements at the top of all modules of `optim_code`."""
-    return [node for path in python_files(root / PACKAGE) for node in ast.parse(path.read_text(encoding="utf-8")).body]
-
-
-def method_names(module: Iterable[ast.stmt]) -> dict[str, str]:
+def method_names(modules: dict[str, list[ast.stmt]]) -> dict[str, str]:
     """What readers call each class of `optim_code`: its docstring up to the first colon, or the class's own name."""
-    classes = (node for node in module if isinstance(node, ast.ClassDef))
     names = {}
-    for node in classes:
+    for node in (node for body in modules.values() for node in body if isinstance(node, ast.ClassDef)):
         name, colon, _ = (ast.get_docstring(node) or "").split("\n")[0].partition(":")
         names[node.name] = name if colon else node.name.removesuffix("Optimizer")
     return names
 
 
-def figure_style(module: Iterable[ast.stmt]) -> dict[str, Any]:
+def figure_style(modules: dict[str, list[ast.stmt]]) -> dict[str, Any]:
     """The colours, contours and axes of the book's figures, read from the source, because an import takes seconds."""
     found: dict[str, ast.expr] = {}
-    for statement in module:
+    for statement in (statement for body in modules.values() for statement in body):
         if isinstance(statement, ast.Assign):
             targets, values = statement.targets[0], statement.value
             pairs = zip(targets.elts, values.elts, strict=True) if isinstance(targets, ast.Tuple) and isinstance(
