@@ -181,7 +181,7 @@ def test_each_icon_is_drawn(seen: Visit, theme: str, width: int) -> None:
             assert has_ink(seen.page, icon), icon.evaluate("e => e.outerHTML")
             drawn += 1
     assert drawn >= 3
-    for title in seen.all(".admonition:not(.solution) > .admonition-title"):
+    for title in seen.page.locator(".admonition:not(.solution) > .admonition-title").all():
         assert title.evaluate(MASK, "::after").startswith('url("data:image/svg+xml')
 
 

@@ -47,7 +47,7 @@ class Client(AsyncKernelClient):
 
 
 def run(notebook: nbformat.NotebookNode, folder: Path, config: NbParserConfig) -> None:
-    """Run the cells of a notebook with the settings of MyST-NB.
+    """Run the cells of a notebook with the settings of MyST-NB, or those of its own metadata.
 
     Args:
         notebook: the notebook; it gets the outputs, in the form in which they are stored.
@@ -58,7 +58,7 @@ def run(notebook: nbformat.NotebookNode, folder: Path, config: NbParserConfig) -
         nbclient.exceptions.CellControlSignal: if a cell raises an error or runs too long.
         nbclient.exceptions.DeadKernelError: if its kernel ends.
     """
-    home = warm_kernels.folder()
+    home, own = warm_kernels.folder(), notebook.metadata.get("execution", {})
     with tempfile.TemporaryDirectory(dir=home) as temporary:
         inside = Path(temporary, "cells")
         inside.mkdir()
@@ -69,8 +69,8 @@ def run(notebook: nbformat.NotebookNode, folder: Path, config: NbParserConfig) -
         NotebookClient(
             notebook,
             resources={"metadata": {"path": str(inside if config.execution_in_temp else folder)}},
-            timeout=config.execution_timeout,
-            allow_errors=config.execution_allow_errors,
+            timeout=own.get("timeout", config.execution_timeout),
+            allow_errors=own.get("allow_errors", config.execution_allow_errors),
             record_timing=False,
             # On a busy machine outputs can arrive seconds late. By default they would be left out, with a warning.
             iopub_timeout=LATE,
