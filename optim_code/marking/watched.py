@@ -53,6 +53,7 @@ class Deadline(contextlib.AbstractContextManager["Deadline"]):
         self.watch = threading.Thread(target=self.throw, args=[seconds, give_up], daemon=True)
 
     def throw(self, seconds: float, give_up: Callable[[str], None] | None) -> None:
+        sys.settrace(None)  # Python 3.11 would go round in circles here if a debugger followed this thread, too
         thrown, spent, clock, computed = False, 0.0, time.monotonic(), time.process_time()
         while not self.left.wait(TICK):
             before, computed_before = clock, computed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -15,6 +16,7 @@ import textwrap
 import threading
 import time
 import traceback
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -50,16 +52,26 @@ def test_a_right_answer_passes_however_it_is_written(name: str) -> None:
     assert (found.mistake, found.hint, found.step, found.difference, found.note) == ("", "", None, None, "")
 
 
-def test_a_right_answer_passes_while_a_debugger_looks_on() -> None:
+@contextlib.contextmanager
+def debugger() -> Iterator[None]:
+    """Something that looks at each line of all threads, as a debugger does."""
+
     def trace(*_: object) -> Any:
         return trace
 
-    before = sys.gettrace()
+    before, in_threads = sys.gettrace(), threading.gettrace()
+    threading.settrace(trace)
     sys.settrace(trace)
     try:
-        found = verdict(RIGHT["sgd in place"])
+        yield
     finally:
         sys.settrace(before)
+        threading.settrace(in_threads)  # type: ignore[arg-type]
+
+
+def test_a_right_answer_passes_while_a_debugger_looks_on() -> None:
+    with debugger():
+        found = verdict(RIGHT["sgd in place"])
     assert found.passed, str(found)
 
 
@@ -385,6 +397,13 @@ def test_a_line_that_waits_or_catches_all_is_named_too(name: str, monkeypatch: p
     monkeypatch.setattr(trials, "LIMIT", 1.0)
     found = verdict(answer("sgd", "", ENDLESS[name])).found
     assert re.search(rf"in my_step, line \d+ of the file: `.*({WAITS[name]}|pass|except BaseException:)", found), found
+
+
+def test_a_line_that_waits_is_named_while_a_debugger_looks_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trials, "LIMIT", 1.0)
+    with debugger():
+        found = verdict(answer("sgd", "", ENDLESS["a sleep"])).found
+    assert "in my_step, line" in found
 
 
 @pytest.mark.parametrize("platform", ["linux", "win32"])
