@@ -157,9 +157,7 @@ def test_a_folder_for_temporary_files_may_have_a_long_name(copy: Copy, tmp_path:
 @pytest.mark.slow
 def test_outputs_that_come_late_are_in_the_book_or_an_error_never_left_out(copy: Copy) -> None:
     copy.write("book/one.md", ONE + CELL.format(code=LATE))
-    impatient = (
-        "from book._ext.cli import build; from book._ext.execute import execution; execution.LATE = 1; build.main()"
-    )
+    impatient = "from book._ext.cli import build; from book._ext.execute import running; running.LATE = 1; build.main()"
     # The kernel says by itself that it is late.
     *_, line = complaints(run([sys.executable, "-c", impatient, "html"], copy.root))
     assert re.search(r"book/one\.md:\d+: cell 2: ended, but what it put out did not arrive in 1 s; ", line)
