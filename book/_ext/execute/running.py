@@ -1,6 +1,6 @@
 """Run the cells of a notebook in a kernel of its own.
 
-A build in which no cell has to run does not import this module, because Jupyter's client takes a while to import.
+A build in which no cell has to run does not import this module, because nbclient takes a while to import.
 """
 
 from __future__ import annotations
