@@ -162,7 +162,7 @@ def disable_collector_quickly() -> None:
     collectors.disable_builtin_toctree_collector = disable
 
 
-# --- MyST-NB -------------------------------------------------------------------------------------
+# --- MyST-NB -------------------------------------------------------------------------------------------------------
 
 
 def replace_reader(patched: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:

@@ -65,7 +65,8 @@ def lay_out_downloads(app: Sphinx, error: Exception | None) -> None:
     for docname in toc_order(app.env):
         for figure in figures_of(app.env, docname):
             own = files_of(Path(app.srcdir), figure, code)
-            taken = next((name for name, path in own.items() if name in files and not same(path, files[name])), None)
+            again = [name for name in own if name in files]
+            taken = next((name for name in again if not filecmp.cmp(own[name], files[name], shallow=False)), None)
             if taken:
                 logger.warning("two figures are saved as %s: give one another fname", taken, location=docname)
             files |= own
@@ -91,13 +92,8 @@ def lay_out(folder: Path, files: dict[str, Path]) -> None:
             old.unlink()
     for name, path in files.items():
         copy = folder / name
-        if not copy.exists() or not same(path, copy):
+        if not copy.exists() or not filecmp.cmp(path, copy):
             shutil.copy2(path, copy)
-
-
-def same(one: Path, other: Path) -> bool:
-    """Whether two files have one content: they are read only if their sizes are the same, and their times are not."""
-    return filecmp.cmp(one, other)
 
 
 def setup(app: Sphinx) -> None:
