@@ -167,6 +167,23 @@ def test_outputs_that_come_late_are_in_the_book_or_an_error_never_left_out(copy:
     copy.write("book/one.md", ONE)
 
 
+@pytest.mark.slow
+def test_a_section_whose_outputs_are_not_stored_runs_when_it_is_read(copy: Copy, tmp_path: Path) -> None:
+    # As when somebody changes a source while it runs: its outputs are not those of what is there now.
+    forgetful = "from book._ext.cli import build; from book._ext.execute import execution; execution.store = print; "
+    command = [sys.executable, "-c", f"{forgetful}build.main()", "html"]
+    copy.write("book/one.md", ONE + CELL.format(code="print('there', 'all', 'the', 'same')"))
+    done = run(command, copy.root)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert b"there all the same" in copy.published()["book/one.html"]
+    ran = tmp_path / "ran"
+    once = f"from pathlib import Path\n\nran = Path({str(ran)!r})\nassert not ran.exists(), 'again'\nran.touch()"
+    copy.write("book/one.md", ONE + CELL.format(code=once))
+    *_, line = complaints(run(command, copy.root))
+    assert re.search(r"book/one\.md:\d+: cell 2, line 4: AssertionError: again in ", line)
+    copy.write("book/one.md", ONE)
+
+
 def test_a_stub_that_is_killed_while_it_asks_leaves_no_word_and_the_next_is_served(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
