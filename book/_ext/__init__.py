@@ -122,7 +122,7 @@ LISTENERS = {
         (500, "inpage.page:offer_to_run", "what can be run → its data, script and style in the page"),
         (500, "page.bibliography:make_entries_list_items", "the HTML → roles that screen readers know"),
         (500, "website.search:collect_words", "the HTML → the words of the page"),
-        (500, "downloads.notebooks:write_notebook", "source, outputs, numbers → the notebook of the page"),
+        (500, "downloads.notebooks:write_notebook", "the doctree, cells, numbers → the notebook of the page"),
         (600, "downloads.downloads:offer_downloads", "the notebook, the PDFs → the menu at the head of the page"),
         (600, "website.repository:offer_to_run", "the notebook → links to Binder and Colab"),
     ),

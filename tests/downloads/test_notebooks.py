@@ -43,9 +43,12 @@ from book._ext.downloads.notebooks import notebook
 from book._ext.state import kept_state
 
 with build_lock():
-    app = build("html")
-keys = {name: key for name, key in kept_state(app.env).outputs.items() if key}
-made = {edition: {name: notebook(app, name, edition) for name in keys} for edition in ("teacher", "student")}
+    apps = {edition: build("html", edition) for edition in ("teacher", "student")}
+keys = {name: key for name, key in kept_state(apps["teacher"].env).outputs.items() if key}
+made = {
+    edition: {name: notebook(app, name, app.env.get_and_resolve_doctree(name, app.builder)) for name in keys}
+    for edition, app in apps.items()
+}
 print(json.dumps([keys, made]))
 """
 WITH_CLASS = [page for page in SECTIONS if "-my-step" in SOURCES[page]]
@@ -327,14 +330,13 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Copy:
 def test_each_thing_that_no_notebook_can_show_is_one_line_with_its_place(tmp_path: Path, others: int) -> None:
     copy = copy_book(tmp_path / "book")
     copy.add_pages(others)
-    copy.write("book/one.md", f"{ONE}\n```{{epigraph}}\nWords.\n```\n\nPress {{kbd}}`Ctrl`, or see [](two.md).\n")
+    copy.write("book/one.md", f"{ONE}\n```{{eval-rst}}\n:field: Words.\n```\n\nPress {{fas}}`gear`.\n")
     *lines, last = copy.faults()
     assert lines == [
-        "book/one.md:16: WARNING: a notebook has nothing for {epigraph}; write it otherwise",
-        "book/one.md:20: WARNING: a notebook has no words for {kbd}`Ctrl`; write it otherwise",
-        "book/one.md:20: WARNING: a notebook has no words for [](two.md); write it otherwise",
+        "book/one.md:17: WARNING: a notebook has nothing for this field list; write it otherwise",
+        "book/one.md:20: WARNING: a notebook has no words for this fontawesome; write it otherwise",
     ]
-    assert last == "descent: 3 warnings, named above; there is no new book, and the last one stays as it was"
+    assert last == "descent: 2 warnings, named above; there is no new book, and the last one stays as it was"
 
 
 @pytest.mark.slow
@@ -349,11 +351,11 @@ def test_a_notebook_does_not_repeat_warnings_of_its_page_and_other_notebooks_sti
         assert lines, fault
         assert "notebook" not in "".join(lines)
     # Each page's notebook has its line.
-    copy.write("book/one.md", f"{ONE}\n> {{kbd}}`A`\n")
-    copy.write("book/three.md", f"{ONE.replace('# One', '# Three')}\n- {{kbd}}`A`\n")
+    copy.write("book/one.md", f"{ONE}\n> {{fas}}`gear`\n")
+    copy.write("book/three.md", f"{ONE.replace('# One', '# Three')}\n- {{fas}}`gear`\n")
     *lines, _ = copy.faults()
     assert sorted(lines) == [
-        f"book/{page}.md:16: WARNING: a notebook has no words for {{kbd}}`A`; write it otherwise"
+        f"book/{page}.md:16: WARNING: a notebook has no words for this fontawesome; write it otherwise"
         for page in ("one", "three")
     ]
 
@@ -361,32 +363,34 @@ def test_a_notebook_does_not_repeat_warnings_of_its_page_and_other_notebooks_sti
 PLACES = """
 A footnote.[^n] {{ keys }} and {{ fine }}
 
-Term {kbd}`in a term`
+Term {fas}`gear`
 : Text
 
-  : {kbd}`in its meaning`
+  : {fas}`gear`
 
-## {kbd}`In a heading`
+## {fas}`gear`
 
-> {{ keys }}
+> See {{ keys }}
 
-- ```{admonition} {kbd}`in a title`
+- ```{admonition} {fas}`gear`
   Text
   ```
 
 [^n]: A note
 
-    1. {kbd}`in a note`
+    1. {fas}`gear`
 """
 
 
 def test_warnings_name_the_line_of_footnotes_terms_titles_and_substitutions(tmp_path: Path) -> None:
     copy = copy_book(tmp_path / "book")
-    top = NOTEBOOK.replace("kernelspec", 'myst:\n  substitutions:\n    keys: "a {kbd}`key`"\n    fine: yes\nkernelspec')
+    top = NOTEBOOK.replace(
+        "kernelspec", 'myst:\n  substitutions:\n    keys: "a {fas}`gear`"\n    fine: yes\nkernelspec'
+    )
     text = ONE.replace(NOTEBOOK, top) + PLACES.replace("```{adm", ":::{adm").replace("  ```\n", "  :::\n")
     copy.write("book/one.md", text)
     *lines, _ = copy.faults()
-    wanted = [n for n, line in enumerate(text.split("\n"), start=1) if re.search(r"{kbd}|{{ keys", line) and n > 12]
+    wanted = [n for n, line in enumerate(text.split("\n"), start=1) if re.search(r"{fas}|{{ keys", line) and n > 12]
     assert [int(line.split(":")[1]) for line in lines] == sorted(wanted)
 
 

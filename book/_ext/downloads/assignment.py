@@ -58,10 +58,10 @@ def make_assignment(build: Callable[..., Any], section: str) -> str:
     from book._ext.downloads.notebooks import as_text, notebook_names
     from book._ext.printing.handouts import names_of
 
-    app = build("html")
-    notebooks = {docname: assignment_of(app, docname) for docname in with_cells(app)}
+    student, app = build("html", "student"), build("html")
+    notebooks = {docname: assignment_of(student, app, docname) for docname in with_cells(student)}
     asked = {docname: notebook for docname, notebook in notebooks.items() if notebook is not None}
-    names = notebook_names(app.env)
+    names = notebook_names(student.env)
     if section and section not in asked:
         what = "has no exercise" if section in notebooks else "is not a section of the book with cells"
         given = names.get(section, PurePosixPath(section).name)
@@ -89,11 +89,18 @@ def with_cells(app: Any) -> list[str]:
     return [docname for docname in toc_order(app.env) if kept_state(app.env).outputs.get(docname)]
 
 
-def assignment_of(app: Any, docname: str) -> Any:
-    """The notebook of a section as nbgrader's source; None if it has no exercise."""
+def assignment_of(of_students: Any, of_teachers: Any, docname: str) -> Any:
+    """The notebook of a section as nbgrader's source; None if it has no exercise.
+
+    Args:
+        of_students: the application that has built the student's edition.
+        of_teachers: the one that has built the teacher's.
+        docname: the section.
+    """
     from book._ext.downloads.notebooks import assemble, parts_of
 
-    student, teacher = (parts_of(app, docname, edition) for edition in ("student", "teacher"))
+    apps = (of_students, of_teachers)
+    student, teacher = (parts_of(app, docname, app.env.get_and_resolve_doctree(docname, app.builder)) for app in apps)
     if not any(part.kind in GRADED for part in student):
         return None
     whole: dict[tuple[str, str], str] = {}
@@ -114,7 +121,7 @@ def assignment_of(app: Any, docname: str) -> Any:
                 "task": False,
             }
         if part.kind in GRADED:
-            usual = app.config.exercise_points[GRADED[part.kind]]
+            usual = of_students.config.exercise_points[GRADED[part.kind]]
             cell.metadata["nbgrader"]["points"] = usual if part.points is None else part.points
     return notebook
 

@@ -1,4 +1,4 @@
-"""The Jupyter notebook of each page that has cells, made from the page's source when the page is written.
+"""The Jupyter notebook of each page that has cells, made when the page is written.
 
 Where the section prints its class, a student's notebook has the exercise to write it, a stub and a check; the figures
 after it use the student's class. A teacher's notebook has the class there, and the solutions.
@@ -21,16 +21,13 @@ from typing import Any
 
 import nbformat
 from docutils import nodes
-from docutils.parsers.rst.directives.misc import TestDirective
-from markdown_it.tree import SyntaxTreeNode
-from myst_parser.parsers.directives import parse_directive_text
-from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
+from sphinx_exercise.nodes import is_exercise_node, solution_node
 
 from book._ext.compat import warning_count
-from book._ext.downloads.plain_markdown import Directive, Plain, folded, line_of
+from book._ext.downloads.plain_markdown import Markdown, folded
 from book._ext.figures.needed_code import needed_code
 from book._ext.page.equations import await_verdicts
 from book._ext.page.listings import without_docstring
@@ -46,8 +43,6 @@ METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
-OWN_CELL = ("code-cell", "exercise", "hint", "solution")
-"""The directives that become cells of their own, unless they stand inside something else."""
 MY_STEP = "-my-step"
 """The end of the label of the exercise that asks for the section's class."""
 STUB = """\
@@ -63,7 +58,6 @@ CHECK = """\
 from optim_code import check
 
 check("{method}", {name})"""
-PRINTED = re.compile(r"^`{3,}\{literalinclude\}", re.M)
 ANSWER = "*Your answer:*"
 MODULE_CHECK = """\
 # The cells below need the folder optim_code beside this notebook. Where it is missing, this cell says so.
@@ -101,9 +95,15 @@ class Part:
         return self.kind in ("code", "class", "check")
 
 
-def notebook(app: Sphinx, docname: str, edition: str) -> nbformat.NotebookNode:
-    """The notebook of a page in an edition, not run. The application must have read the page."""
-    return assemble(parts_of(app, docname, edition))
+def notebook(app: Sphinx, docname: str, document: nodes.document) -> nbformat.NotebookNode:
+    """The notebook of a page, not run.
+
+    Args:
+        app: an application that has read all pages.
+        docname: the page.
+        document: the page with all references resolved.
+    """
+    return assemble(parts_of(app, docname, document))
 
 
 def assemble(parts: list[Part]) -> nbformat.NotebookNode:
@@ -154,99 +154,101 @@ def as_text(made: nbformat.NotebookNode) -> str:
     return str(nbformat.v4.writes(made)) + "\n"  # type: ignore[no-untyped-call]
 
 
-def parts_of(app: Sphinx, docname: str, edition: str) -> list[Part]:
+def parts_of(app: Sphinx, docname: str, document: nodes.document) -> list[Part]:
     """The cells of a page's notebook, in order."""
-    section = Section(app, docname, edition)
-    parts = section.with_class_exercise(list(section.read()))
+    section = Section(app, docname)
+    parts = section.with_class_exercise(list(section.read(document)))
     parts = section.with_needed_code([section.with_introduction(parts[0]), *parts[1:], *section.cited_works()])
     return section.with_module_check(parts)
 
 
 class Section:
-    """Turns the source of a page into the cells of a notebook."""
+    """Turns a page into the cells of a notebook."""
 
-    def __init__(self, app: Sphinx, docname: str, edition: str) -> None:
-        self.app, self.env, self.docname, self.edition = app, app.env, docname, edition
+    def __init__(self, app: Sphinx, docname: str) -> None:
+        self.app, self.env, self.docname, self.edition = app, app.env, docname, app.config.edition
         self.root = Path(app.srcdir)
-        self.source = read_page(self.root, docname).text
-        self.plain = Plain(app, docname, self.source, edition)
+        self.markdown = Markdown(app, docname)
         self.module = ast.parse((self.root / CLASSES).read_text(encoding="utf-8"))
         programs = [verdict.program for verdict in await_verdicts(app) if verdict.program]
         self.methods: dict[str, str] = {program["class"]: program["name"] for program in programs}
         self.asked: dict[str, str] = {}  # the label of the exercise to write each class
+        self.update = ""  # the update equation that stands last above
+        self.cells: dict[int, str] = dict(self.env.metadata[docname]["cells"])
 
     # --- reading ---
 
-    def read(self) -> Iterator[Part]:
+    def read(self, document: nodes.document) -> Iterator[Part]:
         """The cells of the page as they come: code, a class where it is printed, exercises by themselves, and text."""
-        text: list[SyntaxTreeNode] = []
-        instead = "\0"
-        for node in self.plain.page:
-            directive, name = Directive.of(node), self.class_at(node)
-            if not name and (directive is None or directive.name not in OWN_CELL):
-                # Left out is the sentence of the page in whose place the notebook has a stub.
-                if not (node.type == "paragraph" and node.children[0].content.startswith(instead)):
-                    text.append(node)
+        text = ""
+        for node in top_blocks(document):
+            parts = self.own_cells(node, document)
+            if parts is None:
+                text = self.markdown.append(text, node)
                 continue
-            # Everything is written in its order, because numbers are counted.
-            yield from self.text(text)
-            text, instead = [], f"You write the class `{name}` yourself" if name else "\0"
-            if name:
-                self.asked.setdefault(name, exercise_of(self.source, line_of(node) - 1))
-                yield Part("class", "", name)
-            elif directive is not None:
-                yield from self.read_cell(node) if directive.name == "code-cell" else self.read_directive(directive)
-        yield from self.text(text)
-        if notes := self.plain.footnotes():
+            if text:
+                yield Part("text", text)
+            yield from parts
+            text = ""
+        if text:
+            yield Part("text", text)
+        if notes := self.markdown.write_footnotes(list(document.findall(nodes.footnote))):
             yield Part("text", notes)
 
-    def text(self, blocks: list[SyntaxTreeNode]) -> Iterator[Part]:
-        if text := self.plain.join(blocks):
-            yield Part("text", text)
+    def own_cells(self, node: nodes.Node, document: nodes.document) -> list[Part] | None:
+        """The cells that a block becomes; None if it is a part of the text."""
+        labels = [equation.get("label") or "" for equation in node.findall(nodes.math_block)]
+        self.update = [self.update, *(label[7:] for label in labels if label.startswith("update-"))][-1]
+        if name := self.class_at(node):
+            source = read_page(self.root, self.docname).text
+            self.asked.setdefault(name, exercise_of(source, self.update))
+            return [Part("class", "", name)]
+        if is_cell(node):
+            return [*self.code(node["cell_index"]), *self.captions(node, document)]
+        if isinstance(node, nodes.container) and "beside" in node["classes"]:
+            return []  # their captions are below their cells
+        if isinstance(node, nodes.hint):
+            return [Part("hint", self.markdown.block(node))]
+        if isinstance(node, solution_node):
+            label = node["target_label"]
+            # The notebook has the solution that prints the class further up, as the class.
+            is_class = label.endswith(MY_STEP) and any(map(self.class_at, node.findall(nodes.literal_block)))
+            return [] if is_class else [Part("solution", self.markdown.join(node.children[1:]), label)]
+        if is_exercise_node(node):
+            return [Part("exercise", self.markdown.block(node), node["label"], points=self.points_of(node))]
+        # Left out is the sentence of the page in whose place the notebook has a stub.
+        above = node.parent[: node.parent.index(node)][-1:]
+        return [] if any(isinstance(block, nodes.comment) and self.class_at(block) for block in above) else None
 
-    def class_at(self, node: SyntaxTreeNode) -> str:
+    def class_at(self, node: nodes.Node) -> str:
         """The name of the class that a block prints, or that a comment in its place leaves to the student."""
-        written = WRITTEN.fullmatch(f"% {node.content.strip()}") if node.type == "myst_line_comment" else None
-        if written:
-            return written[1] if written[1] in self.methods else ""
-        directive = Directive.of(node)
-        if directive is None or directive.name != "literalinclude" or not directive.argument.endswith(CLASSES):
-            return ""
-        name = directive.options.get("pyobject", "")
-        return name if name in self.methods else ""
+        if isinstance(node, nodes.comment):
+            found = WRITTEN.fullmatch(f"% {node.astext()}")
+        elif isinstance(node, nodes.literal_block) and node.get("source", "").endswith(CLASSES):
+            found = re.match(r"class (\w+)", node.astext())
+        else:
+            found = None
+        return found[1] if found and found[1] in self.methods else ""
 
-    def read_directive(self, directive: Directive) -> Iterator[Part]:
-        """An exercise, the hint below it, or its solution."""
-        if directive.name == "exercise":
-            label = directive.options.get("label", "")
-            yield Part("exercise", self.plain.directive(directive), label, points=self.points_of(directive))
-        elif directive.name == "hint":
-            yield Part("hint", self.plain.directive(directive))
-        elif directive.argument.endswith(MY_STEP) and PRINTED.search(directive.body):
-            # The notebook has this solution further up, as the class.
-            self.plain.pass_over(directive)
-        elif self.edition == "teacher":
-            yield Part("solution", self.plain.nested(directive), directive.argument)
+    def code(self, number: int) -> Iterator[Part]:
+        """A cell that the page shows, and the hidden ones above it."""
+        for place in [place for place in self.cells if place <= number]:
+            yield Part("code", self.cells.pop(place), hidden=place < number)
 
-    def points_of(self, exercise: Directive) -> int | None:
+    def captions(self, cell: nodes.Element, document: nodes.document) -> Iterator[Part]:
+        """The captions of the figures that a cell draws."""
+        for figure in document.findall(nodes.figure):
+            if figure.get("cell_index") == cell["cell_index"] or figure in cell.findall(nodes.figure):
+                for caption in figure.findall(nodes.caption):
+                    yield Part("caption", " ".join(self.markdown.block(caption).split()))
+
+    def points_of(self, exercise: nodes.Element) -> int | None:
         """The points that an exercise gives by a class such as ``points-5``; None if it gives none."""
-        said = next((name for name in exercise.classes if name.startswith("points-")), "points-")
+        said = next((name for name in exercise["classes"] if name.startswith("points-")), "points-")
         number = said.removeprefix("points-")
         if number and not number.isdecimal():
-            place = (self.docname, exercise.line)
-            logger.warning("%s names no number of points; write a class such as points-5", said, location=place)
+            logger.warning("%s names no number of points; write a class such as points-5", said, location=exercise)
         return int(number) if number.isdecimal() else None
-
-    def read_cell(self, node: SyntaxTreeNode) -> Iterator[Part]:
-        """A code cell, and the caption of its figure."""
-        read = parse_directive_text(TestDirective, "", node.content, validate_options=False)
-        yield Part("code", "\n".join(read.body), hidden="remove-cell" in read.options.get("tags", []))
-        figure = read.options.get("mystnb", {}).get("figure", {})
-        if figure:
-            line = line_of(node)
-            number = self.plain.number("figure", figure.get("name", ""), line)
-            caption = " ".join(self.plain.words(figure.get("caption", ""), caption_line(node.content, line)).split())
-            yield Part("caption", f"**{number}** {caption}")
 
     # --- arranging ---
 
@@ -326,9 +328,10 @@ class Section:
 
     def cited_works(self) -> list[Part]:
         """The works that the page cites; their list is on another page."""
-        cited = self.env.get_doctree(self.docname).findall(addnodes.pending_xref)
-        keys = {key.strip() for node in cited if node["refdomain"] == "cite" for key in node["reftarget"].split(",")}
         domain: Any = self.env.get_domain("cite")
+        keys = {
+            target.key for cited in domain.citation_refs if cited.docname == self.docname for target in cited.targets
+        }
         works = [citation for citation in domain.citations if citation.key in keys]
         lines = ["- " + "".join(node.astext() for node in format_work(work)) for work in works]
         return [Part("text", "\n".join(["**Works cited**", "", *lines]))] if lines else []
@@ -402,12 +405,17 @@ class Section:
         return "\n".join(line for line in lines if line is not None)
 
 
-def caption_line(content: str, line: int) -> int:
-    """The line where the text of a figure's caption begins, given the text and the line of its cell."""
-    for place, written in enumerate(content.split("\n"), start=line + 1):
-        if found := re.match(r"\s*:?\s*caption:\s*([|>][-+\d]*\s*$)?", written):
-            return place + bool(found[1])
-    return line
+def top_blocks(node: nodes.Element) -> Iterator[nodes.Node]:
+    """The blocks of a page: of sections, and of whatever contains cells, those inside."""
+    for child in node.children:
+        if isinstance(child, nodes.section) or (not is_cell(child) and any(map(is_cell, child.findall()))):
+            yield from top_blocks(child)
+        else:
+            yield child
+
+
+def is_cell(node: nodes.Node) -> bool:
+    return isinstance(node, nodes.container) and node.get("nb_element") == "cell_code"
 
 
 def with_hints(parts: list[Part]) -> list[Part]:
@@ -469,13 +477,13 @@ def write_notebook(
     app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: nodes.document | None
 ) -> None:
     """Whenever a page is written, its notebook is: it shows the same numbers of the same other pages."""
-    place = notebook_of(app, pagename) if doctree is not None else ""
+    place = notebook_of(app, pagename)
     state = build_state(app)
     # With a warning there is no book; what was said of the page need not be said of its notebook again.
-    if place and warning_count(app) == state.warnings_before_notebook:
+    if place and doctree is not None and warning_count(app) == state.warnings_before_notebook:
         path = Path(app.outdir, place)
         path.parent.mkdir(exist_ok=True)
-        made = notebook(app, pagename, app.config.edition)
+        made = notebook(app, pagename, doctree)
         path.write_text(as_text(made), encoding="utf-8")
         # What is said of a notebook is no reason to be silent about the next one.
         state.warnings_before_notebook = warning_count(app)

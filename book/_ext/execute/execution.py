@@ -185,6 +185,9 @@ class StoredOutputs(NotebookClientBase):  # type: ignore[misc]
         # MyST-NB removes from the notebook what cells glue.
         cells = [cell for cell in copy.deepcopy(self.notebook.cells) if cell.cell_type == "code"]
         build_state(self.app).cells_read = docname, cells
+        # The doctree has no trace of hidden cells.
+        code = {place: cell.source for place, cell in enumerate(self.notebook.cells) if cell.cell_type == "code"}
+        self.app.env.metadata[docname]["cells"] = code
         self.app.emit("outputs-known", docname, cells)
 
     def run_here(self) -> None:

@@ -33,6 +33,7 @@ class PutBeside(SphinxPostTransform):
                 for figure in list(cell.findall(nodes.figure)):
                     place = figure.parent
                     place.remove(figure)
+                    figure["cell_index"] = cell["cell_index"]
                     row += figure
                     if not place.children and place is not cell:
                         place.parent.remove(place)

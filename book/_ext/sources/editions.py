@@ -187,7 +187,8 @@ def shows_classes(block: Block) -> bool:
 def replace_listing(lines: list[str], block: Block, text: str) -> None:
     """Replace the listing of a class by a sentence that says who writes the class."""
     shown = re.search(r"^pyobject:[ \t]*(\w+)[ \t]*$", block.options, re.M)
-    exercise = exercise_of(text, block.first)
+    updates = UPDATE.findall("\n".join(text.split("\n")[: block.first]))
+    exercise = exercise_of(text, updates[-1] if updates else "")
     where = f", in {{ref}}`{exercise}`" if exercise else ""
     instead = [
         f"You write the class `{shown[1]}` yourself{where}." if shown else f"You write this code yourself{where}."
@@ -201,16 +202,18 @@ def replace_listing(lines: list[str], block: Block, text: str) -> None:
         lines[number] = f"{before if number == block.first else rest}{instead[number - block.first]}".rstrip()
 
 
-def exercise_of(text: str, line: int) -> str:
-    """The label of the exercise to write the class that a section prints at a line; empty if it has none.
+def exercise_of(text: str, update: str) -> str:
+    """The label of the exercise to write the class that a section prints; empty if it has none.
 
-    Of several it is the one whose ``check`` names the update equation that stands last above that line.
+    Args:
+        text: the section.
+        update: the name of the update equation that stands last above the class. Of several exercises it is the one
+            whose ``check`` names it.
     """
     found = list(EXERCISE.finditer(text))
-    updates = UPDATE.findall("\n".join(text.split("\n")[:line]))
     for exercise, following in zip_longest(found, found[1:]):
         asked = text[exercise.end() : following.start() if following else None]
-        if updates and f'check("{updates[-1]}"' in asked:
+        if update and f'check("{update}"' in asked:
             return exercise[1]
     return found[0][1] if found else ""
 
