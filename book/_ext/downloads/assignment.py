@@ -58,26 +58,28 @@ def make_assignment(build: Callable[..., Any], section: str) -> str:
     from book._ext.downloads.notebooks import as_text, notebook_names
     from book._ext.printing.handouts import names_of
 
-    student, app = build("html", "student"), build("html")
-    notebooks = {docname: assignment_of(student, app, docname) for docname in with_cells(student)}
-    asked = {docname: notebook for docname, notebook in notebooks.items() if notebook is not None}
+    student = build("html", "student")
+    sections = {docname: parts_in(student, docname) for docname in with_cells(student)}
+    asked = [docname for docname, parts in sections.items() if any(part.kind in GRADED for part in parts)]
     names = notebook_names(student.env)
     if section and section not in asked:
-        what = "has no exercise" if section in notebooks else "is not a section of the book with cells"
+        what = "has no exercise" if section in sections else "is not a section of the book with cells"
         given = names.get(section, PurePosixPath(section).name)
         raise Fault(
             f"SECTION={given}: it {what}; those with exercises are {', '.join(names[docname] for docname in asked)}"
         )
-    wanted = [section] if section else list(asked)
+    teacher = build("html")
+    wanted = [section] if section else asked
     shutil.rmtree(work, ignore_errors=True)
-    course = names_of(app)[app.config.root_doc]
+    course = names_of(teacher)[teacher.config.root_doc]
     folder = work / "assignment" / "source" / course
     write_kit_module(folder / "optim_code")
     for docname in wanted:
-        (folder / f"{names[docname]}.ipynb").write_text(as_text(asked[docname]), encoding="utf-8")
+        made = assignment_of(sections[docname], parts_in(teacher, docname), teacher.config.exercise_points)
+        (folder / f"{names[docname]}.ipynb").write_text(as_text(made), encoding="utf-8")
     for template, name in TEMPLATES.items():
         text = Path(__file__).with_name(template).read_text(encoding="utf-8")
-        written = text.format(title=app.config.html_title, course=course)
+        written = text.format(title=teacher.config.html_title, course=course)
         (work / "assignment" / name).write_text(written, encoding="utf-8")
     publish("assignment", "assignment")
     return "_build/assignment; what to do with it is in its README.md"
@@ -89,20 +91,23 @@ def with_cells(app: Any) -> list[str]:
     return [docname for docname in toc_order(app.env) if kept_state(app.env).outputs.get(docname)]
 
 
-def assignment_of(of_students: Any, of_teachers: Any, docname: str) -> Any:
-    """The notebook of a section as nbgrader's source; None if it has no exercise.
+def parts_in(app: Any, docname: str) -> list[Part]:
+    """The cells of a section's notebook in the edition that an application has built."""
+    from book._ext.downloads.notebooks import parts_of
+
+    return parts_of(app, docname, app.env.get_and_resolve_doctree(docname, app.builder))
+
+
+def assignment_of(student: list[Part], teacher: list[Part], points: dict[str, int]) -> Any:
+    """The notebook of a section as nbgrader's source.
 
     Args:
-        of_students: the application that has built the student's edition.
-        of_teachers: the one that has built the teacher's.
-        docname: the section.
+        student: the cells of the student's notebook.
+        teacher: those of the teacher's, which has the solutions.
+        points: what a class and an answer are worth if their exercise says nothing else.
     """
-    from book._ext.downloads.notebooks import assemble, parts_of
+    from book._ext.downloads.notebooks import assemble
 
-    apps = (of_students, of_teachers)
-    student, teacher = (parts_of(app, docname, app.env.get_and_resolve_doctree(docname, app.builder)) for app in apps)
-    if not any(part.kind in GRADED for part in student):
-        return None
     whole: dict[tuple[str, str], str] = {}
     for part in teacher:
         key = part.kind, part.name
@@ -121,7 +126,7 @@ def assignment_of(of_students: Any, of_teachers: Any, docname: str) -> Any:
                 "task": False,
             }
         if part.kind in GRADED:
-            usual = of_students.config.exercise_points[GRADED[part.kind]]
+            usual = points[GRADED[part.kind]]
             cell.metadata["nbgrader"]["points"] = usual if part.points is None else part.points
     return notebook
 
