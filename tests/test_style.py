@@ -15,6 +15,7 @@ from conftest import ROOT
 LISTED, LOCKED = ((ROOT / name).read_text(encoding="utf-8") for name in ("requirements.txt", pins.LOCK))
 
 
+@pytest.mark.slow
 @pytest.mark.needs("git")
 def test_the_checks_of_pre_commit_pass(tmp_path: Path) -> None:
     # In a repository of its own, so that it says the same of a downloaded folder, and leaves the real one alone.

@@ -23,7 +23,7 @@ from test_browser import Visit, visit
 
 from book._ext.website import icons
 from book._ext.website.assets import take_apart
-from conftest import PAGES, ROOT
+from conftest import PAGES, ROOT, sample
 from small_book import TWO, Copy, copy_book
 
 AROUND = ("genindex", "search", "py-modindex")
@@ -211,7 +211,7 @@ def test_the_policy_comes_before_all_that_it_governs(html: Path, name: str) -> N
     assert not re.search(r"https?:|\*", str(policy["content"]))
 
 
-@pytest.fixture(params=["site", "disk"])
+@pytest.fixture(params=sample(["site", "disk"], "disk"))
 def home(request: pytest.FixtureRequest, html: Path, site: str) -> str:
     """Where the book is read."""
     return site if request.param == "site" else html.as_uri()

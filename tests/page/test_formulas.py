@@ -22,7 +22,7 @@ from playwright.sync_api import Browser, Page
 from test_browser import Visit, visit
 
 from book._ext.page.formulas import ANNOTATION, breakable, characters, font_of, mathml, write_font
-from conftest import ROOT
+from conftest import ROOT, sample
 from small_book import NOTEBOOK, TWO, Copy, copy_book
 
 pytestmark = pytest.mark.needs("chromium")
@@ -91,7 +91,7 @@ def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return book.root / "_build"
 
 
-@pytest.fixture(params=["http", "file"])
+@pytest.fixture(params=sample(["http", "file"], "file"))
 def home(request: pytest.FixtureRequest, site: str, html: Path) -> str:
     return site if request.param == "http" else html.as_uri()
 

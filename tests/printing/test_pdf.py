@@ -623,9 +623,10 @@ def test_a_section_is_added_and_removed_by_the_table_of_contents_alone(small: Pa
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (
+        pytest.param(
             "$$ \\plim $$ (def-four)",
             r"book/two\.md:26: TeX stops at '.*\\plim.*': Undefined control",
+            marks=pytest.mark.slow,
         ),
         (
             f"$$ {'a + ' * 80} b $$ (def-four)\n\n\U000f1234",
