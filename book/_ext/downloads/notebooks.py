@@ -174,28 +174,37 @@ class Section:
         self.methods: dict[str, str] = {program["class"]: program["name"] for program in programs}
         self.asked: dict[str, str] = {}  # the label of the exercise to write each class
         self.update = ""  # the update equation that stands last above
-        self.cells: dict[int, str] = dict(self.env.metadata[docname]["cells"])
+        # The line and the source of each code cell, by its place among all cells.
+        self.cells: dict[int, tuple[int, str]] = dict(self.env.metadata[docname]["cells"])
 
     # --- reading ---
 
     def read(self, document: nodes.document) -> Iterator[Part]:
         """The cells of the page as they come: code, a class where it is printed, exercises by themselves, and text."""
         text = ""
+        shown = {cell["cell_index"]: self.cells.pop(cell["cell_index"])[1] for cell in document.findall(is_cell)}
         for node in top_blocks(document):
-            parts = self.own_cells(node, document)
+            hidden, parts = self.hidden_above(node), self.own_cells(node, document, shown)
+            if text and (hidden or parts is not None):
+                yield Part("text", text)
+                text = ""
+            yield from hidden
             if parts is None:
                 text = self.markdown.append(text, node)
-                continue
-            if text:
-                yield Part("text", text)
-            yield from parts
-            text = ""
+            else:
+                yield from parts
         if text:
             yield Part("text", text)
         if notes := self.markdown.write_footnotes(list(document.findall(nodes.footnote))):
             yield Part("text", notes)
 
-    def own_cells(self, node: nodes.Node, document: nodes.document) -> list[Part] | None:
+    def hidden_above(self, node: nodes.Node) -> list[Part]:
+        """The cells above a block that the page does not show; none that came before."""
+        begins = next((inside.line for inside in node.findall() if inside.line), 0)
+        above = [place for place, (line, _) in self.cells.items() if line < begins]
+        return [Part("code", self.cells.pop(place)[1], hidden=True) for place in above]
+
+    def own_cells(self, node: nodes.Node, document: nodes.document, shown: dict[int, str]) -> list[Part] | None:
         """The cells that a block becomes; None if it is a part of the text."""
         labels = [equation.get("label") or "" for equation in node.findall(nodes.math_block)]
         self.update = [self.update, *(label[7:] for label in labels if label.startswith("update-"))][-1]
@@ -204,7 +213,7 @@ class Section:
             self.asked.setdefault(name, exercise_of(source, self.update))
             return [Part("class", "", name)]
         if is_cell(node):
-            return [*self.code(node["cell_index"]), *self.captions(node, document)]
+            return [Part("code", shown[node["cell_index"]]), *self.captions(node, document)]
         if isinstance(node, nodes.container) and "beside" in node["classes"]:
             return []  # their captions are below their cells
         if isinstance(node, nodes.hint):
@@ -229,11 +238,6 @@ class Section:
         else:
             found = None
         return found[1] if found and found[1] in self.methods else ""
-
-    def code(self, number: int) -> Iterator[Part]:
-        """A cell that the page shows, and the hidden ones above it."""
-        for place in [place for place in self.cells if place <= number]:
-            yield Part("code", self.cells.pop(place), hidden=place < number)
 
     def captions(self, cell: nodes.Element, document: nodes.document) -> Iterator[Part]:
         """The captions of the figures that a cell draws."""

@@ -186,7 +186,8 @@ class StoredOutputs(NotebookClientBase):  # type: ignore[misc]
         cells = [cell for cell in copy.deepcopy(self.notebook.cells) if cell.cell_type == "code"]
         build_state(self.app).cells_read = docname, cells
         # The doctree has no trace of hidden cells.
-        code = {place: cell.source for place, cell in enumerate(self.notebook.cells) if cell.cell_type == "code"}
+        placed = enumerate(zip(self.notebook.metadata["source_map"], self.notebook.cells, strict=True))
+        code = {place: (line, cell.source) for place, (line, cell) in placed if cell.cell_type == "code"}
         self.app.env.metadata[docname]["cells"] = code
         self.app.emit("outputs-known", docname, cells)
 
