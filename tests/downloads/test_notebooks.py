@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -175,6 +176,9 @@ def test_equations_and_figures_keep_their_numbers_and_nothing_of_myst_is_left(
     assert re.findall(r"\\tag\{([\d.]+)\}", text) == numbers
     figures = [span.get_text().strip() for span in soup.select("figcaption .caption-number")]
     assert re.findall(r"^\*\*(Figure [\d.]+)\*\*", text, flags=re.M) == figures
+    # Each below its cell, also of those that stand side by side on the page.
+    there = built[1][edition][page].cells
+    assert {above.cell_type for above, told in pairwise(there) if told.source.startswith("**Figure ")} == {"code"}
     assert re.findall(r"\{[\w:]+\}`|^:::|^`{3,}\{|^\([\w-]+\)=|^%|^:\w+:", text, flags=re.M) == []
     assert set(re.findall(r"</?(\w+)[^>]*>", text)) <= {"details", "summary", "b"}
 
@@ -316,6 +320,42 @@ def test_a_visible_cell_loses_only_what_glues() -> None:
     source = "from myst_nb import glue\nassert x\ny = 1\nglue('y', y)"
     assert needed_code([(source, False)]) == (["assert x\ny = 1"], {"x"})
     assert needed_code([("%timeit f(1)", False)]) == (["%timeit f(1)"], {"timeit", "f"})
+
+
+PLACED = f"""{NOTEBOOK}# One
+
+Before.
+
+```{{code-cell}} ipython3
+:tags: [remove-cell]
+needed = 1
+```
+
+:::{{note}}
+Between.
+:::
+
+```{{code-cell}} ipython3
+:tags: [remove-cell]
+assert needed
+```
+
+After.
+
+```{{code-cell}} ipython3
+needed
+```
+"""
+
+
+def test_a_hidden_cell_stands_where_it_stands_in_the_section(tmp_path: Path) -> None:
+    copy = copy_book(tmp_path / "book")
+    copy.write("book/one.md", PLACED)
+    assert copy.build().returncode == 0
+    made = nbformat.read(copy.root / "_build/html/_notebooks/one.ipynb", as_version=4)
+    title, *others = (cell.source for cell in made.cells)
+    assert title.endswith("\n\nBefore.")
+    assert others == ["needed = 1", "> **Note**\n>\n> Between.\n\nAfter.", "needed"]
 
 
 # --- in the build --------------------------------------------------------------------------------------------------
