@@ -173,12 +173,11 @@ class Markdown:
         return f"— {self.words(node)}"
 
     def write_bullet_list(self, node: nodes.Element) -> str:
-        first = node.get("start", 1) if isinstance(node, nodes.enumerated_list) else None
-        markers = ("- " if first is None else f"{first + place}. " for place in range(len(node)))
-        items = [self.item(marker, item.children) for marker, item in zip(markers, node.children, strict=False)]
-        return ("\n" if all(is_short(item) for item in node.children) else "\n\n").join(items)
+        return "\n".join(self.item("- ", item.children) for item in node.children)
 
-    write_enumerated_list = write_bullet_list
+    def write_enumerated_list(self, node: nodes.enumerated_list) -> str:
+        numbered = enumerate(node.children, node.get("start", 1))
+        return "\n".join(self.item(f"{number}. ", item.children) for number, item in numbered)
 
     def item(self, marker: str, blocks: Sequence[nodes.Node], before: str = "") -> str:
         with self.inside():
@@ -387,15 +386,6 @@ def folded(title: str, text: str) -> str:
 
 
 # --- the doctree ---------------------------------------------------------------------------------------------------
-
-
-def is_short(item: nodes.Element) -> bool:
-    """Whether an item of a list has at most one paragraph, with short lists below it."""
-    first, *others = item.children or [nodes.paragraph()]
-    lists = (nodes.bullet_list, nodes.enumerated_list)
-    return isinstance(first, nodes.paragraph) and all(
-        isinstance(block, lists) and all(map(is_short, block.children)) for block in others
-    )
 
 
 def around(node: nodes.Node) -> tuple[str, str]:
