@@ -10,13 +10,17 @@ import textwrap
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import bs4
 import nbformat
 import pytest
+from docutils import nodes
 from markdown_it import MarkdownIt
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 
+from book._ext.downloads.plain_markdown import Markdown
 from book._ext.page.formulas import with_tex
 from small_book import NO_BOOK, NOTEBOOK, Copy, copy_book
 
@@ -51,6 +55,7 @@ BLOCKS = {
     "equation by name": "```{math}\n:label: def-N\n\nz_{N} = 1 | 2\n```",
     "list": "- wN {ref}`sec-two`\n- second\n  1. deep {eq}`def-two`\n  2. deeper",
     "loose list": "3. wN first\n\n   more\n\n4. second\n",
+    "two lists": "- wN one\n- two\n\n* three\n* four",
     "terms": "Term wN\n: Its meaning, {ref}`sec-two`.\n\n*Other* **term**\n: First.\n: Second.",
     "quote": "> wN quoted {ref}`sec-two`\n> and $a +\n> b$ on two lines.",
     "table": "| wN {ref}`sec-two` | b |\n| :-- | --: |\n| $x$ {eq}`def-two` | `a\\|b` |",
@@ -234,6 +239,14 @@ def test_no_formula_is_broken_before_the_mark_of_a_container(
     assert {lines[n] for n in marks} == {"$$"}
     between = [line for first, last in zip(marks[::2], marks[1::2], strict=True) for line in lines[first + 1 : last]]
     assert [line for line in between if line.startswith((" ", "> z", "- "))] == []
+
+
+def test_a_bar_does_not_end_its_cell() -> None:
+    words = [nodes.math("", "|x|"), nodes.Text(" or "), nodes.literal("", "a|b"), nodes.Text(" or |")]
+    row = nodes.row("", nodes.entry("", nodes.paragraph("", "", *words)))
+    table = nodes.table("", nodes.tgroup("", nodes.thead("", row)))
+    app: Any = SimpleNamespace(env=None, config=SimpleNamespace(numfig_format={}))
+    assert Markdown(app, "page").block(table) == "| $\\vert x\\vert $ or `a\\|b` or \\| |\n| --- |"
 
 
 def test_every_picture_is_in_its_cell(notebook: nbformat.NotebookNode) -> None:
