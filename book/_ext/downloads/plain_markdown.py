@@ -265,7 +265,7 @@ class Markdown:
     def inline(self, node: nodes.Node) -> str:
         name, text = node.tagname, node.astext()
         if isinstance(node, nodes.Text):
-            return escaped(text, around(node)[1])
+            return escaped(text, around(node)[1] if text.endswith("]") else "")
         if name in ("literal", "literal_strong", "literal_emphasis"):
             return code(text)
         if name in ("math", "math_block"):
