@@ -222,6 +222,64 @@ def test_sphinxs_collector_of_contents_is_disabled_and_no_other(app: Sphinx, mon
     assert handlers() == [name for name in before if name != "TocTreeCollector"] != before
 
 
+# --- Beautiful Soup
+
+SIMPLY = """
+import sys
+from book._ext.compat import select_simply
+select_simply()
+select_simply()
+import bs4
+loaded = lambda: "soupsieve.css_parser" in sys.modules
+soup = bs4.BeautifulSoup('<ul><li class="a b">1</li></ul>', "html.parser")
+print(soup.select("ul > li.a")[0].text, soup.select_one("li.b").text, soup.select_one("p"), loaded())
+print(soup.select("li:first-child")[0].text, soup.css.select_one("li").text, loaded())
+"""
+
+
+def test_soupsieve_is_imported_for_a_selector_that_is_not_simple() -> None:
+    done = subprocess.run([sys.executable, "-c", SIMPLY], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.splitlines() == ["1 1 None False", "1 1 True"], done.stderr
+
+
+CONTENTS = """
+<ul class="nav current"><li class="toctree-l1 has-children"><a class="reference internal" href="#">A</a>
+<details><summary><p class="caption">B</p></summary><ul><li class="toctree-l2"><a class="reference">C</a></li></ul>
+</details></li><li class="toctree-l1">D</li></ul><p>E <i class="caption">F</i></p>
+"""
+
+
+@pytest.mark.parametrize(
+    ("selector", "simple"),
+    [
+        ("li", True),
+        (".caption", True),
+        ("li.toctree-l1", True),
+        ("li.toctree-l1 > details", True),
+        ("ul > li > a.reference", True),
+        ("details > p.caption", True),
+        ("summary > .caption", True),
+        ("ol", True),
+        ("li a", False),
+        ("li, p", False),
+        ("*", False),
+        ("ul.nav.current", False),
+        ("a[href]", False),
+        ("#x", False),
+        ("li:first-child > details", False),
+    ],
+)
+def test_a_simple_selector_finds_what_soupsieve_finds(selector: str, simple: bool) -> None:
+    from bs4 import BeautifulSoup
+
+    soup = BeautifulSoup(CONTENTS, "html.parser")
+    for tag in (soup, soup.li, soup.details):
+        found = compat.simply_selected(tag, selector)
+        assert (found is not None) == simple
+        if found is not None:
+            assert list(map(id, found)) == list(map(id, tag.css.select(selector)))
+
+
 # --- pydata-sphinx-theme
 
 

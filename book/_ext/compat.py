@@ -10,6 +10,7 @@ import contextlib
 import functools
 import importlib
 import logging
+import re
 import sys
 from collections.abc import Callable, Iterator
 from importlib import metadata
@@ -189,9 +190,7 @@ def import_clients_late() -> None:
 
 def import_client(stand_in: ModuleType, client: str, *arguments: Any, **named: Any) -> Any:
     """Make one of MyST-NB's clients, from the module for which another one stood in."""
-    if sys.modules[stand_in.__name__] is stand_in:
-        del sys.modules[stand_in.__name__]
-    return getattr(importlib.import_module(stand_in.__name__), client)(*arguments, **named)
+    return imported_attribute(stand_in, client)(*arguments, **named)
 
 
 def use_client(client: Callable[..., Any]) -> None:
@@ -223,6 +222,65 @@ def all_plug_ins() -> Any:
 def plug_ins(**wanted: str) -> Any:
     """The entry points with this group and name."""
     return all_plug_ins().select(**wanted)
+
+
+# --- Beautiful Soup ------------------------------------------------------------------------------------------------
+
+STEP = re.compile(r"([a-z]\w*)?(?:\.([\w-]+))?")
+"""A step of a selector that asks for a tag, for a class, or for both."""
+
+
+def select_simply() -> None:
+    """Let Beautiful Soup find by itself what the theme asks for: soupsieve takes a sixth of a second to set itself up.
+
+    The theme looks through a page's contents with selectors such as ``li.toctree-l1 > details``. For any other selector
+    soupsieve is imported.
+    """
+    if "bs4" not in sys.modules:
+        sys.modules["soupsieve"] = stand_in = ModuleType("soupsieve")
+        vars(stand_in)["__getattr__"] = functools.partial(imported_attribute, stand_in)
+    from bs4 import Tag
+
+    if hasattr(Tag.select, "__wrapped__"):
+        return
+    by_soupsieve, one_by_soupsieve = Tag.select, Tag.select_one
+
+    @functools.wraps(by_soupsieve)
+    def select(tag: Any, selector: str, *rest: Any, **named: Any) -> Any:
+        found = None if rest or named else simply_selected(tag, selector)
+        return by_soupsieve(tag, selector, *rest, **named) if found is None else found
+
+    @functools.wraps(one_by_soupsieve)
+    def select_one(tag: Any, selector: str, *rest: Any, **named: Any) -> Any:
+        found = None if rest or named else simply_selected(tag, selector)
+        return one_by_soupsieve(tag, selector, *rest, **named) if found is None else next(iter(found), None)
+
+    for name, function in {"select": select, "select_one": select_one}.items():
+        setattr(Tag, name, function)
+
+
+def imported_attribute(stand_in: ModuleType, attribute: str) -> Any:
+    """An attribute of the module for which another one stood in."""
+    if sys.modules[stand_in.__name__] is stand_in:
+        del sys.modules[stand_in.__name__]
+    return getattr(importlib.import_module(stand_in.__name__), attribute)
+
+
+def simply_selected(tag: Any, selector: str) -> list[Any] | None:
+    """All elements within `tag` that a selector of tags, classes and ``>`` finds; None for any other selector."""
+    matches = [STEP.fullmatch(step) for step in selector.split(" > ")]
+    steps = [match.groups() for match in matches if match and match[0]]
+    if len(steps) < len(matches):
+        return None
+    found = []
+    for element in tag.find_all(True):
+        line = [element, *element.parents][: len(steps)]
+        if len(line) == len(steps) and all(
+            (not name or name == one.name) and (not kind or kind in one.get_attribute_list("class"))
+            for one, (name, kind) in zip(reversed(line), steps, strict=True)
+        ):
+            found.append(element)
+    return found
 
 
 # --- pydata-sphinx-theme -------------------------------------------------------------------------------------------

@@ -41,7 +41,7 @@ from book._ext.cli.publishing import (
     work_of,
     write_note,
 )
-from book._ext.compat import disable_collector_quickly, import_clients_late
+from book._ext.compat import disable_collector_quickly, import_clients_late, select_simply
 from book._ext.execute import warm_kernels
 from book._ext.execute.freshness import PACKAGE, cells, configure_environment, files_read
 from book._ext.faults import ROOT, Fault, one_line
@@ -94,6 +94,7 @@ def run_sphinx(builder: str, edition: str, pdfs: Iterable[str]) -> Any:
     console = Console()
     try:
         disable_collector_quickly()
+        select_simply()
         with patch_docutils(None), docutils_namespace():
             app = Sphinx(
                 srcdir=str(ROOT),
