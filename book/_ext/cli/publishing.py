@@ -18,9 +18,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from book._ext.execute.freshness import data_folders, pins
+from book._ext.execute.freshness import data_folders
 from book._ext.faults import ROOT
-from book._ext.files import files_digest, read_json, text_digest, write_json
+from book._ext.files import files_digest, pins, read_json, text_digest, write_json
 from book._ext.inpage import parts
 from book._ext.sources.editions import EDITIONS
 
@@ -128,10 +128,10 @@ def keep_known_checksums() -> None:
 def bytes_digest(*paths: Path) -> str:
     """A digest of these files and of all files in these folders, including hidden ones.
 
-    A command such as `make html` reads all files. The preview, which builds often, does not read a file again if its
-    size, its time and its number are the same.
+    A command such as `make html` reads each file once, and again if its size, its time or its number has changed. The
+    preview, which builds often, also knows what its last build has read.
     """
-    known = known_checksums() if LASTING in os.environ else {}
+    known = known_checksums()
     below = [Path(root, name) for path in paths for root, _, names in os.walk(path) for name in names]
     sha = hashlib.sha256()
     for path in sorted(os.fspath(path) for path in (*paths, *below) if path.is_file()):
@@ -145,8 +145,8 @@ def bytes_digest(*paths: Path) -> str:
 
 @functools.cache
 def known_checksums() -> dict[str, Any]:
-    """For each file that the last build of the preview has read its digest, its size, its time and its number."""
-    found = read_json(CHECKSUMS)
+    """For each file that this build has read, or the last one of the preview: its digest, size, time and number."""
+    found = read_json(CHECKSUMS) if LASTING in os.environ else {}
     return {path: sum for path, sum in found.items() if isinstance(sum, list)}
 
 

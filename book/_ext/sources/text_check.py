@@ -140,28 +140,33 @@ def plain_text(token: Token) -> str:
     )
 
 
+IN_BACKTICKS = {
+    "code_inline": re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)", re.S),
+    "myst_role": re.compile(r"\{[^{}`\s]+\}(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)", re.S),
+}
+AS_WRITTEN = ("math_inline", "math_inline_double", "html_inline")
+ADDRESS = re.compile(r"(?<=\])\([^()\s]*(?:\([^()\s]*\))?[^()\s]*(?:\s+(?:\"[^\"]*\"|'[^']*'))?\)|<[a-z]+:[^>\s]*>")
+NO_BREAK = re.compile(r"[^\n]")
+
+
 def masked(token: Token) -> str:
     """The source of a paragraph with `MASK` in place of code, formulas, roles, HTML and addresses."""
     content, at = token.content, 0
     masked = content
     for child in token.children or ():
-        if child.type in ("code_inline", "myst_role"):
-            name = r"\{[^{}`\s]+\}" if child.type == "myst_role" else ""
-            found = re.compile(rf"{name}(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)", re.S).search(content, at)
-        elif child.type in ("math_inline", "math_inline_double"):
-            found = re.compile(r"\${1,2}" + re.escape(child.content) + r"\${1,2}").search(content, at)
-        elif child.type == "html_inline":
-            found = re.compile(re.escape(child.content)).search(content, at)
-        elif child.type in ("image", "link_open"):
-            found = None
+        if child.type in IN_BACKTICKS:
+            found = IN_BACKTICKS[child.type].search(content, at)
+            start, end = found.span() if found else (-1, -1)
+        elif child.type in AS_WRITTEN:
+            start = content.find(written := f"{child.markup}{child.content}{child.markup}", at)
+            end = start + len(written)
         else:
             continue
-        if found:
-            at = found.end()
-            masked = masked[: found.start()] + re.sub(r"[^\n]", MASK, found[0]) + masked[found.end() :]
-    address = re.compile(r"(?<=\])\([^()\s]*(?:\([^()\s]*\))?[^()\s]*(?:\s+(?:\"[^\"]*\"|'[^']*'))?\)|<[a-z]+:[^>\s]*>")
+        if start >= 0:
+            at = end
+            masked = masked[:start] + NO_BREAK.sub(MASK, content[start:end]) + masked[end:]
     if any(child.type in ("image", "link_open") for child in token.children or ()):
-        masked = address.sub(lambda found: re.sub(r"[^\n]", MASK, found[0]), masked)
+        masked = ADDRESS.sub(lambda found: NO_BREAK.sub(MASK, found[0]), masked)
     return masked
 
 
