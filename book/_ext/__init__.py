@@ -56,12 +56,10 @@ LISTENERS = {
     ),
     "builder-inited": (
         (100, "sources.checking:check_all_sources", "all sources → warnings, or one fault that ends the build"),
-        (500, "page.bibliography:restore_works", "formatted works of the last build → pybtex's style"),
         (500, "website.search:use_own_index", "→ our search in place of Sphinx's"),
         (900, "website.writing:cache_templates", "→ a cache of compiled templates"),
     ),
     "env-get-outdated": (
-        (40, "execute.freshness:restore_code", "the modules as read by the last build → the cache of `code_of`"),
         (45, "page.equations:collect_equations", "sources, `optim_code` → what can be told by reading them"),
         (
             50,

@@ -1,4 +1,4 @@
-"""Which files are sources, digests of files and of texts, and JSON files that are written in one step."""
+"""Which files are sources, digests of files, texts and versions, and JSON files that are written in one step."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,6 +58,15 @@ def named_digest(files: Iterable[tuple[str, Path]]) -> str:
 def text_digest(*texts: str) -> str:
     """A digest of several texts, in this order."""
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()
+
+
+def pins(root: Path) -> str:
+    """The pinned versions of packages, and the version of Python."""
+    try:
+        lines = (root / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        lines = []
+    return "\n".join([sys.version, *(line for line in lines if line.strip() and not line.startswith("#"))])
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
     from sphinx.environment import BuildEnvironment
 
-    from book._ext.execute.freshness import Code
     from book._ext.page.equations import Checker, Verdict
     from optim_code.equations.sections import Page
 
@@ -62,28 +61,24 @@ class KeptState:
     """What is kept for the next build.
 
     Attributes:
-        code: the modules of `optim_code` as the last build read them; None before the first one.
         outputs: for each page the name under which its outputs are stored; empty if it has no cells.
         shown: for each page a digest of all that it is made of.
         listed_digest: a digest of all that the list of equations and sentences shows.
         listed: the verdicts that the list of all equations shows.
         marks: the text of the mark of each update equation, by label.
         sentences: how many phrases each page marks as asserted.
-        works: the formatted works of the bibliography.
         playground: what all playgrounds share, and the figures that they can show.
         scripts: the names of the scripts that pages load when code first runs; none if they can run no code.
         shared: a digest of the shared data: what pages can show about other pages.
         notebooks: the names of the notebooks by page.
     """
 
-    code: Code | None = None
     outputs: dict[str, str] = field(default_factory=dict)
     shown: dict[str, str] = field(default_factory=dict)
     listed_digest: str = ""
     listed: list[dict[str, Any]] = field(default_factory=list)
     marks: dict[str, str] = field(default_factory=dict)
     sentences: dict[str, int] = field(default_factory=dict)
-    works: dict[str, Any] = field(default_factory=dict)
     playground: tuple[dict[str, Any], dict[str, Any]] = field(default_factory=lambda: ({}, {}))
     scripts: dict[str, str] = field(default_factory=dict)
     shared: str = ""

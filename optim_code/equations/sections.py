@@ -238,7 +238,7 @@ class Includer:
             within: the files that are being read; one of them must not be included again.
         """
         new, origins = list(lines), list(places)
-        found = list(blocks("\n".join(lines)))
+        found = parsed("\n".join(lines))[0]
         # From the last to the first, so that the line numbers of the other blocks stay right.
         for block in reversed(found):
             if block.kind != "directive" or block.name != "include":
@@ -431,6 +431,14 @@ def fence(token: Token, line: int, end: int, parents: tuple[str, ...], texts: li
         yield from blocks(body, start, (*parents, name), texts)
 
 
+@functools.lru_cache(maxsize=1024)
+def loaded(options: str) -> Any:
+    """What a text in YAML says; kept, because several modules ask for the options of each directive."""
+    import yaml
+
+    return yaml.load(options, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
 def read_options(block: Block, where: str) -> dict[str, Any]:
     """The options of a directive.
 
@@ -442,7 +450,7 @@ def read_options(block: Block, where: str) -> dict[str, Any]:
     if not block.options.strip():
         return {}
     try:
-        found = yaml.load(block.options, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        found = loaded(block.options)
     except yaml.YAMLError as error:
         raise SectionError(f"{where}: the options are not YAML ({one_problem(error)}); put a text in quotes") from error
     if not isinstance(found, dict):

@@ -5,13 +5,10 @@ from __future__ import annotations
 import re
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
-from book._ext.execute import freshness
 from book._ext.execute.freshness import Code, Data
-from book._ext.state import kept_state
 from conftest import ROOT
 from optim_code.equations.sections import Page
 from small_book import NOTEBOOK, TOC, Copy, copy_book
@@ -221,21 +218,6 @@ def test_a_file_anywhere_in_the_tree_is_data_for_all_cells(tmp_path: Path, name:
     (tmp_path / name).write_text("1")
     assert (code.data != before) == is_data
     assert code.outputs_key(page, Data("one", [])) != code.outputs_key(page, Data("other", []))
-
-
-def test_modules_that_another_version_of_the_extension_has_read_are_read_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shutil.copytree(ROOT / "optim_code", tmp_path / "optim_code")
-    monkeypatch.setattr(freshness, "_code_cache", {})
-    app, env = SimpleNamespace(srcdir=str(tmp_path)), SimpleNamespace()
-    known = kept_state(env).code = Code(tmp_path)  # type: ignore[arg-type]
-    freshness.restore_code(app, env)  # type: ignore[arg-type]
-    assert freshness.code_of(tmp_path) is known
-    freshness._code_cache.clear()
-    del known.reader, known.words
-    freshness.restore_code(app, env)  # type: ignore[arg-type]
-    assert freshness.code_of(tmp_path).words
 
 
 @pytest.mark.parametrize("name", ["tool.py", "book/tool.py", "more/deep/tool.py"])

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from book._ext.execute.freshness import Code
-from book._ext.page.equations import statements
+from book._ext.page.equations import modules_of
 from book._ext.page.playground import figure_style
 from book._ext.sources.editions import class_files
 from conftest import ROOT, run_equations, sample
@@ -106,11 +106,11 @@ def test_no_section_misses_code_wherever_the_modules_lie(tmp_path: Path) -> None
 
 def test_what_students_do_not_get_and_what_playgrounds_look_like_is_found_wherever_it_lies(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "optim_code", tmp_path / "optim_code")
-    before, colours = class_files(tmp_path), figure_style(statements(tmp_path))
+    before, colours = class_files(tmp_path), figure_style(modules_of(tmp_path))
     assert before == [tmp_path / "optim_code" / "optimizers.py"]
     moved(tmp_path)
     assert class_files(tmp_path) == [*before, tmp_path / "optim_code" / "core" / "deep" / "m_optimizers.py"]
-    assert figure_style(statements(tmp_path)) == colours
+    assert figure_style(modules_of(tmp_path)) == colours
 
 
 IMPORTS = [

@@ -188,7 +188,7 @@ def test_no_formula_of_the_book_loses_a_sign_when_it_is_cut() -> None:
 
 
 def test_the_font_has_every_character_of_the_formulas_and_the_signs_that_browsers_add() -> None:
-    used = characters(mathml(r"\sqrt{\kappa} + h < \mathcal{N}", False), "outside: Ω")
+    used = characters(mathml(r"\sqrt{\kappa} + h < \mathcal{N}", False) + "outside: Ω")
     assert {*"√κ𝜅hℎ+<"} <= {*used}
     assert "Ω" not in used
     signs = TTFont(io.BytesIO(font_of(used))).getBestCmap()

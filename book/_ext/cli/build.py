@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
+from book._ext import remembered
 from book._ext.cli.publishing import (
     BUILD,
     LASTING,
@@ -373,8 +374,10 @@ def main(command: list[str] | None = None) -> None:
         make = maker_of(arguments.target, arguments.section)
         check_writable()
         with build_lock():
+            remembered.start()
             try:
                 result = make()
+                remembered.save()
             finally:
                 warm_kernels.stop()
     print(f"{result} in {time.perf_counter() - started:.1f} s", flush=True)

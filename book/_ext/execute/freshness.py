@@ -13,15 +13,16 @@ read code, or compute names, depend on every byte.
 from __future__ import annotations
 
 import ast
+import functools
 import os
 import re
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from book._ext.files import files_digest, is_source, named_digest, python_files, source_files, text_digest
+from book._ext.files import files_digest, is_source, named_digest, pins, python_files, source_files, text_digest
 from book._ext.inpage.parts import installed
+from book._ext.remembered import remembered
 from book._ext.state import build_state, kept_state
 from optim_code.equations import sections
 from optim_code.equations.sections import Page, read_page
@@ -53,16 +54,6 @@ NOT_DATA = {".md", ".bib", ".pyc", ".sty"}
 NOT_DATA_AT_THE_TOP = {"_build", "tests", "node_modules", "_config.yml", "_toc.yml", "apt.txt", "requirements.txt"}
 NOT_DATA_AT_THE_TOP |= {"requirements.lock", "pyproject.toml", "Makefile", "LICENSE", "CITATION.cff", "run"}
 """The files and folders at the top of the book that cells do not read; `optim_code.train` writes to ``run``."""
-_code_cache: dict[Path, Code] = {}
-
-
-def pins(root: Path) -> str:
-    """The pinned versions of packages, and the version of Python."""
-    try:
-        lines = (root / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        lines = []
-    return "\n".join([sys.version, *(line for line in lines if line.strip() and not line.startswith("#"))])
 
 
 def cells(page: Page) -> list[str]:
@@ -72,10 +63,14 @@ def cells(page: Page) -> list[str]:
 
 def code_of(root: Path) -> Code:
     """The modules of `optim_code`, read again only after a change."""
-    every_byte = files_digest(root / PACKAGE)
-    if root not in _code_cache or _code_cache[root].every_byte != every_byte:
-        _code_cache[root] = Code(root)
-    return _code_cache[root]
+    return read_code(root, files_digest(root / PACKAGE))
+
+
+@functools.lru_cache(maxsize=2)
+@remembered
+def read_code(root: Path, every_byte: str) -> Code:
+    """Read the modules of `optim_code`, with their digest."""
+    return Code(root)
 
 
 class Data(NamedTuple):
@@ -90,7 +85,6 @@ class Code:
 
     Attributes:
         every_byte: a digest of all files.
-        reader: a digest of this module, which has read them.
         folders: for each folder of the package a digest of the syntax of its modules, without docstrings; those at the
             top are in the folder with the empty name.
         words: for each folder the names in its modules, and the words of strings that may be names.
@@ -101,7 +95,7 @@ class Code:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.every_byte, self.reader = files_digest(root / PACKAGE), files_digest(Path(__file__))
+        self.every_byte = files_digest(root / PACKAGE)
         self.exports: dict[str, str] = {}
         self.words: dict[str, set[str]] = {}
         self.fault = ""
@@ -159,7 +153,7 @@ class Code:
 
     def reachable_digest(self, sources: Iterable[str]) -> str:
         """A digest of what these pieces of code can run of `optim_code`."""
-        words = {word for source in sources for word in WORD.findall(source)}
+        words = words_of("\n".join(sources))
         if self.fault or words & INSPECTING:
             return self.every_byte
         reached: set[str] = set()
@@ -181,6 +175,12 @@ class Code:
         code = self.reachable_digest([*sources, *data.modules])
         depends = [page.docname, *sources, code, data.digest, self.kernel, pins(self.root)]
         return f"{page.docname.replace('/', '-')}-{text_digest(*depends)[:16]}"
+
+
+@remembered
+def words_of(source: str) -> set[str]:
+    """All words of a piece of code."""
+    return {*WORD.findall(source)}
 
 
 def outputs_path(root: Path, key: str) -> Path:
@@ -257,20 +257,10 @@ def configure_environment(root: Path) -> None:
     os.environ.setdefault("FORCE_SOURCE_DATE", "1")
 
 
-def restore_code(app: Sphinx, env: BuildEnvironment, *_: set[str]) -> list[str]:
-    """Give `code_of` the modules as the last build read them; it reads them again if they have changed."""
-    known = kept_state(env).code
-    # What another version of this module has read may lack something.
-    current = getattr(known, "reader", "") == files_digest(Path(__file__))
-    if known is not None and current and known.root == Path(app.srcdir):
-        _code_cache.setdefault(known.root, known)
-    return []
-
-
 def find_outdated(app: Sphinx, env: BuildEnvironment, *_: set[str]) -> list[str]:
     """Find the pages whose contents have changed. Sphinx compares times, but an older file can replace a newer one."""
     root, kept = Path(app.srcdir), kept_state(env)
-    code = kept.code = code_of(root)
+    code = code_of(root)
     pages = {docname: read_page(root, docname) for docname in sorted(env.found_docs)}
     build_state(app).pages = pages
     data = code.data
@@ -283,8 +273,8 @@ def page_digest(env: BuildEnvironment, page: Page) -> str:
     root, docname, kept = Path(env.srcdir), page.docname, kept_state(env)
     files = [root / name for name in sorted(env.dependencies.get(docname, ())) if "_build" not in Path(name).parts]
     parts = [page.text, kept.outputs[docname], files_digest(*files)]
-    if kept.code is not None and any(mark in page.text for mark in SHOWS_CODE):
-        parts.append(kept.code.every_byte)
+    if any(mark in page.text for mark in SHOWS_CODE):
+        parts.append(code_of(root).every_byte)
     if LISTING in page.text:
         parts.append(kept.listed_digest)
     return text_digest(*parts)

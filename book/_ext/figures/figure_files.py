@@ -18,10 +18,10 @@ from sphinx.util import logging
 from sphinx.util.template import FileRenderer
 
 from book._ext.execute.execution import executed_cells
+from book._ext.execute.freshness import code_of
 from book._ext.execute.light_imports import imported
 from book._ext.figures.needed_code import Program, program
 from book._ext.files import files_digest, text_digest
-from book._ext.state import kept_state
 
 logger = logging.getLogger(__name__)
 
@@ -173,6 +173,5 @@ def dark_twin(light: Path, code: str) -> Path:
 
 def dark_code_digest(env: BuildEnvironment) -> str:
     """A digest of the code that makes figures dark."""
-    code = kept_state(env).code
-    assert code is not None
+    code = code_of(Path(env.srcdir))
     return text_digest(code.reachable_digest(["optim_code.figures.dark"]), files_digest(Path(__file__)))[:16]

@@ -14,6 +14,7 @@ from book._ext.figures.figure_files import Figure, figure_number, figures_of, ki
 from book._ext.figures.needed_code import Program
 from book._ext.page.equations import toc_order
 from book._ext.page.formulas import head_tags
+from book._ext.remembered import remembered
 
 CAPTION = re.compile(r'<figure[^>]* id="([^"]+)".*?<span class="caption-text">(.*?)</span><a class="headerlink"', re.S)
 
@@ -39,6 +40,7 @@ def heading(app: Sphinx, docname: str) -> str:
     return f"{number} {clean_astext(app.env.titles[docname])}".strip()
 
 
+@remembered
 def captions_of(page: str) -> dict[str, str]:
     """The captions of a page's figures, by label, as HTML; without links, which would be wrong on another page."""
     figures = re.findall(r"<figure.*?</figure>", page, re.S)
@@ -70,6 +72,7 @@ def needs_imports_alone(program: Program) -> bool:
     return all(line.startswith(("import ", "from ")) for line in before if line)
 
 
+@remembered
 def seeds(code: str) -> list[int]:
     """The seeds of a program: those it names, and 0, the default of `descend` and `output`, where it asks for noise."""
     found = set()

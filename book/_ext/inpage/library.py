@@ -16,11 +16,11 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
 from book._ext.execute import warm_kernels
-from book._ext.execute.freshness import PACKAGE, pins
-from book._ext.files import files_digest, text_digest
+from book._ext.execute.freshness import PACKAGE
+from book._ext.files import files_digest, pins, text_digest
 from book._ext.inpage import parts
 from book._ext.inpage.data import PYTHON, has_modules, site_files
-from book._ext.page.equations import statements
+from book._ext.page.equations import modules_of
 from book._ext.page.playground import figure_style
 from book._ext.state import build_state
 from optim_code.equations.sections import displayed_updates
@@ -60,7 +60,7 @@ def place_of(root: Path, edition: str) -> Path:
 
 def make(root: Path, edition: str, place: Path) -> None:
     """Make the script of an edition."""
-    library = {"files": site_files(root, edition, displayed_updates(root)), "look": figure_style(statements(root))}
+    library = {"files": site_files(root, edition, displayed_updates(root)), "look": figure_style(modules_of(root))}
     parts.keep(place, f"window.descentLibrary = {json.dumps(library, sort_keys=True)};\n")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import contextlib
 import json
 import re
 import subprocess
@@ -18,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from docutils import nodes
 from docutils.statemachine import StringList
@@ -29,11 +30,12 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.docutils import SphinxDirective
 
 from book._ext.execute import warm_kernels
-from book._ext.execute.freshness import LISTING, PACKAGE, code_of, pins
+from book._ext.execute.freshness import LISTING, PACKAGE, code_of
 from book._ext.execute.light_imports import imported
 from book._ext.faults import ROOT, Fault
-from book._ext.files import files_digest, python_files, read_json, text_digest, write_json
+from book._ext.files import files_digest, pins, python_files, read_json, text_digest, write_json
 from book._ext.page.verdicts import Finding, verdicts
+from book._ext.remembered import remembered
 from book._ext.sources.checking import SourceFaults, ask_sphinx, refuse_sources, remembered_names
 from book._ext.sources.marks import marks_of
 from book._ext.sources.settings import check_contents
@@ -137,7 +139,7 @@ class Checker:
         verdicts: the verdict on each displayed equation, in their order; preliminary ones on the pending equations.
         pending: the equations that have to be run, by their index in `verdicts`, each with its key in `known`.
         known: the findings of earlier checks. A key is a digest of the equation and of the code that decides about it.
-        statements: those of all modules of `optim_code`, by the path of the module.
+        modules: those of `optim_code`, by their paths.
         phrases: how many phrases each page marks as asserted.
         used: those findings of `known` that this check has used, and its new ones.
 
@@ -154,8 +156,8 @@ class Checker:
         self.base = "\0".join([code.whole, pins(root), files_digest(Path(__file__).with_name("verdicts.py"))])
         if code.fault:
             raise EquationsFail(code.fault)
-        self.statements = statements(root)
-        self.classes = optimizer_classes(self.statements)
+        self.modules = modules_of(root)
+        self.classes = optimizer_classes(self.modules)
         if not self.classes and not (root / PACKAGE / "optimizers.py").is_file():
             raise EquationsFail("optim_code/optimizers.py: No such file; put it back, updates are checked against it")
         self.found: dict[str, list[Equation]] = {}
@@ -243,19 +245,50 @@ class Checker:
                 yield Verdict(name, "update", "", where, "", fault)
 
 
-def statements(root: Path) -> dict[str, list[ast.stmt]]:
-    """The statements at the top of all modules of `optim_code`, by the path of the module."""
+class Module(NamedTuple):
+    """What the source of a module has at its top.
+
+    Attributes:
+        classes: for each class its line, and what readers call it: its docstring up to the first colon, or its name.
+        constants: the values of the names that are set to a literal.
+    """
+
+    classes: dict[str, tuple[int, str]]
+    constants: dict[str, Any]
+
+
+@remembered
+def read_module(source: str) -> Module:
+    """Read the source of a module, because an import takes seconds."""
+    found = Module({}, {})
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.ClassDef):
+            said, colon, _ = (ast.get_docstring(node) or "").split("\n")[0].partition(":")
+            found.classes[node.name] = node.lineno, said if colon else node.name.removesuffix("Optimizer")
+        elif isinstance(node, ast.Assign):
+            target, value = node.targets[0], node.value
+            pairs = [(target, value)]
+            if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+                pairs = [*zip(target.elts, value.elts, strict=False)]
+            for constant, literal in pairs:
+                with contextlib.suppress(ValueError, TypeError):
+                    found.constants[ast.unparse(constant)] = ast.literal_eval(literal)
+    return found
+
+
+def modules_of(root: Path) -> dict[str, Module]:
+    """The modules of `optim_code`, by their paths from the top of the book."""
     paths = {path.relative_to(root).as_posix(): path for path in python_files(root / PACKAGE)}
-    return {name: ast.parse(path.read_text(encoding="utf-8")).body for name, path in paths.items()}
+    return {name: read_module(path.read_text(encoding="utf-8")) for name, path in paths.items()}
 
 
-def optimizer_classes(modules: dict[str, list[ast.stmt]]) -> dict[str, str]:
+def optimizer_classes(modules: dict[str, Module]) -> dict[str, str]:
     """File and line of each class in these modules whose name ends with ``Optimizer``."""
     return {
-        node.name: f"{module}:{node.lineno}"
-        for module, body in modules.items()
-        for node in body
-        if isinstance(node, ast.ClassDef) and node.name.endswith("Optimizer") and not node.name.startswith("_")
+        name: f"{path}:{line}"
+        for path, module in modules.items()
+        for name, (line, _) in module.classes.items()
+        if name.endswith("Optimizer") and not name.startswith("_")
     }
 
 

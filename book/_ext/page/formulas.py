@@ -25,6 +25,7 @@ from sphinx.util import logging
 from sphinx.util.math import get_node_equation_number
 
 from book._ext.files import html_pages, package_folder, text_digest
+from book._ext.remembered import remembered
 
 logger = logging.getLogger(__name__)
 
@@ -201,7 +202,8 @@ def write_font(app: Sphinx, error: Exception | None) -> None:
     """Write the style sheet with the font of the formulas, which has the characters that the pages use."""
     if error is not None or app.builder.name != "html":
         return
-    used = characters(*(path.read_text(encoding="utf-8") for path in html_pages(app).values()))
+    pages = [characters(path.read_text(encoding="utf-8")) for path in html_pages(app).values()]
+    used = "".join(sorted({*"".join(pages)}))
     code = Path(__file__).read_text(encoding="utf-8")
     head = f"/* {text_digest(used, version(FONT[0]), version('fonttools'), code)} */\n"
     file = Path(app.outdir, "_static", STYLE)
@@ -211,9 +213,10 @@ def write_font(app: Sphinx, error: Exception | None) -> None:
         file.write_text(head + RULES.format(source=source), encoding="utf-8")
 
 
-def characters(*pages: str) -> str:
-    """The characters of the formulas in HTML pages, each once and in order."""
-    formulas = [ANNOTATION.sub("", formula) for page in pages for formula in MATH.findall(page)]
+@remembered
+def characters(page: str) -> str:
+    """The characters of the formulas in an HTML page, each once and in order."""
+    formulas = [ANNOTATION.sub("", formula) for formula in MATH.findall(page)]
     used = {*html.unescape(re.sub(r"<[^>]*>", "", "".join(formulas)))}
     if any("<msqrt" in formula or "<mroot" in formula for formula in formulas):
         used.add("√")  # a browser draws this sign for an element

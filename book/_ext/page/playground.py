@@ -7,7 +7,6 @@ in print a line says where the interactive version is.
 
 from __future__ import annotations
 
-import ast
 import itertools
 import json
 import re
@@ -23,7 +22,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from book._ext.figures.figure_files import figure_number
 from book._ext.page import plays
-from book._ext.page.equations import await_verdicts, toc_order
+from book._ext.page.equations import Module, await_verdicts, toc_order
 from book._ext.state import build_state, kept_state
 
 logger = logging.getLogger(__name__)
@@ -98,7 +97,7 @@ def collect_playgrounds(app: Sphinx, env: BuildEnvironment) -> list[str]:
     programs = [v.program for v in await_verdicts(app) if v.program and v.docname in env.titles]
     checker = build_state(app).checker
     assert checker is not None
-    names = method_names(checker.statements)
+    names = {name: said for module in checker.modules.values() for name, (_, said) in module.classes.items()}
     methods = [{"title": names[program["class"]], **program} for program in programs]
     figures = {
         name: {**figure, "number": figure_number(env, docname, name)}
@@ -115,7 +114,7 @@ def collect_playgrounds(app: Sphinx, env: BuildEnvironment) -> list[str]:
         "ranges": RUN,
         "near": plays.NEAR,
         "presets": presets_of(figures),
-        "look": figure_style(checker.statements),
+        "look": figure_style(checker.modules),
     }
     kept = kept_state(env)
     before, kept.playground = kept.playground, (shared, figures)
@@ -195,25 +194,10 @@ def is_number(text: str) -> bool:
         return False
 
 
-def method_names(modules: dict[str, list[ast.stmt]]) -> dict[str, str]:
-    """What readers call each class of `optim_code`: its docstring up to the first colon, or the class's own name."""
-    names = {}
-    for node in (node for body in modules.values() for node in body if isinstance(node, ast.ClassDef)):
-        name, colon, _ = (ast.get_docstring(node) or "").split("\n")[0].partition(":")
-        names[node.name] = name if colon else node.name.removesuffix("Optimizer")
-    return names
-
-
-def figure_style(modules: dict[str, list[ast.stmt]]) -> dict[str, Any]:
-    """The colours, contours and axes of the book's figures, read from the source, because an import takes seconds."""
-    found: dict[str, ast.expr] = {}
-    for statement in (statement for body in modules.values() for statement in body):
-        if isinstance(statement, ast.Assign):
-            targets, values = statement.targets[0], statement.value
-            pairs = zip(targets.elts, values.elts, strict=True) if isinstance(targets, ast.Tuple) and isinstance(
-                values, ast.Tuple) else [(targets, values)]  # fmt: skip
-            found |= {ast.unparse(target): value for target, value in pairs}
-    return {name.lower(): ast.literal_eval(found[name]) for name in STYLE}
+def figure_style(modules: dict[str, Module]) -> dict[str, Any]:
+    """The colours, contours and axes of the book's figures."""
+    constants = {name: value for module in modules.values() for name, value in module.constants.items()}
+    return {name.lower(): constants[name] for name in STYLE}
 
 
 # --- on the page ---------------------------------------------------------------------------------------------------

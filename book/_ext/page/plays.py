@@ -15,6 +15,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxRole
 
+from book._ext.remembered import remembered
 from book._ext.sources.marks import split
 
 NEAR = 1e-3
@@ -82,6 +83,7 @@ def fault_of(node: dict[str, Any], runs: list[dict[str, Any]], methods: list[dic
     return ""
 
 
+@remembered
 def outcome_of(method: dict[str, Any], setting: dict[str, Any]) -> tuple[str, int]:
     """What becomes of a run without noise, and the steps that it took to arrive, or had.
 

@@ -23,8 +23,7 @@ from sphinx.util import logging
 from sphinx.util.docutils import docutils_namespace
 
 from book._ext.compat import directives_and_roles
-from book._ext.execute.freshness import pins
-from book._ext.files import files_digest, read_json, text_digest, write_json
+from book._ext.files import files_digest, pins, read_json, text_digest, write_json
 from book._ext.sources.block_check import EXERCISES, check_block, labels_in, not_closed
 from book._ext.sources.editions import EDITIONS
 from book._ext.sources.findings import Book, Names, SourceFault, key_line, near

@@ -7,11 +7,11 @@ of the same page asserts it: ``holds("sgd-zigzag", …)``. `page.sentences` show
 from __future__ import annotations
 
 import ast
-import functools
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from book._ext.remembered import remembered
 from book._ext.sources.findings import SourceFault
 from optim_code.equations.sections import Block, Page, tags_of
 
@@ -63,7 +63,7 @@ def is_shown_as_it_is(block: Block) -> bool:
     return block.kind in ("code", "comment") or block.name in ("code", "code-block", "sourcecode", "parsed-literal")
 
 
-@functools.lru_cache(maxsize=512)
+@remembered
 def calls_in(source: str) -> list[tuple[int, str | None]]:
     """The calls of `holds` in the code of a cell: the line, from 0, and the name; None if the name is computed."""
     if not CALL.search(source):

@@ -29,6 +29,7 @@ from book._ext.compat import fontawesome
 from book._ext.files import files_digest, html_pages, read_json, text_digest, write_json
 from book._ext.inpage.page import WORKBENCH
 from book._ext.page import formulas
+from book._ext.remembered import remembered
 from book._ext.state import build_state
 from book._ext.website import fonts, icons, unused
 from book._ext.website.unused import names_in, without_unused
@@ -93,7 +94,7 @@ def bundle_assets(app: Sphinx, error: Exception | None) -> None:
     before = note if note.get("program") == program else {}
     scripts = scripts_of(app, parts)
     classes = icons_of(scripts, texts, before.get("icons", []))
-    inline = [match["text"] for text in texts.values() for match in TAG.finditer(text) if match["text"]]
+    inline = [script for text in texts.values() for script in scripts_in(text)]
     inline += [name for said in parts.values() for name in said.scripts if name.startswith("inline:")]
     # Elements that show what a reader's code does are made by the workbench, which a page loads later.
     later = [text for name, text in build_state(app).scripts.items() if WORKBENCH in name]
@@ -198,6 +199,18 @@ def take_apart(page: str) -> tuple[str, Parts]:
     return page, parts
 
 
+@remembered
+def static_names_in(page: str) -> set[str]:
+    """The names of all files within `_static` that a page has addresses of."""
+    return {*re.findall(r"""_static/([^"'?)]+)""", page)}
+
+
+@remembered
+def scripts_in(page: str) -> list[str]:
+    """The scripts that stand in a page."""
+    return [match["text"] for match in TAG.finditer(page) if match["text"]]
+
+
 def put_in(page: str, name: str, files: tuple[str, str, str], data: dict[str, str]) -> str:
     """A page with the tags of its style sheet and its scripts.
 
@@ -260,7 +273,7 @@ def sha256(text: str) -> str:
 
 def with_policy(page: str) -> str:
     """A page with its policy at the begin of its head, before all that it governs."""
-    inline = [match["text"] for match in TAG.finditer(page) if match["text"]]
+    inline = scripts_in(page)
     handlers = [
         value
         for tag in HANDLER.findall(page)
@@ -385,12 +398,10 @@ class Bundles:
 
     def clear(self, pages: Iterable[str]) -> None:
         """Move the parts out of the book, unless a page names one, and remove the files that no page has any more."""
-        text = "".join(pages)
-        for name in self.used.union(DESIGN):
+        named = set[str]().union(*map(static_names_in, pages), (formulas.STYLE, formulas.SCRIPT))
+        for name in self.used.union(DESIGN) - named:
             file = self.static / name
-            if not file.exists() or name in (formulas.STYLE, formulas.SCRIPT):
-                continue
-            if not any(f"_static/{name}{end}" in text for end in "\"'?)"):
+            if file.exists():
                 (sources(self.app) / name).parent.mkdir(parents=True, exist_ok=True)
                 os.replace(file, sources(self.app) / name)
         for file in [*self.static.glob("styles.*.css"), *self.static.glob("scripts.*.js")]:

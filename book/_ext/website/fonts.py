@@ -23,6 +23,7 @@ from sphinx.application import Sphinx
 from book._ext.files import html_pages, package_folder, text_digest
 from book._ext.inpage import parts
 from book._ext.page.formulas import FONT, MATH, subset
+from book._ext.remembered import remembered
 
 PACKAGE = "@fontsource/stix-two-text"
 ALWAYS = "".join(map(chr, range(0x20, 0x7F))) + "–—‘’“”…−×·"
@@ -76,8 +77,8 @@ def write_fonts(app: Sphinx, error: Exception | None) -> None:
     """Write the script with the fonts of the text and of code, which have the characters that the pages use."""
     if error is not None or app.builder.name != "html":
         return
-    pages = [NO_TEXT.sub("", MATH.sub("", path.read_text(encoding="utf-8"))) for path in html_pages(app).values()]
-    text, code = characters(*pages), characters(*(found[0] for page in pages for found in CODE.finditer(page)))
+    pages = [letters_of(path.read_text(encoding="utf-8")) for path in html_pages(app).values()]
+    text, code = ("".join(sorted({*ALWAYS}.union(*letters))) for letters in zip(*pages, strict=True))
     program = Path(__file__).read_text(encoding="utf-8")
     digest = text_digest(text, code, parts.installed(), version("fonttools"), version("matplotlib"), program)
     file = Path(app.outdir, "_static", SCRIPT.replace("*", digest[:16]))
@@ -104,10 +105,14 @@ def script_of(static: Path) -> str:
     return next((file.name for file in static.glob(SCRIPT)), "")
 
 
-def characters(*texts: str) -> str:
-    """The characters that these parts of HTML show, each once and in order."""
-    shown = {*html.unescape(re.sub(r"<[^>]*>", "", "".join(texts)))}
-    return "".join(sorted(letter for letter in shown.union(ALWAYS) if letter.isprintable()))
+@remembered
+def letters_of(page: str) -> tuple[str, str]:
+    """The characters that a page shows, without those in formulas, and the characters of its code."""
+    text = NO_TEXT.sub("", MATH.sub("", page))
+    code = "".join(found[0] for found in CODE.finditer(text))
+    shown = ({*html.unescape(re.sub(r"<[^>]*>", "", part))} for part in (text, code))
+    letters, in_code = ("".join(letter for letter in sorted(part) if letter.isprintable()) for part in shown)
+    return letters, in_code
 
 
 def write_print_fonts(folder: Path) -> None:

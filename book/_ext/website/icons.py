@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from book._ext.compat import fontawesome
+from book._ext.remembered import remembered
 
 STYLES = {"fa": "fas", "fas": "fas", "fa-solid": "fas", "far": "far", "fa-regular": "far", "fab": "fab"}
 STYLES["fa-brands"] = "fab"
@@ -100,6 +101,7 @@ def sizes() -> dict[str, str]:
     return {rule.partition("{")[0][1:]: rule for rule in SIZE.findall(text)}
 
 
+@remembered
 def icon_classes(text: str) -> set[str]:
     """The `class` attributes of the icons in a page or a script."""
     found = set()

@@ -20,6 +20,7 @@ from sphinx.application import Sphinx
 
 from book._ext.compat import write_no_index
 from book._ext.page.formula_text import plain_text
+from book._ext.remembered import remembered
 
 INLINE = {"a", "abbr", "b", "cite", "code", "em", "i", "kbd", "mark", "q", "s", "samp", "small", "span", "strong"}
 INLINE |= {"sub", "sup", "u", "var", "wbr"}
@@ -35,6 +36,7 @@ GREEK = {letter: unicodedata.name(letter).split()[-1].lower() for letter in map(
 GREEK["λ"] = "lambda"  # Unicode spells its name without a b
 
 
+@remembered
 def words(text: str) -> set[str]:
     """The words of a text as the search compares them: in lower case, without accents, Greek letters by name."""
     plain_words = set()
@@ -155,7 +157,7 @@ def write_index(app: Sphinx, error: Exception | None) -> None:
     pages = [json.loads((folder(app) / f"{docname}.json").read_text(encoding="utf-8")) for docname in docnames]
     terms: dict[str, list[int]] = {}
     for number, parts in enumerate(pages):
-        for word in set().union(*(words(f"{heading} {text}") for _, heading, text in parts)):
+        for word in words(" ".join(f"{heading} {text}" for _, heading, text in parts)):
             terms.setdefault(word, []).append(number)
     titles = [
         next((heading for _, heading, _ in parts if heading), docname)

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import Any
 
+from book._ext.remembered import remembered
+
 NAME = re.compile(r"[\w-]+")
 GIVEN = re.compile(r"""\s(?:class|id)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.I)
 PUT_TOGETHER = "bs-"
@@ -20,8 +22,19 @@ GROUPS = ("media", "supports")
 
 def names_in(pages: Iterable[str], scripts: Iterable[str]) -> set[str]:
     """All that may be the name of a class or of an id: what elements of these pages have, and all words of scripts."""
-    given = {name for page in pages for values in GIVEN.findall(page) for name in "".join(values).split()}
-    return given.union(*map(NAME.findall, scripts))
+    return set[str]().union(*map(given_in, pages), *map(words_in, scripts))
+
+
+@remembered
+def given_in(page: str) -> set[str]:
+    """The classes and ids of a page."""
+    return {name for values in GIVEN.findall(page) for name in "".join(values).split()}
+
+
+@remembered
+def words_in(script: str) -> set[str]:
+    """All words of a script or a style sheet."""
+    return {*NAME.findall(script)}
 
 
 def without_unused(css: str, names: set[str]) -> str:
