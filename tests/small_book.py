@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shutil
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from conftest import BUILD, PAGES, ROOT, run_build
 
 NO_BOOK = "named above; there is no new book, and the last one stays as it was"
 """How a build with warnings ends."""
-FINDINGS = ".equations.json"
+FINDINGS, REMEMBERED = ".equations.json", ".remembered"
 TOC = "format: jb-book\nroot: book/one\nchapters:\n  - file: book/updates\n  - file: book/two\n"
 NOTEBOOK = "---\nfile_format: mystnb\nkernelspec:\n  name: python3\n---\n\n"
 ONE = f"""{NOTEBOOK}
@@ -106,8 +108,26 @@ def run(command: list[str], folder: Path, **env: str) -> subprocess.CompletedPro
     )
 
 
+@functools.cache
+def remembered() -> bytes:
+    """What a build of the small book has found out about the theme, the fonts and `optim_code`; made once."""
+    with tempfile.TemporaryDirectory() as folder:
+        first = tree(Path(folder, "book"))
+        done = first.build()
+        assert done.returncode == 0, done.stdout + done.stderr
+        return (first.root / "_build" / REMEMBERED).read_bytes()
+
+
 def copy_book(folder: Path) -> Copy:
-    """A copy of the tree, its contents short sections, not built yet."""
+    """A copy of the tree, its contents short sections, not built yet; what it does not change need not be found anew."""
+    copy = tree(folder)
+    (copy.root / "_build").mkdir(exist_ok=True)
+    (copy.root / "_build" / REMEMBERED).write_bytes(remembered())
+    return copy
+
+
+def tree(folder: Path) -> Copy:
+    """The same without what another build has found out."""
     copy = Copy(folder)
     shutil.copytree(ROOT, copy.root, ignore=shutil.ignore_patterns("_build", ".*", "__pycache__"))
     sections = [(ROOT / f"{page}.md").read_text(encoding="utf-8") for page in PAGES]

@@ -19,6 +19,7 @@ from typing import ParamSpec, TypeVar
 
 from book._ext.faults import ROOT
 from book._ext.files import named_digest, pins, python_files, text_digest
+from book._ext.inpage import parts
 from optim_code.equations import sections
 
 P = ParamSpec("P")
@@ -39,7 +40,7 @@ class Results:
     def __init__(self, file: Path) -> None:
         self.file = file
         modules = [*python_files(Path(__file__).parent), *python_files(Path(sections.__file__).parent)]
-        self.program = text_digest(named_digest((path.name, path) for path in modules), pins(ROOT))
+        self.program = text_digest(named_digest((path.name, path) for path in modules), pins(ROOT), parts.installed())
         self.known: dict[str, bytes] = {}
         self.used: dict[str, bytes] = {}
         with contextlib.suppress(OSError, pickle.UnpicklingError):

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser
 from book._ext.files import read_json
 from book._ext.website import icons
 from book._ext.website.assets import FONTAWESOME, Bundles
-from book._ext.website.unused import names_in, without_unused
+from book._ext.website.unused import asked_for, names_in, without_unused
 from conftest import BUILD, PAGES
 
 LOOKS = """names => Array.from(document.querySelectorAll("body, body *"), (element) =>
@@ -45,7 +45,10 @@ def test_a_rule_stays_if_one_of_its_selectors_can_apply() -> None:
         .bs-b{x:13} .e{x:14} .b\\:f{x:15}"""
     names = names_in(['<p class="a" id=c>b <i title="b">'], ["toggle('e-e'), add(`e`)"])
     assert names >= {"a", "c", "e", "e-e"}
-    kept = without_unused(css, names)
+    kept = without_unused(css, sorted(names))
+    assert without_unused(css, asked_for(css, names)) == kept
+    assert len(asked_for(css, names)) < len(names)
+    assert "x:15" in without_unused(css, asked_for(css, {"b:f", "f:b", "z"}))
     assert [f"x:{n}" in kept for n in range(16)] == [n in (1, 3, 4, 7, 10, 12, 13, 14) for n in range(16)]
     assert not re.search(r"[ ,}]\.b[{,]", kept)
     assert "/*! licence */" in kept

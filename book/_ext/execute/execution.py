@@ -25,7 +25,7 @@ from sphinx.errors import SphinxError
 
 from book._ext.cli.publishing import is_intact, write_checksum
 from book._ext.compat import use_client
-from book._ext.execute.freshness import LISTING, OUTPUTS, code_of, outputs_path
+from book._ext.execute.freshness import LISTING, OUTPUTS, Code, outputs_path
 from book._ext.faults import cell_fault
 from book._ext.files import read_json
 from book._ext.page.equations import await_verdicts
@@ -71,7 +71,7 @@ def execute(app: Sphinx, docname: str) -> float:
         notebook = reader.read(page.text)
         run(notebook, path.parent, env.mystnb_config.copy(**own_settings(page)))
         # If its sources changed while it ran, the outputs are not stored, and the next build runs it again.
-        code = code_of(Path(app.srcdir))
+        code = Code(Path(app.srcdir))
         if outputs_path(code.root, code.outputs_key(read_page(code.root, docname), code.data)) == stored:
             store(notebook, stored)
     return time.perf_counter() - started

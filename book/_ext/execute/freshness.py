@@ -13,7 +13,6 @@ read code, or compute names, depend on every byte.
 from __future__ import annotations
 
 import ast
-import functools
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -61,16 +60,34 @@ def cells(page: Page) -> list[str]:
     return [block.body for block in page.blocks if block.name == "code-cell"]
 
 
-def code_of(root: Path) -> Code:
-    """The modules of `optim_code`, read again only after a change."""
-    return read_code(root, files_digest(root / PACKAGE))
+class Syntax(NamedTuple):
+    """What decides about a module besides its place.
+
+    Attributes:
+        digest: a digest of its syntax without docstrings and comments.
+        words: the names in it, and the words of strings that may be names.
+        exports: for each name that it exports lazily the module of that.
+    """
+
+    digest: str
+    words: set[str]
+    exports: dict[str, str]
 
 
-@functools.lru_cache(maxsize=2)
 @remembered
-def read_code(root: Path, every_byte: str) -> Code:
-    """Read the modules of `optim_code`, with their digest."""
-    return Code(root)
+def read_syntax(source: str, of_package: bool) -> Syntax:
+    """Read the source of a module, which may be the ``__init__`` of the package.
+
+    Raises:
+        SyntaxError: if it is not Python.
+    """
+    tree = without_docstrings(ast.parse(source))
+    dump = ast.dump(tree)
+    exports = lazy_exports(tree) if of_package else {}
+    # By computed names it imports what its table says; what else it imports, it does by a statement.
+    names, computing = ("".join(map(ast.dump, import_statements(tree))), COMPUTING) if exports else (dump, set[str]())
+    words = set[str]().union(*({*name.split(".")} - computing for name in NAME.findall(names)))
+    return Syntax(text_digest(dump), words, exports)
 
 
 class Data(NamedTuple):
@@ -104,7 +121,7 @@ class Code:
             place = path.relative_to(root / PACKAGE).as_posix()
             folder = place.rpartition("/")[0].partition("/")[0]
             try:
-                tree = without_docstrings(ast.parse(sections.read_text(path, root)))
+                syntax = read_syntax(sections.read_text(path, root), place == "__init__.py")
             except sections.SectionError as error:
                 self.fault = self.fault or str(error)
                 continue
@@ -112,15 +129,10 @@ class Code:
                 name = path.relative_to(root).as_posix()
                 self.fault = self.fault or f"{name}:{error.lineno}: SyntaxError: {error.msg}; fix that line"
                 continue
-            dump = ast.dump(tree)
-            modules.setdefault(folder, []).append(f"{place}: {dump}")
-            computing: set[str] = set()
-            if place == "__init__.py" and (home := lazy_exports(tree)):
-                self.exports = {name: module.rpartition(".")[0].partition(".")[0] for name, module in home.items()}
-                # By computed names it imports what its table says; what else it imports, it does by a statement.
-                dump, computing = "".join(map(ast.dump, import_statements(tree))), COMPUTING
-            words = self.words.setdefault(folder, set())
-            words.update(*({*name.split(".")} - computing for name in NAME.findall(dump)))
+            modules.setdefault(folder, []).append(f"{place}: {syntax.digest}")
+            self.words.setdefault(folder, set()).update(syntax.words)
+            for name, module in syntax.exports.items():
+                self.exports[name] = module.rpartition(".")[0].partition(".")[0]
         self.folders = {folder: text_digest(*sources) for folder, sources in modules.items()}
 
     @property
@@ -260,7 +272,7 @@ def configure_environment(root: Path) -> None:
 def find_outdated(app: Sphinx, env: BuildEnvironment, *_: set[str]) -> list[str]:
     """Find the pages whose contents have changed. Sphinx compares times, but an older file can replace a newer one."""
     root, kept = Path(app.srcdir), kept_state(env)
-    code = code_of(root)
+    code = Code(root)
     pages = {docname: read_page(root, docname) for docname in sorted(env.found_docs)}
     build_state(app).pages = pages
     data = code.data
@@ -274,7 +286,7 @@ def page_digest(env: BuildEnvironment, page: Page) -> str:
     files = [root / name for name in sorted(env.dependencies.get(docname, ())) if "_build" not in Path(name).parts]
     parts = [page.text, kept.outputs[docname], files_digest(*files)]
     if any(mark in page.text for mark in SHOWS_CODE):
-        parts.append(code_of(root).every_byte)
+        parts.append(files_digest(root / PACKAGE))
     if LISTING in page.text:
         parts.append(kept.listed_digest)
     return text_digest(*parts)

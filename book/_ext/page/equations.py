@@ -30,7 +30,7 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.docutils import SphinxDirective
 
 from book._ext.execute import warm_kernels
-from book._ext.execute.freshness import LISTING, PACKAGE, code_of
+from book._ext.execute.freshness import LISTING, PACKAGE, Code
 from book._ext.execute.light_imports import imported
 from book._ext.faults import ROOT, Fault
 from book._ext.files import files_digest, pins, python_files, read_json, text_digest, write_json
@@ -152,7 +152,7 @@ class Checker:
         self.memory = root / "_build" / ".equations.json"
         self.known: dict[str, list[Any]] = read_json(self.memory)
         self.used: dict[str, list[Any]] = {}
-        code = code_of(root)
+        code = Code(root)
         self.base = "\0".join([code.whole, pins(root), files_digest(Path(__file__).with_name("verdicts.py"))])
         if code.fault:
             raise EquationsFail(code.fault)

@@ -223,6 +223,7 @@ def characters(page: str) -> str:
     return "".join(sorted(used | {letter for letter in ITALIC if unicodedata.normalize("NFKC", letter) in used}))
 
 
+@remembered
 def font_of(used: str) -> bytes:
     """The font of the formulas with these characters only, as WOFF2."""
     return subset(package_folder(FONT[0]).joinpath(*FONT[1:]), used, ["ssty"], narrow_roots)

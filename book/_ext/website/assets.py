@@ -32,7 +32,7 @@ from book._ext.page import formulas
 from book._ext.remembered import remembered
 from book._ext.state import build_state
 from book._ext.website import fonts, icons, unused
-from book._ext.website.unused import names_in, without_unused
+from book._ext.website.unused import asked_for, names_in, without_unused
 
 logger = logging.getLogger(__name__)
 
@@ -357,7 +357,7 @@ class Bundles:
         self.used |= texts.keys()
         key = text_digest(kind, *names, *texts.values(), *self.classes)
         if suffix == "css":
-            key = text_digest(key, *sorted(self.names & names_in([], texts.values())))
+            key = text_digest(key, *asked_for("\n".join(texts.values()), self.names))
         file = self.before.get(key, "")
         if not file or not (self.static / file).exists():
             text = self.all_styles(names) if suffix == "css" else self.all_scripts(names)
@@ -384,7 +384,8 @@ class Bundles:
     def all_styles(self, names: list[str]) -> str:
         """Several style sheets as one, with the icons in the place of FontAwesome's, and what no page uses left out."""
         every = [icons.class_rules(self.classes) if FONTAWESOME in name else self.one_style(name) for name in names]
-        return without_unused("\n".join(every), self.names)
+        css = "\n".join(every)
+        return without_unused(css, asked_for(css, self.names))
 
     def one_style(self, name: str) -> str:
         """A style sheet with what it imports, and with addresses that are right in `_static` itself."""

@@ -93,11 +93,17 @@ def write_fonts(app: Sphinx, error: Exception | None) -> None:
                 face.family,
                 face.style,
                 str(face.weight),
-                base64.b64encode(subset(file_of(face), used, FEATURES)).decode(),
+                base64.b64encode(letters_font(face, used)).decode(),
             ]
             for face, used in faces
         ]
         file.write_text(ADD % json.dumps(fonts), encoding="utf-8")
+
+
+@remembered
+def letters_font(face: Face, used: str) -> bytes:
+    """A face with these characters only."""
+    return subset(file_of(face), used, FEATURES)
 
 
 def script_of(static: Path) -> str:

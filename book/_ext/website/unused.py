@@ -6,7 +6,7 @@ A rule stays unless each of its selectors names a class or an id that no page ha
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -37,16 +37,23 @@ def words_in(script: str) -> set[str]:
     return {*NAME.findall(script)}
 
 
-def without_unused(css: str, names: set[str]) -> str:
+def asked_for(css: str, names: Iterable[str]) -> list[str]:
+    """Those of these names that a style sheet can ask for, in order; it may write a name with backslashes in it."""
+    words = words_in(css)
+    return sorted(name for name in names if words.issuperset(NAME.findall(name)))
+
+
+@remembered
+def without_unused(css: str, names: Sequence[str]) -> str:
     """The style sheet without the rules that apply to nothing, and without the comments that aren't about a licence.
 
     Args:
         css: the style sheet.
-        names: those of `names_in` all pages and scripts.
+        names: those of `names_in` all pages and scripts, or those of them that it asks for, in order.
     """
     import tinycss2  # only a change of a style sheet or of the names needs it
 
-    return "\n".join(rules(tinycss2.parse_stylesheet(css, skip_whitespace=True), names))
+    return "\n".join(rules(tinycss2.parse_stylesheet(css, skip_whitespace=True), {*names}))
 
 
 def rules(parsed: list[Any], names: set[str]) -> Iterator[str]:
