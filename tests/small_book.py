@@ -119,7 +119,7 @@ def remembered() -> bytes:
 
 
 def copy_book(folder: Path) -> Copy:
-    """A copy of the tree, its contents short sections, not built yet; what it does not change need not be found anew."""
+    """A copy of the tree, its contents short sections, not built yet; what all such builds find is there."""
     copy = tree(folder)
     (copy.root / "_build").mkdir(exist_ok=True)
     (copy.root / "_build" / REMEMBERED).write_bytes(remembered())
