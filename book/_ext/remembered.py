@@ -61,8 +61,12 @@ class Results:
         ]
         content = pickle.dumps((self.program, {**dict(reversed(others)), **self.used}))
         new = self.file.with_suffix(f".{os.getpid()}")
-        new.write_bytes(hashlib.sha256(content).digest() + content)
-        new.replace(self.file)
+        try:
+            new.write_bytes(hashlib.sha256(content).digest() + content)
+            new.replace(self.file)
+        except OSError:  # without room the next build asks again
+            with contextlib.suppress(OSError):
+                new.unlink()
 
 
 results: Results | None = None
@@ -79,8 +83,7 @@ def start() -> None:
 def save() -> None:
     """Keep the results for the next build, if there is room for them."""
     if results is not None:
-        with contextlib.suppress(OSError):
-            results.save()
+        results.save()
 
 
 def remembered(function: Callable[P, R]) -> Callable[P, R]:

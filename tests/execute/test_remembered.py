@@ -102,6 +102,15 @@ def test_another_state_of_the_program_or_of_its_packages_begins_anew(
     assert build().known == {}
 
 
+def test_without_room_nothing_is_kept_and_nothing_is_left(build: Callable[[], Results]) -> None:
+    first = build()
+    split("ab")
+    first.file.mkdir()  # nothing can take the place of a folder
+    first.save()
+    assert list(first.file.parent.iterdir()) == [first.file]
+    assert build().known == {}
+
+
 def test_what_earlier_builds_asked_is_kept_as_long_as_there_is_room(
     build: Callable[[], Results], monkeypatch: pytest.MonkeyPatch
 ) -> None:
