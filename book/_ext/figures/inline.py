@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import defaultdict
+from collections.abc import Collection
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from sphinx.util.images import get_image_size
 from book._ext.execute.freshness import PACKAGE
 from book._ext.figures.figure_files import cell_images, read_label
 from book._ext.files import python_files, text_digest
+from book._ext.remembered import remembered
 
 PALETTES = ("LIGHT", "DARK")
 MATPLOTLIB_STYLE = "*{stroke-linejoin: round; stroke-linecap: butt}"
@@ -70,7 +72,8 @@ def use_palette(app: Sphinx, config: Config) -> None:
 # --- from the file to the page -------------------------------------------------------------------------------------
 
 
-def inline_svg(svg: str, colours: set[str], prefix: str, attributes: dict[str, str]) -> str:
+@remembered
+def inline_svg(svg: str, colours: Collection[str], prefix: str, attributes: dict[str, str]) -> str:
     """An SVG of matplotlib as part of a page: the same picture, much shorter.
 
     Args:
@@ -108,7 +111,7 @@ def inline_svg(svg: str, colours: set[str], prefix: str, attributes: dict[str, s
     return f"<svg{attributes_text(said)}>{inside}</svg>"
 
 
-def use_attributes(element: Element, colours: set[str]) -> None:
+def use_attributes(element: Element, colours: Collection[str]) -> None:
     """Turn the style of an element into attributes, and shorten its numbers.
 
     Raises:
@@ -201,7 +204,8 @@ def attributes_text(found: dict[str, str]) -> str:
 def number_text(value: float) -> str:
     """A number with few digits, written as short as SVG allows."""
     text = f"{value:.{DIGITS}f}".rstrip("0").rstrip(".")
-    return re.sub(r"^(-?)0\.", r"\1.", text) if text != "-0" else "0"
+    sign, digits = ("-", text[1:]) if text.startswith("-") else ("", text)
+    return sign + digits.removeprefix("0") if digits != "0" else "0"
 
 
 def short_path(path: str) -> str:
@@ -260,7 +264,7 @@ class InlineFigures(SphinxPostTransform):
     formats = ("html",)
 
     def run(self, **kwargs: Any) -> None:
-        colours = {*self.config.html_context["figure_colours"]}
+        colours = sorted(self.config.html_context["figure_colours"])
         for number, image in enumerate(cell_images(self.document, ".svg"), 1):
             path = Path(self.app.srcdir, image["uri"].lstrip("/"))
             try:

@@ -18,6 +18,8 @@ from copy import copy
 from types import CodeType
 from typing import Any, NamedTuple
 
+from book._ext.remembered import remembered
+
 DEFINITION = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 IMPORT = (ast.Import, ast.ImportFrom)
 AT_ONCE = ("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>")
@@ -43,6 +45,7 @@ class Program(NamedTuple):
     own: str
 
 
+@remembered
 def program(cells: Sequence[str], drawing: Sequence[int], number: int) -> Program:
     """The program of a figure: it runs by itself, and draws this figure and no other.
 
@@ -74,6 +77,7 @@ def split(cell: str) -> tuple[str, str]:
     return "\n".join(lines[:end]), "\n".join(lines[end:])
 
 
+@remembered
 def needed_code(cells: Sequence[tuple[str, bool]]) -> tuple[list[str], set[str]]:
     """Leave out of cells what nothing later needs.
 
