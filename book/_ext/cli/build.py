@@ -164,9 +164,9 @@ def build(builder: str, edition: str = EDITIONS[0], pdfs: Mapping[str, Path] | N
     """
     if builder == "html":
         parts.ensure()
+    code = start_kernels_early()
     before, work = input_digest(), work_of(builder, edition)
     remove_untrusted_work(work)
-    code = start_kernels_early()
     app = run_sphinx(builder, edition, pdfs or {})
     if builder == "html":
         write_front_page(app)
