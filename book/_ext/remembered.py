@@ -75,6 +75,8 @@ results: Results | None = None
 def start() -> None:
     """Remember from now on, for this process, what the last build has kept."""
     global results
+    if results is not None:
+        return  # a command can build more than once
     results = Results(FILE)
     # The reader of sections is a part of `optim_code`, which knows nothing of builds.
     sections.parsed = functools.lru_cache(maxsize=256)(remembered(sections.parsed))

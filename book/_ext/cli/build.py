@@ -164,6 +164,7 @@ def build(builder: str, edition: str = EDITIONS[0], pdfs: Mapping[str, Path] | N
     """
     if builder == "html":
         parts.ensure()
+    remembered.start()
     code = start_kernels_early()
     before, work = input_digest(), work_of(builder, edition)
     remove_untrusted_work(work)
@@ -374,7 +375,6 @@ def main(command: list[str] | None = None) -> None:
         make = maker_of(arguments.target, arguments.section)
         check_writable()
         with build_lock():
-            remembered.start()
             try:
                 result = make()
                 remembered.save()
