@@ -243,17 +243,15 @@ def select_simply() -> None:
 
     if hasattr(Tag.select, "__wrapped__"):
         return
-    by_soupsieve, one_by_soupsieve = Tag.select, Tag.select_one
+    by_soupsieve = Tag.select
 
     @functools.wraps(by_soupsieve)
-    def select(tag: Any, selector: str, *rest: Any, **named: Any) -> Any:
-        found = None if rest or named else simply_selected(tag, selector)
-        return by_soupsieve(tag, selector, *rest, **named) if found is None else found
+    def select(tag: Any, selector: str, namespaces: Any = None, limit: int = 0, **named: Any) -> Any:
+        found = None if namespaces or named else simply_selected(tag, selector)
+        return by_soupsieve(tag, selector, namespaces, limit, **named) if found is None else found[: limit or None]
 
-    @functools.wraps(one_by_soupsieve)
-    def select_one(tag: Any, selector: str, *rest: Any, **named: Any) -> Any:
-        found = None if rest or named else simply_selected(tag, selector)
-        return one_by_soupsieve(tag, selector, *rest, **named) if found is None else next(iter(found), None)
+    def select_one(tag: Any, selector: str, namespaces: Any = None, **named: Any) -> Any:
+        return next(iter(tag.select(selector, namespaces, 1, **named)), None)
 
     for name, function in {"select": select, "select_one": select_one}.items():
         setattr(Tag, name, function)

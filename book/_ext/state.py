@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
     from sphinx.environment import BuildEnvironment
 
+    from book._ext.execute.freshness import Code
     from book._ext.page.equations import Checker, Verdict
     from optim_code.equations.sections import Page
 
@@ -26,6 +27,7 @@ class BuildState:
     """What one run of Sphinx knows.
 
     Attributes:
+        code: the modules of `optim_code`, as they were when the build first asked for them.
         pages: the sources of all pages, as they were when the build searched for outdated ones.
         warned: the pages with a fault of which the check of the sources has warned already.
         checker: the check of the equations; None until they are collected.
@@ -41,6 +43,7 @@ class BuildState:
         warnings_before_notebook: how many warnings there were when the last notebook was written.
     """
 
+    code: Code | None = None
     pages: dict[str, Page] = field(default_factory=dict)
     warned: set[str] = field(default_factory=set)
     checker: Checker | None = None

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from book._ext.execute.freshness import Code, Data
+from book._ext.execute.freshness import Code, Data, page_digest
+from book._ext.state import build_state, kept_state
 from conftest import ROOT
 from optim_code.equations.sections import Page
 from small_book import NOTEBOOK, TOC, Copy, copy_book
@@ -218,6 +221,18 @@ def test_a_file_anywhere_in_the_tree_is_data_for_all_cells(tmp_path: Path, name:
     (tmp_path / name).write_text("1")
     assert (code.data != before) == is_data
     assert code.outputs_key(page, Data("one", [])) != code.outputs_key(page, Data("other", []))
+
+
+def test_a_page_that_shows_code_is_noted_with_the_code_from_before_it_was_read(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "optim_code", tmp_path / "optim_code")
+    app: Any = SimpleNamespace(srcdir=str(tmp_path), env=SimpleNamespace(dependencies={}))
+    kept_state(app.env).outputs = {"book/api": ""}
+    page = Page("book/api", ["```{autoclass} optim_code.optim.Optim", "```"])
+    before, module = page_digest(app, page), tmp_path / "optim_code" / "optim.py"
+    module.write_text(f"{module.read_text()}# saved while pages are read\n")
+    assert page_digest(app, page) == before
+    build_state(app).code = None  # the next build
+    assert page_digest(app, page) != before
 
 
 @pytest.mark.parametrize("name", ["tool.py", "book/tool.py", "more/deep/tool.py"])

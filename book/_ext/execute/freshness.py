@@ -195,6 +195,14 @@ def words_of(source: str) -> set[str]:
     return {*WORD.findall(source)}
 
 
+def code_of(app: Sphinx) -> Code:
+    """The modules of `optim_code` as they were when this run of Sphinx first asked for them."""
+    state = build_state(app)
+    if state.code is None:
+        state.code = Code(Path(app.srcdir))
+    return state.code
+
+
 def outputs_path(root: Path, key: str) -> Path:
     """The notebook with the outputs that are stored under a key."""
     return root / OUTPUTS / f"{key}.ipynb"
@@ -272,21 +280,21 @@ def configure_environment(root: Path) -> None:
 def find_outdated(app: Sphinx, env: BuildEnvironment, *_: set[str]) -> list[str]:
     """Find the pages whose contents have changed. Sphinx compares times, but an older file can replace a newer one."""
     root, kept = Path(app.srcdir), kept_state(env)
-    code = Code(root)
+    code = code_of(app)
     pages = {docname: read_page(root, docname) for docname in sorted(env.found_docs)}
     build_state(app).pages = pages
     data = code.data
     kept.outputs = {docname: code.outputs_key(page, data) for docname, page in pages.items()}
-    return [docname for docname, page in pages.items() if kept.shown.get(docname) != page_digest(env, page)]
+    return [docname for docname, page in pages.items() if kept.shown.get(docname) != page_digest(app, page)]
 
 
-def page_digest(env: BuildEnvironment, page: Page) -> str:
+def page_digest(app: Sphinx, page: Page) -> str:
     """A digest of all that a page is made of: its text with all that it includes, its outputs, the files it shows."""
-    root, docname, kept = Path(env.srcdir), page.docname, kept_state(env)
-    files = [root / name for name in sorted(env.dependencies.get(docname, ())) if "_build" not in Path(name).parts]
+    root, docname, kept = Path(app.srcdir), page.docname, kept_state(app.env)
+    files = [root / name for name in sorted(app.env.dependencies.get(docname, ())) if "_build" not in Path(name).parts]
     parts = [page.text, kept.outputs[docname], files_digest(*files)]
     if any(mark in page.text for mark in SHOWS_CODE):
-        parts.append(files_digest(root / PACKAGE))
+        parts.append(code_of(app).every_byte)
     if LISTING in page.text:
         parts.append(kept.listed_digest)
     return text_digest(*parts)
@@ -294,7 +302,7 @@ def page_digest(env: BuildEnvironment, page: Page) -> str:
 
 def remember_shown(app: Sphinx, env: BuildEnvironment) -> None:
     """Note what each page was made of. The texts are those from before reading, so a later change counts next time."""
-    kept_state(env).shown = {docname: page_digest(env, page) for docname, page in build_state(app).pages.items()}
+    kept_state(env).shown = {docname: page_digest(app, page) for docname, page in build_state(app).pages.items()}
 
 
 def setup(app: Sphinx) -> None:

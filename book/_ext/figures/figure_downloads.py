@@ -61,7 +61,7 @@ def lay_out_downloads(app: Sphinx, error: Exception | None) -> None:
     if error is not None or app.builder.name != "html":
         return
     files: dict[str, Path] = {}
-    code = dark_code_digest(app.env)
+    code = dark_code_digest(app)
     for docname in toc_order(app.env):
         for figure in figures_of(app.env, docname):
             own = files_of(Path(app.srcdir), figure, code)

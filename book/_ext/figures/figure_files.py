@@ -18,7 +18,7 @@ from sphinx.util import logging
 from sphinx.util.template import FileRenderer
 
 from book._ext.execute.execution import executed_cells
-from book._ext.execute.freshness import Code
+from book._ext.execute.freshness import code_of
 from book._ext.execute.light_imports import imported
 from book._ext.figures.needed_code import Program, program
 from book._ext.files import files_digest, text_digest
@@ -171,7 +171,6 @@ def dark_twin(light: Path, code: str) -> Path:
     return twin
 
 
-def dark_code_digest(env: BuildEnvironment) -> str:
+def dark_code_digest(app: Sphinx) -> str:
     """A digest of the code that makes figures dark."""
-    code = Code(Path(env.srcdir))
-    return text_digest(code.reachable_digest(["optim_code.figures.dark"]), files_digest(Path(__file__)))[:16]
+    return text_digest(code_of(app).reachable_digest(["optim_code.figures.dark"]), files_digest(Path(__file__)))[:16]

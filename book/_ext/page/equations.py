@@ -30,7 +30,7 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.docutils import SphinxDirective
 
 from book._ext.execute import warm_kernels
-from book._ext.execute.freshness import LISTING, PACKAGE, Code
+from book._ext.execute.freshness import LISTING, PACKAGE, Code, code_of
 from book._ext.execute.light_imports import imported
 from book._ext.faults import ROOT, Fault
 from book._ext.files import files_digest, pins, python_files, read_json, text_digest, write_json
@@ -134,6 +134,7 @@ class Checker:
     Args:
         root: the top of the book.
         docnames: its pages, in their order.
+        code: the modules of `optim_code`, if they have been read.
 
     Attributes:
         verdicts: the verdict on each displayed equation, in their order; preliminary ones on the pending equations.
@@ -147,12 +148,12 @@ class Checker:
         EquationsFail: if the module is broken, or has no optimizers.
     """
 
-    def __init__(self, root: Path, docnames: Iterable[str]) -> None:
+    def __init__(self, root: Path, docnames: Iterable[str], code: Code | None = None) -> None:
         self.root = root
         self.memory = root / "_build" / ".equations.json"
         self.known: dict[str, list[Any]] = read_json(self.memory)
         self.used: dict[str, list[Any]] = {}
-        code = Code(root)
+        code = code or Code(root)
         self.base = "\0".join([code.whole, pins(root), files_digest(Path(__file__).with_name("verdicts.py"))])
         if code.fault:
             raise EquationsFail(code.fault)
@@ -303,7 +304,7 @@ def collect_equations(
     Raises:
         EquationsFail: if some have a fault that shows without running them.
     """
-    checker, kept = Checker(Path(app.srcdir), toc_order(env)), kept_state(env)
+    checker, kept = Checker(Path(app.srcdir), toc_order(env), code_of(app)), kept_state(env)
     refuse_faults(checker.verdicts)
     build_state(app).checker = checker
     kept.sentences = checker.phrases
