@@ -232,7 +232,8 @@ select_simply()
 import bs4
 loaded = lambda: "soupsieve.css_parser" in sys.modules
 soup = bs4.BeautifulSoup('<ul><li class="a b">1</li><li>2</li></ul>', "html.parser")
-print(soup.select("ul > li.a")[0].text, soup.select_one("li.b").text, soup.select_one("p"), len(soup.select("li", limit=1)), loaded())
+print(soup.select("ul > li.a")[0].text, soup.select_one("li.b").text, soup.select_one("p"), end=" ")
+print(len(soup.select("li", limit=1)), loaded())
 print(soup.select("li:first-child")[0].text, soup.css.select_one("li").text, loaded())
 """
 
