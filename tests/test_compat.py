@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import logging
 import subprocess
@@ -13,6 +14,7 @@ from typing import Any
 
 import nbformat
 import pytest
+from jupyter_client.manager import AsyncKernelManager
 from sphinx.application import Sphinx
 from sphinx.builders.html import StandaloneHTMLBuilder
 from sphinx.util.docutils import docutils_namespace, patch_docutils
@@ -148,6 +150,17 @@ def test_a_reader_of_notebooks_gets_our_function_once(monkeypatch: pytest.Monkey
     compat.replace_reader(twice)
     compat.replace_reader(twice)
     assert read.read_myst_markdown_notebook("a") == ["a", "a"]
+
+
+def test_the_end_of_a_kernel_is_noticed_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    async def wait(_: object, pollinterval: float) -> None:
+        asked.append(pollinterval)
+
+    monkeypatch.setattr(AsyncKernelManager, "_async_wait", wait)
+    asyncio.run(compat.kernel_manager()().finish_shutdown())
+    assert set(asked) == {0.005}
 
 
 def test_outputs_come_from_our_client(app: Sphinx) -> None:

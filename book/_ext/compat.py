@@ -200,6 +200,21 @@ def use_client(client: Callable[..., Any]) -> None:
     execute.NotebookClientCache = client
 
 
+# --- jupyter-client ------------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def kernel_manager() -> type:
+    """Jupyter's manager of a kernel, but it asks every few milliseconds, not every 100, if the kernel has ended."""
+    from jupyter_client.manager import AsyncKernelManager
+
+    class Manager(AsyncKernelManager):
+        async def _async_wait(self, pollinterval: float = 0.1) -> None:
+            await super()._async_wait(pollinterval=0.005)
+
+    return Manager
+
+
 # --- pybtex and sphinxcontrib-bibtex -------------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import signal
@@ -15,7 +16,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from book._ext.execute import warm_kernels
+from book._ext.compat import kernel_manager
+from book._ext.execute import running, warm_kernels
 from book._ext.execute.freshness import configure_environment
 from conftest import ROOT, sample
 from small_book import NOTEBOOK, ONE, Copy, complaints, copy_book, run
@@ -155,6 +157,23 @@ def test_a_folder_for_temporary_files_may_have_a_long_name(copy: Copy, tmp_path:
 
 
 @pytest.mark.slow
+def test_a_client_that_waits_for_its_kernel_tries_often(tmp_path: Path) -> None:
+    client = running.Client(transport="ipc", ip=str(tmp_path / "kernel"), context=kernel_manager()().context)
+    for number, channel in enumerate(("shell", "iopub", "stdin", "hb", "control"), start=1):
+        setattr(client, f"{channel}_port", number)
+
+    async def connected() -> list[int]:
+        client.start_channels(hb=False)
+        sockets = [client.shell_channel.socket, client.iopub_channel.socket]
+        try:
+            return [socket.reconnect_ivl for socket in sockets]
+        finally:
+            client.stop_channels()
+
+    assert asyncio.run(connected()) == [running.RETRY, running.RETRY]
+    client.context.destroy(linger=0)
+
+
 def test_outputs_that_come_late_are_in_the_book_or_an_error_never_left_out(copy: Copy) -> None:
     copy.write("book/one.md", ONE + CELL.format(code=LATE))
     impatient = "from book._ext.cli import build; from book._ext.execute import running; running.LATE = 1; build.main()"

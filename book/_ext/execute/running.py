@@ -18,6 +18,7 @@ from myst_nb.core.config import NbParserConfig
 from nbclient import NotebookClient
 from traitlets.config import Config
 
+from book._ext.compat import kernel_manager
 from book._ext.execute import warm_kernels
 from book._ext.execute.output_forms import normalise
 
@@ -25,10 +26,17 @@ SETUP = "book._ext.execute.kernel_setup"
 """The extension that IPython loads in each kernel."""
 LATE = 60
 """Seconds to wait for the outputs of a cell that has ended."""
+RETRY = 5
+"""Milliseconds between two tries to connect to a kernel."""
 
 
 class Client(AsyncKernelClient):
-    """Jupyter's client without its wait of 0.2 seconds after the kernel has answered."""
+    """Jupyter's client without its waits for a kernel that has started: 0.2 seconds, and those between two tries."""
+
+    def start_channels(self, *channels: bool, **named: bool) -> None:
+        """Open the channels; each tries every few milliseconds, not every 100, whether the kernel is there already."""
+        self.context.reconnect_ivl = RETRY
+        super().start_channels(*channels, **named)
 
     async def wait_for_ready(self, timeout: float | None = None) -> None:
         """Wait until the kernel answers, and its outputs arrive.
@@ -72,6 +80,7 @@ def run(notebook: nbformat.NotebookNode, folder: Path, config: NbParserConfig) -
             timeout=own.get("timeout", config.execution_timeout),
             allow_errors=own.get("allow_errors", config.execution_allow_errors),
             record_timing=False,
+            kernel_manager_class=kernel_manager(),
             # On a busy machine outputs can arrive seconds late. By default they would be left out, with a warning.
             iopub_timeout=LATE,
             raise_on_iopub_timeout=True,
