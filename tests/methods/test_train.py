@@ -145,6 +145,16 @@ def numbers(out: Path) -> torch.Tensor:
 # --- many workers -----------------------------------------------------------------------------------------------------
 
 
+def test_the_digits_are_those_that_scikit_learn_loads() -> None:
+    from sklearn.datasets import load_digits
+
+    pixels, labels = map(torch.as_tensor, load_digits(return_X_y=True))
+    images, digits = train.digits()
+    expected = (pixels / 16).float()
+    assert torch.equal(images, expected - expected.mean(0))
+    assert torch.equal(digits, labels)
+
+
 @pytest.mark.parametrize(
     ("workers", "asked"),
     sample([
