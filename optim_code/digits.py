@@ -7,8 +7,9 @@ nothing is downloaded.
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
-from importlib.metadata import distribution
+from pathlib import Path
 
 import numpy
 import torch
@@ -24,10 +25,16 @@ def digits() -> tuple[Tensor, Tensor]:
     Returns:
         The pixels, of shape (1797, 64), in float32 between 0 and 1, less the mean of each pixel; and the labels, the
         digits 0 to 9, of shape (1797,).
+
+    Raises:
+        ModuleNotFoundError: if scikit-learn is not installed.
     """
     # Only its file is read: to import scikit-learn takes a second, and each worker of a training would do so.
-    file = distribution("scikit-learn").locate_file("sklearn/datasets/data/digits.csv.gz")
-    table = numpy.loadtxt(str(file), delimiter=",")  # in each row the pixels, between 0 and 16, and the label
+    paths = [Path(folder, "sklearn/datasets/data/digits.csv.gz") for folder in sys.path]
+    file = next(filter(Path.is_file, paths), None)
+    if file is None:
+        raise ModuleNotFoundError("the digits come with scikit-learn, which is not installed: pip install scikit-learn")
+    table = numpy.loadtxt(file, delimiter=",")  # in each row the pixels, between 0 and 16, and the label
     pixels = torch.as_tensor(table[:, :-1], dtype=torch.float32) / 16
     return pixels - pixels.mean(0), torch.as_tensor(table[:, -1], dtype=torch.int64)
 
