@@ -39,13 +39,11 @@ class Cell(NamedTuple):
     """A code cell of a section.
 
     Attributes:
-        position: its number among all cells of the notebook, from 0.
         number: its number among the code cells, from 1.
         line: the line at which its code begins, in the page with all that it includes.
         source: its code.
     """
 
-    position: int
     number: int
     line: int
     source: str
@@ -163,10 +161,13 @@ def origin(page: Page, cells: list[Cell], trace: str) -> str:
 
 def running_cell(cells: list[Cell], error: BaseException) -> Cell:
     """The cell that was running when this error was raised."""
-    # Only a local variable of the executor says which cell it was.
-    running = [frame.f_locals["cell_index"] for frame, _ in traceback.walk_tb(error.__traceback__)
+    # Only the local variables of the executor say which cell it was.
+    running = [frame.f_locals for frame, _ in traceback.walk_tb(error.__traceback__)
                if frame.f_code.co_name == "async_execute_cell"]  # fmt: skip
-    return next(cell for cell in cells if not running or cell.position == running[-1])
+    if not running:
+        return cells[0]
+    before = running[-1]["self"].nb.cells[: running[-1]["cell_index"]]
+    return cells[sum(cell.cell_type == "code" for cell in before)]
 
 
 def page_at(path: Path) -> Page:
@@ -176,15 +177,12 @@ def page_at(path: Path) -> Page:
 
 
 def code_cells(page: Page) -> list[Cell]:
-    """The code cells of a page."""
-    from myst_nb.core.read import read_myst_markdown_notebook
-
-    notebook, lines = read_myst_markdown_notebook(page.text, add_source_map=True), page.lines
+    """The code cells of a page, those that run."""
     cells: list[Cell] = []
-    for position, (cell, fence) in enumerate(zip(notebook.cells, notebook.metadata["source_map"], strict=True)):
-        if cell.cell_type == "code":
-            # The source map has the line of the cell's fence; the options follow, and then the code.
-            source = cell.source.splitlines()
-            first = next((i for i in range(fence, len(lines)) if lines[i : i + len(source)] == source), fence)
-            cells.append(Cell(position, len(cells) + 1, first + 1, cell.source))
+    for block in page.blocks:
+        if block.name == "code-cell" and block.kind == "directive" and not block.parents and block.level == 0:
+            above, _, below = block.body.partition("\n")
+            # MyST-NB takes out one empty line at the beginning of a cell.
+            empty = bool(below.strip() and not above.strip())
+            cells.append(Cell(len(cells) + 1, block.start + 1 + empty, below if empty else block.body))
     return cells

@@ -345,7 +345,7 @@ def fault(folder: Path, text: str, builder: str = "html") -> str:
 def notebook_of(path: Path) -> nbformat.NotebookNode:
     from myst_nb.core.read import read_myst_markdown_notebook
 
-    return read_myst_markdown_notebook(path.read_text(encoding="utf-8"), add_source_map=True)
+    return read_myst_markdown_notebook(path.read_text(encoding="utf-8"), add_source_map=True, path=path)
 
 
 EARLIER = """\
@@ -429,6 +429,20 @@ def test_a_cell_that_fails_is_named_with_its_line(kernels: None, tmp_path: Path,
     assert re.match(rf"section\.md:{first + line}: cell 2, line \d+: {re.escape(said)}", found), found
     assert "\n" not in found
     assert not re.search(r"\d+\.py|<tokenize>|/tmp|/ipykernel", found)
+
+
+@pytest.mark.parametrize(
+    ("above", "number"),
+    [(":::{note}\nOne.\n\n+++\n\nTwo.\n:::\n", 1), ("```{code-cell} ipython3\n:load: earlier.py\n```\n", 2)],
+    ids=["a break in a box", "a cell from a file"],
+)
+def test_a_cell_that_fails_is_found_whatever_stands_above(
+    kernels: None, tmp_path: Path, above: str, number: int
+) -> None:
+    (tmp_path / "earlier.py").write_text("a = 1\n", encoding="utf-8")
+    text = f"# A\n\n{above}{cell('1 / 0')}"
+    line = (NOTEBOOK + text).split("\n").index("1 / 0") + 1
+    assert fault(tmp_path, text).startswith(f"section.md:{line}: cell {number}, line 1: ZeroDivisionError")
 
 
 NAMED = ("mystnb:", "  figure:", "    name: fig-a", "    caption: A.")
