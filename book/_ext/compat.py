@@ -223,20 +223,9 @@ def cache_entry_points() -> None:
     from pybtex import plugin
     from sphinxcontrib.bibtex import plugin as referencing
 
+    find = functools.cache(metadata.entry_points().select)
     for module in (plugin, referencing):
-        vars(module)["entry_points"] = plug_ins
-
-
-@functools.cache
-def all_plug_ins() -> Any:
-    """The entry points of all installed packages."""
-    return metadata.entry_points()
-
-
-@functools.cache
-def plug_ins(**wanted: str) -> Any:
-    """The entry points with this group and name."""
-    return all_plug_ins().select(**wanted)
+        vars(module)["entry_points"] = find
 
 
 # --- Beautiful Soup ------------------------------------------------------------------------------------------------

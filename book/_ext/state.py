@@ -29,7 +29,6 @@ class BuildState:
     Attributes:
         code: the modules of `optim_code`, as they were when the build first asked for them.
         pages: the sources of all pages, as they were when the build searched for outdated ones.
-        warned: the pages with a fault of which the check of the sources has warned already.
         checker: the check of the equations; None until they are collected.
         verdicts: the future verdicts on all equations, on which another process works.
         pool: the threads that wait for running sections.
@@ -45,7 +44,6 @@ class BuildState:
 
     code: Code | None = None
     pages: dict[str, Page] = field(default_factory=dict)
-    warned: set[str] = field(default_factory=set)
     checker: Checker | None = None
     verdicts: Future[list[Verdict]] | None = None
     pool: ThreadPoolExecutor | None = None

@@ -110,15 +110,6 @@ def test_a_section_may_set_its_own_limit(copy: Copy) -> None:
     assert "cell 1: ran longer than 1 s" in copy.fault()
 
 
-def test_cells_without_the_notebook_front_matter_are_not_silently_left_out(copy: Copy) -> None:
-    copy.write("book/two.md", TWO + "\n```{code-cell} ipython3\n1 + 1\n```\n")
-    line = (copy.root / "book/two.md").read_text().splitlines().index("```{code-cell} ipython3") + 1
-    for _ in range(2):
-        said = copy.fault()
-        assert said.startswith(f"book/two.md:{line}: WARNING: ")
-        assert "code-cell" in said
-
-
 # --- the text
 
 
@@ -131,7 +122,6 @@ def test_each_reference_to_nothing_is_named_with_its_line_on_every_try(copy: Cop
         "See [that](nowhere.md).": "nowhere.md",
         "It takes {glue:text}`no-such-number` steps.": "no-such-number",
         "```{literalinclude} ../optim_code/nothing.py\n```": "nothing.py",
-        "```{code-cel}\n```": "code-cel",
     }
     copy.write("book/one.md", "\n\n".join([ONE, *wrong]) + "\n")
     lines = (copy.root / "book/one.md").read_text().splitlines()
@@ -193,7 +183,7 @@ def test_two_figures_under_one_name_are_named(copy: Copy) -> None:
     [
         ("", "_toc.yml"),
         ("root: [book/one\n", "_toc.yml:2: not YAML"),
-        (TOC + "surprise: 1\n", "_toc.yml: "),
+        (TOC + "surprise: 1\n", "_toc.yml:6: "),
         (TOC + "  - file: book/three\n", "_toc.yml: names book/three, but there is no book/three.md"),
         ("- just\n- a list\n", "_toc.yml: "),
         ("format: jb-book\nchapters:\n  - file: book/two\n", "_toc.yml: "),

@@ -187,7 +187,17 @@ PART = "format: jb-book\nroot: book/intro\nparts:\n  - caption: {}\n"
         (PART.format(2026), "_toc.yml:4: the caption 2026 is no text; put it in quotes"),
         (PART.format("A"), "_toc.yml:4: the part has no chapters; write chapters: and its pages below it"),
         (CONTENTS.replace("chapters", "chapter"),
-         "_toc.yml: chapter (line 3) is nothing that it takes; did you mean chapters?"),
+         "_toc.yml:3: there is no chapter here; did you mean chapters?"),
+        (CONTENTS + "5: 1\n",
+         "_toc.yml:6: there is no 5 here; it takes format, root, parts, chapters, sections, defaults, meta, options, "
+         "title"),
+        (CONTENTS + "    true: 1\n",
+         "_toc.yml:6: there is no True here; it takes file, url, glob, title, sections, options, parts, chapters, "
+         "subtrees, entries"),
+        (CONTENTS + "options: 3\n",
+         "_toc.yml:6: options takes settings below it, indented, each as name: value; write them so"),
+        (CONTENTS + "  - file:\n", "_toc.yml:6: the file is no text; write it behind the colon"),
+        (CONTENTS + "  - glob: [a]\n", "_toc.yml:6: the glob ['a'] is no text; put it in quotes"),
         (CONTENTS.replace("format: jb-book\n", ""), "_toc.yml:1: the format is not given; write format: jb-book"),
         (CONTENTS + "   - file: book/api\n",
          "_toc.yml:6: not YAML: a line that is indented otherwise than the one above it; indent both alike"),
@@ -220,6 +230,8 @@ def test_a_right_table_of_contents_passes(tmp_path: Path) -> None:
         ("  timeout:", "\ttimeout:", "_config.yml:{}: not YAML: a tab; write spaces"),
         ("  timeout:", "  timout:",
          "_config.yml: Jupyter Book knows no setting execute: timout (line {}); did you mean timeout?"),
+        ("title: Descent", "5: 1\ntitle: Descent",
+         "_config.yml: Jupyter Book knows no setting 5 (line {}); fix its name or take it out"),
     ],
 )  # fmt: skip
 def test_a_mistake_in_the_settings_is_named_with_its_line(tmp_path: Path, old: str, new: str, said: str) -> None:

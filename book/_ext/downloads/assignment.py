@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from book._ext.cli.publishing import BUILD, WORK, publish
 from book._ext.downloads.student import write_kit_module
 from book._ext.faults import Fault
-from book._ext.sources.settings import find_page, read_contents
+from book._ext.sources.settings import check_contents, find_page
 from book._ext.state import kept_state
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def check_section(section: str) -> str:
     """Fail early if the book has no such section. Returns the name of its page, or nothing if none is asked for."""
     if find_spec("nbgrader") is None:
         raise Fault("nbgrader is not installed, and the assignment is for it: pip install -r requirements.txt")
-    pages = [str(page).removesuffix(".md") for page in read_contents()]
+    pages = [str(page).removesuffix(".md") for page in check_contents()]
     found = find_page(section, pages)
     if section and not found:
         known = ", ".join(PurePosixPath(page).name for page in pages)

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-import yaml
 from myst_nb.core.execute.base import NotebookClientBase
 from myst_nb.core.read import create_nb_reader
 from sphinx.application import Sphinx
@@ -79,9 +78,7 @@ def execute(app: Sphinx, docname: str) -> float:
 
 def own_settings(page: Page) -> dict[str, Any]:
     """The settings of MyST-NB that a page's front matter makes for itself, such as its own ``execution_timeout``."""
-    front = page.texts[0].tokens[:1]
-    settings = yaml.safe_load(front[0].content) if front and front[0].type == "front_matter" else {}
-    return dict(settings.get("mystnb", {}))
+    return dict(page.front.get("mystnb", {}))
 
 
 def store(notebook: nbformat.NotebookNode, stored: Path) -> None:

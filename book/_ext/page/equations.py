@@ -36,9 +36,8 @@ from book._ext.faults import ROOT, Fault
 from book._ext.files import files_digest, pins, python_files, read_json, text_digest, write_json
 from book._ext.page.verdicts import Finding, verdicts
 from book._ext.remembered import remembered
-from book._ext.sources.checking import SourceFaults, ask_sphinx, refuse_sources, remembered_names
+from book._ext.sources.checking import check_without_build
 from book._ext.sources.marks import marks_of
-from book._ext.sources.settings import check_contents
 from book._ext.state import build_state, kept_state
 from optim_code.equations import class_named_after
 from optim_code.equations.sections import (
@@ -489,12 +488,9 @@ def main() -> int:
             raise EquationsFail(cannot_check(traceback.format_exc(), ROOT)) from None
 
     try:
-        check_contents(ROOT / "_toc.yml")
-        warnings = refuse_sources(ROOT, contents(ROOT), remembered_names(ROOT) or ask_sphinx(ROOT))
-        if warnings:
-            raise SourceFaults("\n".join(map(str, warnings)))
+        check_without_build()
         found = Checker(ROOT, contents(ROOT)).run(find)
-    except (Fault, SourceFaults, EquationsFail, SectionError) as error:
+    except (Fault, SphinxError, SectionError) as error:
         print("\n".join(f"descent: {line}" for line in str(error).splitlines()), file=sys.stderr)
         return 1
     for verdict in found:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from book._ext.cli.publishing import BUILD, WORK, note_pdfs, publish, work_of
 from book._ext.faults import ROOT, Fault
 from book._ext.sources.editions import EDITIONS
-from book._ext.sources.settings import find_page, line_in, read_contents
+from book._ext.sources.settings import check_contents, find_page, line_in
 
 STUDENT = EDITIONS[1]
 PROGRAMS = ("lualatex", "latexmk")
@@ -94,7 +94,7 @@ def numbered_sections(site: Any) -> list[str]:
 
 def check_names() -> list[str]:
     """Fail early if two hand-outs would have one name. Returns the pages that have a hand-out."""
-    sections = numbered_sections(read_contents())
+    sections = numbered_sections(check_contents())
     first: dict[str, str] = {}
     for section in sections:
         other = first.setdefault(PurePosixPath(section).name, section)
@@ -114,7 +114,7 @@ def check_section(section: str) -> str:
     sections = check_names()
     if found := find_page(section, sections):
         return found
-    if page := find_page(section, (page.docname.removesuffix(".md") for page in read_contents().values())):
+    if page := find_page(section, (page.docname.removesuffix(".md") for page in check_contents().values())):
         said = f"{page} has no number, and only a section with one has a hand-out"
         raise Fault(f"{line_in(ROOT / '_toc.yml', page)}: {said}; put it into a part with numbered: true")
     what = f"there is no section {section}" if section else "make handout needs a section"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from book._ext.sources.findings import ESCAPED, Book, Names, SourceFault, key_line, near
@@ -14,8 +14,6 @@ from optim_code.equations.sections import Block, Page
 EXERCISES = ("exercise", "exercise-start")
 SOLUTIONS = ("solution", "solution-start")
 CELLS = ("code-cell", "raw-cell")
-ONLY_HERE = ("only",)
-"""Directives that are replaced by their content, so code cells in them run."""
 TAGS = {
     "remove-cell", "remove-input", "remove-output", "remove-stdout", "remove-stderr", "hide-cell", "hide-input",
     "hide-output", "scroll-output", "output_scroll", "raises-exception", "skip-execution", "full-width", "margin",
@@ -84,8 +82,8 @@ def not_closed(page: Page, block: Block) -> str:
 def check_directive(book: Book, page: Page, block: Block, notebook: bool) -> Iterator[SourceFault]:
     """The faults of a directive: its name, its options, its label."""
     name, line = block.name, block.first
-    if book.names and name.lower() not in book.names.directives:
-        yield SourceFault(page, line, unknown_directive(name, book.names), warns=True)
+    if name.lower() not in book.names.directives:
+        yield SourceFault(page, line, unknown_directive(name, book.names))
         return
     head = page.lines[line]
     if f"{block.markup}{{{name}}}" not in head:
@@ -105,7 +103,7 @@ def check_directive(book: Book, page: Page, block: Block, notebook: bool) -> Ite
     if name == "toctree":
         text = "{toctree}: the contents of the book are in _toc.yml; list the pages there, and take it out"
         yield SourceFault(page, line, text)
-    known = book.names.directives.get(name.lower()) if book.names else None
+    known = book.names.directives[name.lower()]
     if isinstance(options, dict) and known and name not in CELLS:
         for key in options:
             if key not in known:
@@ -164,7 +162,7 @@ def check_above_body(page: Page, block: Block) -> Iterator[SourceFault]:
 def check_cell(page: Page, block: Block, options: Any, notebook: bool) -> Iterator[SourceFault]:
     """The faults of a code cell: its place, its options, its tags."""
     of, line = f"{{{block.name}}}", block.first
-    around = [parent for parent in block.parents if parent not in ONLY_HERE]
+    around = block.parents
     if around or block.level > 0 or block.markup.startswith(":"):
         inside = f"{{{around[-1]}}}" if around else "a fence of colons" if block.level == 0 else "a list or a quotation"
         how = "write it with backticks" if inside.startswith("a fence") else "put it below that, at the left margin"
@@ -173,7 +171,7 @@ def check_cell(page: Page, block: Block, options: Any, notebook: bool) -> Iterat
     if not notebook:
         front = "file_format: mystnb, kernelspec: and, indented, name: python3"
         text = f"{of} is not run, as the page has no front matter; begin the page with {front} between lines ---"
-        yield SourceFault(page, line, text, warns=True)
+        yield SourceFault(page, line, text)
     if not isinstance(options, dict):
         return
     for parents, known, given in (
@@ -220,20 +218,21 @@ def right_place(key: str) -> str:
     return ""
 
 
-def labels_in(block: Block) -> Iterator[str]:
-    """The label in the options of a directive, if it has one."""
+def label_in(block: Block) -> tuple[str, str]:
+    """The option of a directive that gives it a label, ``label`` or ``name``, and the label; or two empty strings."""
     for name in ("label", "name"):
         if found := re.search(rf"^[ \t]*{name}[ \t]*:[ \t]*(\S[^\n]*)$", block.options, re.M):
             if block.name not in CELLS or re.search(r"^\s*figure\s*:", block.options, re.M):
-                yield found[1].strip().strip("'\"")
-            return
+                return name, found[1].strip().strip("'\"")
+            break
+    return "", ""
 
 
 def check_labels(book: Book, page: Page, block: Block) -> Iterator[SourceFault]:
     """The faults of a directive's label, and of the label in a solution that names its exercise."""
     of, line = f"{{{block.name}}}", block.first
-    labels = [] if block.name == "math" else list(labels_in(block))
-    if block.name in EXERCISES and not labels:
+    option, label = label_in(block)
+    if block.name in EXERCISES and not label:
         yield SourceFault(page, line, f"{of} has no label; write :label: ex-… below it, to refer to it")
     if block.name in SOLUTIONS:
         exercise = block.argument
@@ -242,8 +241,8 @@ def check_labels(book: Book, page: Page, block: Block) -> Iterator[SourceFault]:
         elif exercise not in book.exercises:
             hint = near(exercise, book.exercises) or "fix it, or write the exercise"
             yield SourceFault(page, line, f"{of}: there is no exercise {exercise}; {hint}")
-    for label in labels:
-        yield from check_label(book, page, key_line(page, line, "label" if "label" in block.options else "name"), label)
+    if label and block.name != "math":
+        yield from check_label(book, page, key_line(page, line, option), label)
 
 
 def check_label(book: Book, page: Page, line: int, label: str) -> Iterator[SourceFault]:
@@ -266,7 +265,7 @@ def check_code(book: Book, page: Page, block: Block) -> Iterator[SourceFault]:
     """The faults of a fence that is no directive, but may have been meant as one."""
     info, mark = block.argument, block.markup
     word = info.split()[0] if info else ""
-    known: Iterable[str] = book.names.directives if book.names else CELLS
+    known = book.names.directives
     if "{" in info or "}" in info:
         name = next((name for name in re.findall(r"[\w:-]+", info) if name in known), "")
         how = f"write {mark}{{{name}}}" if name else "write the name of a directive in braces, or of a language without"

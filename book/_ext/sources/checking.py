@@ -1,20 +1,19 @@
 """Check the sources of all pages before a cell runs and before Sphinx reads a page.
 
-One build names all faults, each with file, line and what to do. It stops here for faults that Sphinx and MyST ignore,
-or report badly. If Sphinx warns of a fault with its place, `warning_remedies` adds what to do. Sphinx also warns of a
-misspelt directive or role, but only after the cells have run, so this check reports these earlier.
+One build names all faults, each with file, line and what to do. These are faults that Sphinx and MyST ignore, or report
+badly, or only after the cells have run, such as a misspelt directive. If Sphinx warns of another fault,
+`warning_remedies` adds what to do.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import io
 import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -23,14 +22,14 @@ from sphinx.util import logging
 from sphinx.util.docutils import docutils_namespace
 
 from book._ext.compat import directives_and_roles
-from book._ext.files import files_digest, pins, read_json, text_digest, write_json
-from book._ext.sources.block_check import EXERCISES, check_block, labels_in, not_closed
+from book._ext.faults import ROOT
+from book._ext.sources.block_check import EXERCISES, check_block, label_in, not_closed
 from book._ext.sources.editions import EDITIONS
 from book._ext.sources.findings import Book, Names, SourceFault, key_line, near
 from book._ext.sources.marks import check_marks
+from book._ext.sources.settings import line_in, read_settings
 from book._ext.sources.text_check import check_token
 from book._ext.sources.yaml_faults import read_yaml
-from book._ext.state import build_state
 from optim_code.equations.sections import Page, SectionError, Text, contents, label_of, read_page, read_text
 
 if TYPE_CHECKING:
@@ -40,13 +39,12 @@ logger = logging.getLogger(__name__)
 
 FRONT_KEYS = {
     "file_format", "kernelspec", "jupytext", "edition", "execution", "mystnb", "myst", "substitutions", "html_meta",
-    "orphan", "tocdepth", "nosearch", "title", "author", "authors", "date", "abstract", "keywords", "language_info",
+    "orphan", "tocdepth", "nosearch", "title", "author", "authors", "editor", "editors", "date", "abstract", "keywords",
+    "language_info",
 }  # fmt: skip
 RESERVED = {"search": "the page of the search", "index": "the way in", "genindex": "the index"}
 RESERVED |= {"py-modindex": "the index of the module"}
 """The names of pages that Sphinx and this book make at the top of the book."""
-NAMES = "_build/.names.json"
-"""The file that keeps the names of all directives and roles."""
 
 
 class SourceFaults(SphinxError):
@@ -55,13 +53,13 @@ class SourceFaults(SphinxError):
     category = "The sources have faults"
 
 
-def check_sources(root: Path, docnames: Iterable[str], names: Names | None) -> tuple[list[str], list[SourceFault]]:
+def check_sources(root: Path, docnames: Iterable[str], names: Names) -> tuple[list[str], list[SourceFault]]:
     """Check the pages of a book.
 
     Args:
         root: the top of the book.
         docnames: its pages, in their order.
-        names: the directives and roles that exist; if None, unknown ones are not reported.
+        names: the directives and roles that exist.
 
     Returns:
         A line for each file that cannot be read, and the faults of the other pages, in the order of the pages.
@@ -74,7 +72,7 @@ def check_sources(root: Path, docnames: Iterable[str], names: Names | None) -> t
             unreadable.append(str(error))
     book.references = bibliography_keys(root)
     for page in book.pages.values():
-        book.exercises |= {label for block in page.blocks if block.name in EXERCISES for label in labels_in(block)}
+        book.exercises |= {label_in(block)[1] for block in page.blocks if block.name in EXERCISES} - {""}
     of_marks = list(check_marks(book.pages.values()))
     faults = []
     for page in book.pages.values():
@@ -138,6 +136,8 @@ def with_lines(text: Text) -> Iterator[tuple[Token, int]]:
 
 # --- the page as a whole -------------------------------------------------------------------------------------------
 
+EDITION = re.compile(r"[ \t{\"']*(?P<key>[\w -]+?)[\"']?[ \t]*:[ \t\"']*(?P<value>\w+)")
+"""A line that may say whom a page is for."""
 # Characters that a wrong conversion of a file leaves.
 LOST = re.compile("\ufffd|â€|Ã[\u0080-\u00bf]|\0")
 
@@ -158,18 +158,11 @@ def check_front_matter(page: Page) -> Iterator[SourceFault]:
     tokens = page.texts[0].tokens
     front = tokens[0] if tokens and tokens[0].type == "front_matter" else None
     if front is None:
-        first = next((n for n, line in enumerate(page.lines) if line.strip()), 0)
-        if re.fullmatch(r"---\s*", page.lines[first]):
-            if first == 0:
-                yield SourceFault(page, 0, "the front matter is not closed; put a line --- below it")
-            elif re.match(r"(file_format|kernelspec|jupytext|edition)\s*:", page.lines[first + 1]):
-                yield SourceFault(
-                    page, first, "the front matter must begin in the first line; take out what is above it"
-                )
+        yield from check_misplaced(page)
         return
     value, faults = read_yaml(page, front.content, 1, "the front matter")
     yield from faults
-    if faults:
+    if faults or value is None:
         return
     if not isinstance(value, dict):
         yield SourceFault(page, 1, "the front matter is not of the form name: value; fix it or take it out")
@@ -177,6 +170,14 @@ def check_front_matter(page: Page) -> Iterator[SourceFault]:
     for key in value:
         if key not in FRONT_KEYS and (question := near(str(key), FRONT_KEYS)):
             yield SourceFault(page, key_line(page, 1, str(key)), f"the front matter knows no {key}; {question}")
+    edition = value.get("edition", EDITIONS[0])
+    if edition not in EDITIONS:
+        text = f"edition: {edition}: there are two editions, {' and '.join(EDITIONS)}; name one of them"
+        yield SourceFault(page, key_line(page, 1, "edition"), text)
+    for key in inner_editions([*value.values()]):
+        yield SourceFault(
+            page, key_line(page, 1, key), f"{key} stands inside another entry; begin its line with edition:"
+        )
     if "mystnb" in value:
         yield from check_own_settings(page, value["mystnb"])
     if value.get("file_format", "mystnb") != "mystnb":
@@ -188,6 +189,37 @@ def check_front_matter(page: Page) -> Iterator[SourceFault]:
         yield SourceFault(
             page, line, "the cells run in Python; write kernelspec: and below it, indented, name: python3"
         )
+
+
+def check_misplaced(page: Page) -> Iterator[SourceFault]:
+    """The fault of a text that was meant as front matter, but that MyST would show."""
+    first = next((n for n, line in enumerate(page.lines) if line.strip()), 0)
+    if re.fullmatch(r"---\s*", page.lines[first]):
+        below = "".join(page.lines[first + 1 : first + 2])
+        if first == 0:
+            yield SourceFault(page, 0, "the front matter is not closed; put a line --- below it")
+            return
+        if re.match(r"(file_format|kernelspec|jupytext|edition)\s*:", below):
+            text = "the front matter must begin in the first line; take out what is above it"
+            yield SourceFault(page, first, text)
+            return
+    for number, line in enumerate(page.lines):
+        found = EDITION.match(line)
+        if found and near(found["key"], ["edition"]) and near(found["value"], EDITIONS):
+            where = "which begins with --- in the first line of a page and ends with ---"
+            yield SourceFault(page, number, f"this is not in the front matter, {where}; move it there")
+            return
+        if line.startswith("#"):
+            return
+
+
+def inner_editions(entries: list[Any]) -> Iterator[str]:
+    """The keys inside entries of the front matter that were meant to say whom the page is for."""
+    for entry in entries:
+        if isinstance(entry, dict):
+            yield from (str(k) for k, v in entry.items() if near(str(k), ["edition"]) and near(str(v), EDITIONS))
+        if isinstance(entry, (dict, list)):
+            yield from inner_editions([*entry.values()] if isinstance(entry, dict) else entry)
 
 
 def check_own_settings(page: Page, own: object) -> Iterator[SourceFault]:
@@ -213,11 +245,7 @@ def check_own_settings(page: Page, own: object) -> Iterator[SourceFault]:
 
 def is_notebook(page: Page) -> bool:
     """Whether MyST-NB reads a page as a notebook, and runs its cells."""
-    tokens = page.texts[0].tokens
-    if not tokens or tokens[0].type != "front_matter":
-        return False
-    value, _ = read_yaml(page, tokens[0].content, 1, "")
-    return isinstance(value, dict) and (value.get("file_format") == "mystnb" or "jupytext" in value)
+    return page.front.get("file_format") == "mystnb" or "jupytext" in page.front
 
 
 def check_headings(page: Page) -> Iterator[SourceFault]:
@@ -240,18 +268,7 @@ def check_page_names(root: Path, docnames: Iterable[str]) -> Iterator[str]:
     for docname in docnames:
         if docname.lower() in RESERVED:
             text = f"{docname} is the name of {RESERVED[docname.lower()]}; give the file another, or put it in book/"
-            yield f"{place_in(root / '_toc.yml', docname)}: {text}"
-
-
-def place_in(path: Path, word: str) -> str:
-    """File and line of the first place with a word."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, ValueError):
-        return path.name
-    pattern = re.compile(rf"(?<![\w/.-]){re.escape(word)}(?![\w/-])")
-    number = next((n for n, line in enumerate(lines, 1) if pattern.search(line)), 0)
-    return f"{path.name}:{number}" if number else path.name
+            yield f"{line_in(root / '_toc.yml', docname)}: {text}"
 
 
 def check_bibliography(root: Path) -> Iterator[str]:
@@ -314,40 +331,14 @@ def check_all_sources(app: Sphinx) -> None:
     """Check all sources before anything else reads them.
 
     Raises:
-        SourceFaults: if Sphinx will not warn of all faults.
+        SourceFaults: if they have faults.
     """
-    root, names = Path(app.srcdir), names_of(app)
-    remember_names(root, names)
+    root = Path(app.srcdir)
     docnames = [name for name in contents(root) if (root / f"{name}.md").is_file()]
-    warnings = refuse_sources(root, docnames, names, check_bibliography(root))
-    # `warning_remedies` removes Sphinx's own warning of the same fault.
-    build_state(app).warned = {fault.page.docname for fault in warnings}
-    for fault in warnings:
-        logger.warning("%s", fault.text, location=str(root / fault.where), type="descent", subtype="source")
-
-
-def refuse_sources(
-    root: Path, docnames: list[str], names: Names | None, others: Iterable[str] = ()
-) -> list[SourceFault]:
-    """Check the sources, and refuse faults of which Sphinx will not warn.
-
-    Args:
-        root: the top of the book.
-        docnames: its pages.
-        names: see `check_sources`.
-        others: lines about faults that were found elsewhere.
-
-    Returns:
-        The faults of which Sphinx will warn, too.
-
-    Raises:
-        SourceFaults: if there are other faults.
-    """
-    unreadable, faults = check_sources(root, docnames, names)
-    lines = [*check_page_names(root, docnames), *others, *unreadable]
-    if lines or not all(fault.warns for fault in faults):
-        raise SourceFaults("\n".join([*lines, *map(str, faults)]))
-    return faults
+    unreadable, faults = check_sources(root, docnames, names_of(app))
+    lines = [*check_page_names(root, docnames), *check_bibliography(root), *unreadable, *map(str, faults)]
+    if lines:
+        raise SourceFaults("\n".join(lines))
 
 
 def check_math(app: Sphinx, document: nodes.document) -> None:
@@ -374,30 +365,13 @@ def made_by_a_cell(node: nodes.Node) -> bool:
 # --- without a build -----------------------------------------------------------------------------------------------
 
 
-def names_digest(root: Path) -> str:
-    """A digest of what decides which directives and roles there are."""
-    return text_digest(pins(root), files_digest(root / "_config.yml", root / "book" / "_ext"))
+def check_without_build() -> None:
+    """Check all sources by an application that is made for this purpose.
 
-
-def remember_names(root: Path, names: Names) -> None:
-    """Keep the names for `make equations`, which has no Sphinx application to ask."""
-    data = {"digest": names_digest(root), "directives": dict(names.directives), "roles": list(names.roles)}
-    if read_json(root / NAMES) != data:
-        write_json(root / NAMES, data)
-
-
-def remembered_names(root: Path) -> Names | None:
-    """The names that the last build knew; None if the settings or the extension have changed since."""
-    data = read_json(root / NAMES)
-    return Names(data["directives"], data["roles"]) if data.get("digest") == names_digest(root) else None
-
-
-def ask_sphinx(root: Path) -> Names | None:
-    """The names of a Sphinx application that is made for this purpose; that takes seconds, once."""
-    from book._ext.sources.settings import read_settings
-
-    with tempfile.TemporaryDirectory() as folder, docutils_namespace(), contextlib.suppress(SphinxError):
+    Raises:
+        SphinxError: if they have faults.
+        Fault: if `_config.yml` or `_toc.yml` is wrong.
+    """
+    with tempfile.TemporaryDirectory() as folder, docutils_namespace():
         config = read_settings(EDITIONS[0], Path(folder))
-        Sphinx(str(root), None, folder, f"{folder}/trees", "dummy", config, status=None, warning=io.StringIO())
-    # The application keeps the names before it can find a fault.
-    return remembered_names(root)
+        Sphinx(str(ROOT), None, folder, f"{folder}/trees", "dummy", config, status=None, warning=io.StringIO())

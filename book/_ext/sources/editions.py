@@ -8,7 +8,6 @@ cells stay, except those in a solution. `optim_code.equations.sections` finds wh
 from __future__ import annotations
 
 import ast
-import difflib
 import posixpath
 import re
 from collections.abc import Callable, Iterator
@@ -17,14 +16,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from book._ext.files import python_files
+from book._ext.sources.findings import near
 from optim_code.equations.sections import (
     Block,
     Page,
     SectionError,
     blocks,
     name_of,
-    one_problem,
     pages_of,
+    prefixes,
     read_page,
     read_text,
 )
@@ -46,12 +46,9 @@ WRITTEN = re.compile(WRITE.format(r"(\w+)"))
 EXERCISE = re.compile(r"^:label:\s*(ex-[\w-]+-my-step)\s*$", re.M)
 UPDATE = re.compile(r"\(update-([\w-]+)\)")
 """The label of an update equation, below it."""
-FRONT = re.compile(r"\A(?P<mark>-{3,})[^\n]*\n(?P<yaml>.*?)^(?: {0,3}(?P=mark)-*|\.\.\.)[ \t]*(?:\n|\Z)", re.M | re.S)
 HTML_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.S)
 EMPTY = "<!-- -->"
 """What remains where a list item began with a removed block: without it the item would end there."""
-SIMILARITY = 0.8
-"""A key of the front matter with this similarity to ``edition``, by difflib, or more, is taken as misspelt."""
 
 
 # --- a section's text ----------------------------------------------------------------------------------------------
@@ -82,8 +79,6 @@ def edition_text(text: str, edition: str, where: Callable[[int], str] = lambda l
         name = block.name.lower()
         if block.first < removed_to:
             continue
-        if name in ("only", "solution"):
-            check_ends(block, all_blocks[number + 1 :], where)
         if name == "only" and is_for(block, edition, where):
             take_out(lines, block, block.first, block.first + 1)
             if block.closed:
@@ -127,12 +122,6 @@ def take_out(lines: list[str], block: Block, first: int, last: int) -> None:
     lines[first:last] = [begins if number == block.first else rest.rstrip() for number in range(first, last)]
 
 
-def prefixes(line: str, block: Block) -> tuple[str, str]:
-    """What stands before a block in its first line, and what its other lines need to stay in the same container."""
-    before = line[: line.index(block.markup)] if block.markup in line else ""
-    return before, re.sub(r"[^\s>]", " ", before)
-
-
 def without_words(comment: re.Match[str]) -> str:
     """What remains of an HTML comment: an empty comment, its line ends, and the marks of quotations after them."""
     return EMPTY + "".join(re.findall(r"\n[ \t>]*", comment[0]))
@@ -146,18 +135,6 @@ def is_for(block: Block, edition: str, where: Callable[[int], str]) -> bool:
             f"{where(block.first)}: {what}: there are two editions, {' and '.join(EDITIONS)}; name one of them"
         )
     return block.argument == edition
-
-
-def check_ends(block: Block, after: list[Block], where: Callable[[int], str]) -> None:
-    """Refuse a fence that ends where a fence inside it should end: the text that follows would stay."""
-    for inner in after:
-        if inner.first >= block.last:
-            return
-        if inner.markup and not inner.closed:
-            raise SectionError(
-                f"{where(inner.first)}: no end of this fence inside the {{{block.name}}} of {where(block.first)}; "
-                f"end it, and make the fence of {{{block.name}}} longer than those in it"
-            )
 
 
 def end_of(start: Block, after: list[Block], where: Callable[[int], str]) -> int:
@@ -221,79 +198,14 @@ def exercise_of(text: str, update: str) -> str:
 # --- the edition of a page --------------------------------------------------------------------------------------------
 
 
-def edition_of(page: Page) -> str:
-    """The edition in the front matter of a page: one of `EDITIONS`, or empty if the page is for both.
-
-    Raises:
-        SectionError: if it names another edition, or if a key looks like a misspelt ``edition``; with file and line.
-    """
-    import yaml
-
-    front = FRONT.match(page.text)
-    if front is None:
-        check_front(page)
-        return ""
-    try:
-        tree = yaml.compose(front["yaml"], getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = page.where(mark.line + 1 if mark else 0)
-        raise SectionError(f"{place}: the front matter is not YAML ({one_problem(error)}); fix it") from error
-    found = ""
-    for key, value, depth in keys_of(tree):
-        place = page.where(key.start_mark.line + 1)
-        if not like_edition(key.value):
-            continue
-        if depth:  # it may be something else, such as a substitution
-            if isinstance(value.value, str) and difflib.get_close_matches(value.value.casefold(), EDITIONS):
-                raise SectionError(f"{place}: {key.value} stands inside another entry; begin its line with edition:")
-            continue
-        if key.value != "edition":
-            raise SectionError(f"{place}: {key.value} is unknown; whom a page is for is said by edition:")
-        if found:
-            raise SectionError(f"{place}: a second edition; take one of the two out")
-        if value.value not in EDITIONS:
-            given = value.value if isinstance(value.value, str) else "…"
-            raise SectionError(
-                f"{place}: edition: {given}: there are two editions, {' and '.join(EDITIONS)}; name one of them"
-            )
-        found = value.value
-    return found
+def is_for_teachers(page: Page) -> bool:
+    """Whether the front matter of a page says so, be it misspelt; the check of the sources refuses what is misspelt."""
+    return any(near(str(key), ["edition"]) and near(str(value), EDITIONS[:1]) for key, value in page.front.items())
 
 
 def place_of_edition(page: Page) -> str:
     """File and line of the entry ``edition`` in the front matter of a page."""
     return page.where(next((number for number, line in enumerate(page.lines) if "edition" in line), 0))
-
-
-def check_front(page: Page) -> None:
-    """Refuse an ``edition`` that was meant as front matter, but that MyST would show as text."""
-    inside = False
-    for number, line in enumerate(page.lines):
-        key = re.match(r"[ \t{\"']*([\w -]+?)[\"']?[ \t]*:[ \t\"']*(\w+)", line)
-        if inside and key and like_edition(key[1]) and difflib.get_close_matches(key[2].casefold(), EDITIONS):
-            raise SectionError(
-                f"{page.where(number)}: this is not in the front matter, which begins with --- in the first line of a "
-                "page and ends with ---; move it there"
-            )
-        if line.startswith("#") or (inside and re.match(r"[ \t]*(?:---|\.\.\.)", line)):
-            return
-        inside = inside or re.match(r"[ \t]*---", line) is not None
-
-
-def keys_of(tree: Any, depth: int = 0) -> Iterator[tuple[Any, Any, int]]:
-    """All keys in a tree of YAML, each with its value and its depth."""
-    for entry in tree.value if tree is not None and tree.id != "scalar" else ():
-        key, value = entry if isinstance(entry, tuple) else (None, entry)
-        if key is not None and key.id == "scalar":
-            yield key, value, depth
-        yield from keys_of(value, depth + 1)
-
-
-def like_edition(key: str) -> bool:
-    """Whether a key is ``edition``, or a misspelt one."""
-    key = key.strip().casefold()
-    return "edition" in key or difflib.SequenceMatcher(None, key, "edition").ratio() > SIMILARITY
 
 
 def class_files(root: Path) -> list[Path]:
@@ -318,11 +230,10 @@ def student_contents(contents: Any, root: Path) -> Any:
         root: the top of the book.
 
     Raises:
-        SectionError: if the front matter of a page is wrong, or if the first page, or a page for students, would be
-            removed.
+        SectionError: if the first page, or a page for students, would be removed.
     """
     first = read_page(root, contents["root"].removesuffix(".md"))
-    if edition_of(first) == EDITIONS[0]:
+    if is_for_teachers(first):
         what = "the first page of the book is for teachers, so students have none"
         raise SectionError(f"{place_of_edition(first)}: {what}; take edition: out, or name another as root in _toc.yml")
     return entries_for_students(contents, root, {*named_pages(contents)})
@@ -355,9 +266,9 @@ def entry_for_students(item: Any, root: Path, named: set[str]) -> Iterator[Any]:
         for docname in sorted(pages_of({"glob": item["glob"]}, root)):  # in Sphinx's order
             if docname not in named:
                 named.add(docname)
-                if edition_of(read_page(root, docname)) != EDITIONS[0]:
+                if not is_for_teachers(read_page(root, docname)):
                     yield {"file": docname}
-    elif "file" in item and edition_of(read_page(root, item["file"].removesuffix(".md"))) == EDITIONS[0]:
+    elif "file" in item and is_for_teachers(read_page(root, item["file"].removesuffix(".md"))):
         check_below(item, root)
     else:
         kept = entries_for_students(item, root, named)
@@ -369,7 +280,7 @@ def check_below(item: dict[str, Any], root: Path) -> None:
     """Refuse a page for students below one for teachers."""
     for docname in [*pages_of(item, root)][1:]:
         page = read_page(root, docname)
-        if edition_of(page) == EDITIONS[1]:
+        if page.front.get("edition") == EDITIONS[1]:
             above = item["file"].removesuffix(".md")
             raise SectionError(
                 f"{place_of_edition(page)}: this page is for students, but _toc.yml has it below {above}, which is for "
@@ -393,7 +304,7 @@ def check_included(page: Page, root: Path) -> None:
         name, text = name_of(path, root.resolve()), read_text(path, root.resolve())
         lines = text.split("\n")
         file = Page(name, lines, [(name, number + 1) for number in range(len(lines))])
-        if edition_of(file) == EDITIONS[0]:
+        if is_for_teachers(file):
             raise SectionError(
                 f"{place_of_edition(file)}: this is for teachers, but {page.docname}.md, which is for students, "
                 "includes it; put what both say in a file of its own"
@@ -416,7 +327,6 @@ def cut_edition(app: Sphinx, docname: str, source: list[str]) -> None:
     root = Path(app.srcdir)
     page = read_page(root, docname)
     try:
-        edition_of(page)
         if app.config.edition == EDITIONS[1]:
             check_included(page, root)
         source[0] = edition_text(source[0], app.config.edition, page.where)

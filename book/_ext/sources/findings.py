@@ -22,13 +22,11 @@ class SourceFault:
         page: the page.
         line: the line of the fault, counted from 0.
         text: what is wrong, and what to do.
-        warns: whether Sphinx will warn of it, too.
     """
 
     page: Page
     line: int
     text: str
-    warns: bool = False
 
     @property
     def where(self) -> str:
@@ -58,7 +56,7 @@ class Book:
 
     Attributes:
         root: the top of the book.
-        names: the directives and roles; None if they are not known.
+        names: the directives and roles.
         pages: the pages by their names.
         labels: the place of each label.
         exercises: the labels of the exercises.
@@ -67,7 +65,7 @@ class Book:
     """
 
     root: Path
-    names: Names | None
+    names: Names
     pages: dict[str, Page] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
     exercises: set[str] = field(default_factory=set)

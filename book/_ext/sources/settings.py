@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,19 @@ REPLACED = (
 """Keys of `latex_elements` that have no effect, because the style of the book replaces them."""
 
 
+POINTS = {name: {"type": "integer", "minimum": 0} for name in ("class", "answer")}
 OWN = {
-    "cover": "write the name of one figure, as in its fname, without .pdf",
-    "slides": "write a list of names, each as in the fname of a figure, without .pdf",
-    "exercise_points": "write {class: 10, answer: 5}, with whole numbers",
+    "cover": ({"type": "string"}, "write the name of one figure, as in its fname, without .pdf"),
+    "slides": (
+        {"type": "array", "items": {"type": "string"}},
+        "write a list of names, each as in the fname of a figure, without .pdf",
+    ),
+    "exercise_points": (
+        {"type": "object", "properties": POINTS, "required": list(POINTS), "additionalProperties": False},
+        "write {class: 10, answer: 5}, with whole numbers",
+    ),
 }
-"""Settings of our own below ``sphinx: config:``, and what to write where one is wrong."""
+"""Settings of our own below ``sphinx: config:``: their schemas, and what to write where one is wrong."""
 
 
 def read_settings(edition: str, folder: Path) -> dict[str, Any]:
@@ -107,7 +115,7 @@ def check_config(config: Any, path: Path) -> None:
     lines = lines_of(path)
     for error in get_validator().iter_errors(config):
         place = ".".join(str(part) for part in error.absolute_path)
-        line = next((lines[key] for key in prefixes(tuple(error.absolute_path)) if key in lines), 1)
+        line = lines.get(tuple(error.absolute_path), 1)
         how = "put it in quotes" if error.message.endswith("is not of type 'string'") else "fix that value"
         raise Fault(f"_config.yml: {place}: {one_line(error.message)} (line {line}); {how}")
     known = yaml.safe_load(PATH_YAML_DEFAULT.read_text(encoding="utf-8"))
@@ -126,10 +134,10 @@ def check_config(config: Any, path: Path) -> None:
         said = "repository: has no effect; write repository_url below sphinx and config, and take this out"
         raise Fault(f"_config.yml:{lines['repository',]}: {said}")
     own = (config.get("sphinx") or {}).get("config") or {}
-    for key in OWN:
-        if key in own and not fits(key, own[key]):
+    for key, (schema, how) in OWN.items():
+        if key in own and not get_validator().evolve(schema=schema).is_valid(own[key]):
             line = lines["sphinx", "config", key]
-            raise Fault(f"_config.yml:{line}: {key}: {one_line(own[key])} is not what it takes; {OWN[key]}")
+            raise Fault(f"_config.yml:{line}: {key}: {one_line(own[key])} is not what it takes; {how}")
     mode = config.get("execute", {}).get("execute_notebooks", "cache")
     if mode != "cache":
         line = lines["execute", "execute_notebooks"]
@@ -139,23 +147,6 @@ def check_config(config: Any, path: Path) -> None:
             line = lines["bibtex_bibfiles",]
             fault = f"_config.yml: names {name} (line {line}), but there is no such file"
             raise Fault(f"{fault}; write it or fix bibtex_bibfiles")
-
-
-def fits(key: str, value: Any) -> bool:
-    """Whether the value of one of the `OWN` settings is of the kind that it takes."""
-    if key == "cover":
-        return isinstance(value, str)
-    if key == "slides":
-        return isinstance(value, list) and all(isinstance(name, str) for name in value)
-    numbers = value.values() if isinstance(value, dict) else ()
-    return (
-        isinstance(value, dict) and {*value} == {"class", "answer"} and all(type(n) is int and n >= 0 for n in numbers)
-    )
-
-
-def prefixes(keys: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
-    """The keys that lead to an entry of a YAML file, then those that lead to its parents, the nearest parent first."""
-    return (keys[:length] for length in range(len(keys), 0, -1))
 
 
 def lines_of(path: Path) -> dict[tuple[Any, ...], int]:
@@ -172,7 +163,7 @@ def lines_of(path: Path) -> dict[tuple[Any, ...], int]:
     def note_lines(node: Any, keys: tuple[Any, ...]) -> None:
         if isinstance(node, yaml.MappingNode):
             for name, value in node.value:
-                key = (*keys, getattr(name, "value", ""))
+                key = (*keys, name.value if name.tag.endswith(":str") else yaml.safe_load(name.value))
                 if key in lines:
                     what, line = key[-1], name.start_mark.line + 1
                     how = "begin a new entry with -" if what in ("file", "url") else "take one of the two out"
@@ -190,24 +181,12 @@ def lines_of(path: Path) -> dict[tuple[Any, ...], int]:
     return lines
 
 
-# The keys that a table of contents can have: at its top, for lists, in an entry, in a part.
+# The keys that a table of contents can have: at its top, for texts, for lists, in an entry, in a part.
 TOP = ("format", "root", "parts", "chapters", "sections", "defaults", "meta", "options", "title")
+TEXTS = ("title", "caption", "file", "root", "glob", "url")
 LISTS = ("parts", "chapters", "sections", "entries", "subtrees")
 ENTRY = ("file", "url", "glob", "title", "sections", "options", "parts", "chapters", "subtrees", "entries")
 PART = ("caption", "chapters", "numbered", "maxdepth", "hidden", "reversed", "titlesonly", "style", "restart_numbering")
-
-
-def read_contents() -> Any:
-    """Check the table of contents.
-
-    Returns:
-        A `SiteMap` of sphinx-external-toc.
-
-    Raises:
-        Fault: if it does not exist, is not a table of contents, or names a page that does not exist.
-    """
-    read_yaml(ROOT / "_toc.yml")
-    return check_contents(ROOT / "_toc.yml")
 
 
 def find_page(name: str, pages: Iterable[str]) -> str:
@@ -217,10 +196,11 @@ def find_page(name: str, pages: Iterable[str]) -> str:
     return fitting[0] if len(fitting) == 1 else wanted if wanted in fitting else ""
 
 
-def line_in(path: Path, text: str) -> str:
-    """File and line of the last place with a text; the name of the file if it does not hold the text."""
+def line_in(path: Path, words: str) -> str:
+    """File and line of the last place with some words; the name of the file if it does not hold them."""
     lines = path.read_text(encoding="utf-8").splitlines()
-    number = next((n for n in range(len(lines), 0, -1) if text in lines[n - 1]), 0)
+    pattern = re.compile(rf"(?<![\w/.-]){re.escape(words)}(?![\w/-])")
+    number = next((n for n in range(len(lines), 0, -1) if pattern.search(lines[n - 1])), 0)
     return f"{path.name}:{number}" if number else path.name
 
 
@@ -241,7 +221,7 @@ def check_print(config: dict[str, Any]) -> None:
             raise Fault(f"{line_in(path, f'{key}:')}: {fault}; change it there, or in latex_elements: preamble")
 
 
-def check_contents(toc: Path) -> Any:
+def check_contents(toc: Path = ROOT / "_toc.yml") -> Any:
     """Check a table of contents.
 
     Args:
@@ -259,29 +239,22 @@ def check_contents(toc: Path) -> Any:
     if not isinstance(contents, dict):
         raise Fault("_toc.yml: names no pages; begin it with format: jb-book and root: book/intro")
     lines = lines_of(toc)
-    for key in contents:
-        if key not in TOP:
-            hint = near(str(key), TOP) or f"it takes {', '.join(TOP[:4])}"
-            raise Fault(f"_toc.yml: {key} (line {lines[key,]}) is nothing that it takes; {hint}")
     if contents.get("format") not in ("jb-book", "jb-article"):
         raise Fault(f"_toc.yml:{lines.get(('format',), 1)}: the format is not given; write format: jb-book")
     if "root" not in contents:
         raise Fault("_toc.yml: names no first page; write root: book/intro below format: jb-book")
     named: dict[str, int] = {}
-    check_entry(toc, contents, (), lines, named)
+    check_entry(contents, (), lines, named)
     try:
         return parse_toc_yaml(toc)
     except MalformedError as error:
         raise Fault(f"_toc.yml: {one_line(error)}; see Jupyter Book's table of contents, format jb-book") from error
 
 
-def check_entry(
-    toc: Path, entry: Any, keys: tuple[Any, ...], lines: dict[tuple[Any, ...], int], named: dict[str, int]
-) -> None:
+def check_entry(entry: Any, keys: tuple[Any, ...], lines: dict[tuple[Any, ...], int], named: dict[str, int]) -> None:
     """Check a part of a table of contents, and all below it.
 
     Args:
-        toc: its file.
         entry: the part.
         keys: the keys and indices that lead to it.
         lines: the line of each entry, by the keys and indices that lead to it.
@@ -296,15 +269,18 @@ def check_entry(
         place = f"_toc.yml:{lines.get((*keys, key), lines.get(keys, 1))}"
         if key not in takes:
             raise Fault(f"{place}: there is no {key} here; {near(str(key), takes) or 'it takes ' + ', '.join(takes)}")
-        if key in ("title", "caption") and not isinstance(value, str):
-            raise Fault(f"{place}: the {key} {value} is no text; put it in quotes")
+        if key in TEXTS and not isinstance(value, str):
+            how = "put it in quotes" if value is not None else "write it behind the colon"
+            raise Fault(f"{place}: the {key}{'' if value is None else f' {value}'} is no text; {how}")
+        if key in ("options", "defaults", "meta") and not isinstance(value, dict):
+            raise Fault(f"{place}: {key} takes settings below it, indented, each as name: value; write them so")
         if key in LISTS:
             if not isinstance(value, list) or not value:
                 raise Fault(f"{place}: {key} has no list below it; write - file: … there, a line for each page")
             for number, item in enumerate(value):
-                check_entry(toc, item, (*keys, key, number), lines, named)
+                check_entry(item, (*keys, key, number), lines, named)
         if key in ("file", "root"):
-            check_file(toc, str(value), lines.get((*keys, key), 1), named)
+            check_file(value, lines.get((*keys, key), 1), named)
     if takes is PART and "chapters" not in entry and "entries" not in entry:
         raise Fault(f"{where}: the part has no chapters; write chapters: and its pages below it")
     both = [key for key in LISTS if key in entry]
@@ -315,7 +291,7 @@ def check_entry(
         raise Fault(f"{where}: the entry names no page; write file: and its name")
 
 
-def check_file(toc: Path, value: str, line: int, named: dict[str, int]) -> None:
+def check_file(value: str, line: int, named: dict[str, int]) -> None:
     """Check the name of a page in a table of contents."""
     name = value.removesuffix(".md")
     if "\\" in name:

@@ -67,11 +67,11 @@ def without_comments(html: str) -> str:
 
 def check_text(book: Book, page: Page, token: Token, line: int) -> Iterator[SourceFault]:
     """The faults of a paragraph, a heading or a cell of a table."""
-    roles = book.names.roles if book.names else frozenset({"ref", "eq", "numref", "cite:p", "cite:t", "doc"})
+    roles = book.names.roles
     for child in token.children or ():
-        if child.type == "myst_role" and book.names and child.meta["name"].lower() not in roles:
+        if child.type == "myst_role" and child.meta["name"].lower() not in roles:
             at = line_at(token.content, f"{{{child.meta['name']}}}", line)
-            yield SourceFault(page, at, unknown_role(child.meta["name"], roles), warns=True)
+            yield SourceFault(page, at, unknown_role(child.meta["name"], roles))
         elif child.type == "math_inline" and (holds_text(child.content) or is_price(child.content)):
             at = line_at(token.content, f"${child.content}$", line)
             text = f"the formula ${' '.join(child.content.split()[:3])} … goes over text; close it, or write \\$"

@@ -1,7 +1,6 @@
 """Add to Sphinx's warnings what to do, and make each of them one line with its file and line.
 
-A warning of a fault that the check of the sources has reported already is left out. The book's own warnings say what
-to do themselves.
+The book's own warnings say what to do themselves.
 """
 
 from __future__ import annotations
@@ -20,25 +19,16 @@ from sphinx.util.logging import get_node_location
 from book._ext.compat import warning_handlers
 from book._ext.sources.checking import bibliography_keys, names_of
 from book._ext.sources.findings import near
-from book._ext.state import build_state
 
 OWN = "sphinx.book._ext."
 """The beginning of the names of the book's own loggers."""
-# Warnings of faults that the check of the sources reports earlier.
-REPORTED = re.compile(
-    r"Unknown directive type|Unknown interpreted text role|Found an unexpected `code-cell`|No role entry"
-)
 GENERAL = "fix that line, or take it out"
 
 # The first pattern that is in a warning gives its remedy.
 REMEDIES: tuple[tuple[str, str], ...] = (
     (r"undefined label: '?(?P<label>[^']+)'?", "{labels}write ({label})= above what it means"),
-    (r"A title or caption not found: '?(?P<label>[^']+?)'?\.?$",
-     "name a heading, or a figure with a caption, or write {{ref}}`text <{label}>`"),
-    (r"Any number is not assigned: '?(?P<label>[^']+)'?",
-     "{{numref}} takes a figure, a table or a section with a number; write {{ref}}`text <{label}>`"),
-    (r"no number is assigned for (section|figure|table|exercise): '?(?P<label>[^']+)'?",
-     "{{numref}} takes a figure with a caption, or a section with a number; write {{ref}}`{label}`"),
+    (r"(caption not found|number is not assigned|number is assigned for \w+): '?(?P<label>[^']+?)'?\.?$",
+     "it is there without a title or a number; write {{ref}}`text <{label}>`"),
     (r"equation not found: '?(?P<equation>[^' ]+)'?", "{equations}label that equation"),
     (r"could not find bibtex key [\"']?(?P<key>[^\"' ]+)", "{keys}write it in book/references.bib"),
     (r"cross-reference target not found: '(?P<file>[^']*\.\w+)'", "fix the name, counted from the page's folder"),
@@ -55,7 +45,6 @@ REMEDIES: tuple[tuple[str, str], ...] = (
      "fix the option, as the file has it"),
     (r"Unknown directive type:? ['\"](?P<directive>[^'\"]+)", "{directives}write it as text"),
     (r"Unknown interpreted text role ['\"](?P<role>[^'\"]+)", "{roles}write it as text"),
-    (r"No role entry", "fix its name, or write it as text"),
     (r"Unknown option keys|unknown option", "fix the name, or take it out"),
     (r"[Ii]nvalid option (value|data)|Invalid options format", "fix its value"),
     (r"has # comments|has comments", "take the comment out, or put the text in quotes"),
@@ -75,7 +64,6 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     (r"[Nn]o footnote", "write [^name]: and its text below"),
     (r"Pygments lexer name", "name a language such as python, or text"),
     (r"[Ll]exing literal_block", "write text instead of that language, or fix the code"),
-    (r"document isn't included in any toctree", "add it to _toc.yml"),
     (r"uniform two-level bullet list|Error parsing content block", "write all its rows alike"),
     (r"toctree contains (reference|ref)", "fix the name in _toc.yml"),
     (r"[Ss]ubstitution", "define it in the front matter, below myst: substitutions:, or write \\{{"),
@@ -109,13 +97,10 @@ class Remedies(logging.Filter):
         self.given: set[tuple[str, str]] = set()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        reported = build_state(self.app).warned
         message = " ".join(record.getMessage().split("\n\n")[0].split())
         # An editor has no use for the traceback.
         message = re.sub(r"the following exception was raised:? Traceback .*?(\w+(Error|Exception): )", r"\1", message)
         location = getattr(record, "location", None)
-        if REPORTED.search(message) and self.docname(location) in reported:
-            return False
         if isinstance(location, str):
             record.location = self.page_of(location) if ":" not in location else location
         if not record.name.startswith(OWN):
@@ -127,15 +112,6 @@ class Remedies(logging.Filter):
         is_new = warning not in self.given
         self.given.add(warning)
         return is_new
-
-    def docname(self, location: Any) -> str:
-        """The page of a warning, if its place names a page."""
-        if isinstance(location, tuple):
-            return str(location[0])
-        source = location if isinstance(location, str) else getattr(location, "source", None) or ""
-        path = Path(re.sub(r"(\.md)?(:\d*)?$", "", str(source)))
-        root = Path(self.app.srcdir)
-        return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
 
     def page_of(self, location: str) -> str:
         """The name of a page, if a place is the path of a page without its suffix, as some extensions write it."""
