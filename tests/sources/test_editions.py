@@ -14,7 +14,7 @@ from book._ext.downloads.leaks import Secrets, leaks
 from book._ext.sources.checking import check_front_matter
 from book._ext.sources.editions import WRITTEN, check_included, edition_text, is_for_teachers, student_contents
 from conftest import PAGES, ROOT
-from optim_code.equations.sections import SectionError, read_page
+from optim_code.equations.sections import Page, SectionError, read_page
 from optim_code.train import methods
 
 SOURCE = """\
@@ -169,6 +169,10 @@ def test_what_is_nearly_an_edition_is_an_error_with_file_and_line(front: str, li
     faults = list(check_front_matter(read_page(tmp_path, "book/a")))
     assert [fault.where for fault in faults] == [f"book/a.md:{line}"]
     assert re.search(".; .", faults[0].text)
+
+
+def test_a_line_of_dashes_alone_is_no_front_matter() -> None:
+    assert not list(check_front_matter(Page("a", ["", "---"])))
 
 
 TEACHER, STUDENT, BOTH = "---\nedition: teacher\n---\n# T\n", "---\nedition: student\n---\n# S\n", "# B\n"
