@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import shutil
@@ -16,7 +17,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 from test_warm_kernels import helpers_of, wait_until
+from tornado.httpclient import AsyncHTTPClient
 
+from book._ext.cli import serve
 from small_book import NOTEBOOK, TOC, Copy, copy_book
 
 pytestmark = pytest.mark.needs("chromium")
@@ -177,6 +180,23 @@ def test_a_cell_and_the_module_reach_the_page(desk: Desk) -> None:
     # Going back is shown, too.
     desk.copy.replace("book/long.md", "40 + 2", "40 + 1")
     expect(desk.page.locator("article")).to_contain_text("the answer is 41", timeout=SECONDS)
+
+
+def test_pages_are_served_where_the_folder_of_builds_is_a_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "disk" / "html").mkdir(parents=True)
+    (tmp_path / "disk" / "html" / "one.html").write_text("<html><body>One.</body></html>", encoding="utf-8")
+    (tmp_path / "_build").symlink_to("disk")
+    monkeypatch.setattr(serve, "BOOK", tmp_path / "_build" / "html")
+
+    async def fetched(path: str) -> tuple[int, str]:
+        port = free_port()
+        with serve.server(port, serve.Preview()):
+            found = await AsyncHTTPClient().fetch(f"http://127.0.0.1:{port}/{path}", raise_error=False)
+        return found.code, found.body.decode()
+
+    code, text = asyncio.run(fetched("one.html"))
+    assert (code, "One." in text) == (200, True)
+    assert asyncio.run(fetched("%2e%2e/%2e%2e/secret.html"))[0] in (403, 404)
 
 
 def test_the_preview_serves_the_built_book_and_only_adds_its_script(desk: Desk) -> None:

@@ -162,8 +162,6 @@ def build(builder: str, edition: str = EDITIONS[0], pdfs: Mapping[str, Path] | N
         Fault: what went wrong, in one line.
         Changed: if a file was changed during the build, so that the book may be a mixture of old and new.
     """
-    if builder == "html":
-        parts.ensure()
     remembered.start()
     code = start_kernels_early()
     before, work = input_digest(), work_of(builder, edition)
@@ -191,7 +189,6 @@ def make_html() -> str:
     Returns:
         The path of its first page, with a note if nothing has changed.
     """
-    parts.ensure()
     note, pdfs = read_note(), current_pdfs()
     if note.get("inputs") == " ".join([input_digest(), *pdfs]) and note.get("published") == published_digest():
         shutil.rmtree(BUILD / "changes", ignore_errors=True)
@@ -375,6 +372,7 @@ def main(command: list[str] | None = None) -> None:
         make = maker_of(arguments.target, arguments.section)
         check_writable()
         with build_lock():
+            parts.ensure()  # what it installs is an input of the book, and must be there before a build begins
             try:
                 result = make()
                 remembered.save()

@@ -194,7 +194,7 @@ class Page(StaticFileHandler):
 
     async def get(self, path: str, include_body: bool = True) -> None:
         file = (BOOK / path).resolve()
-        if not file.is_relative_to(BOOK):
+        if not file.is_relative_to(BOOK.resolve()):  # `_build` may be a link, to a disk in memory, say
             raise HTTPError(403)
         file = file / "index.html" if file.is_dir() else file
         if file.suffix == ".html" or not BOOK.exists():

@@ -53,7 +53,8 @@ def library_script(app: Sphinx) -> str:
 
 def place_of(root: Path, edition: str) -> Path:
     """Where the script of an edition is kept."""
-    code = files_digest(root / PACKAGE, PYTHON, *Path(__file__).parent.glob("*.py"))
+    here = Path(__file__).parent
+    code = files_digest(root / PACKAGE, PYTHON, *here.glob("*.py"), *here.with_name("page").glob("*.py"))
     state = text_digest(code, pins(root), edition, json.dumps(displayed_updates(root)))
     return parts.folder() / f"library.{state[:16]}.js"
 

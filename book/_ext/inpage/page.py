@@ -53,7 +53,7 @@ def make_scripts(app: Sphinx, env: BuildEnvironment) -> list[str]:
     """Make the scripts of the book. Returns the pages that name them if one has another name than before."""
     docnames = [name for name in sorted(env.found_docs) if env.metadata[name].get("runnable")]
     texts = {}
-    if app.builder.name == "html" and docnames and has_modules(Path(app.srcdir)) and parts.ensure():
+    if app.builder.name == "html" and docnames and has_modules(Path(app.srcdir)) and parts.installed():
         texts = {
             "python": (parts.folder() / parts.PYTHON).read_text(encoding="utf-8"),
             WORKBENCH: parts.workbench(),

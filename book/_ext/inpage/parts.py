@@ -64,19 +64,14 @@ def bring(app: Sphinx, config: Config) -> None:
 
 
 @functools.cache
-def ensure() -> bool:
-    """Install what is missing. If that fails, say so in one line; the book is built without it.
-
-    Returns:
-        Whether pages can run code.
-    """
+def ensure() -> None:
+    """Install what is missing. If that fails, say so in one line; the book is built without it."""
     if not installed():
         try:
             install()
         except Missing as missing:
             lacks = "pages will run no code, and be in a font of the system"
             print(f"descent: {lacks}: what they need cannot be had from npm: {missing}", file=sys.stderr)
-    return bool(installed())
 
 
 def install() -> None:
