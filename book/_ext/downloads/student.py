@@ -27,8 +27,8 @@ from optim_code.equations.sections import read_text
 
 README = ROOT / "book" / "kit.md"
 """The README of the kit; ``{book}`` stands for the name of the book's PDF."""
-NOT_IMPORTED = ("antlr4-python3-runtime", "ipykernel", "jupyterlab")
-"""Packages that the kit needs although no file imports them: SymPy's LaTeX reader, and Jupyter."""
+NOT_IMPORTED = ("antlr4-python3-runtime", "ipykernel", "jupyterlab", "scikit-learn")
+"""Packages that the kit needs although no file imports them: SymPy's LaTeX reader, Jupyter, and what has the digits."""
 
 
 def make_student(build: Callable[..., Any]) -> str:
@@ -76,9 +76,6 @@ def make_student(build: Callable[..., Any]) -> str:
 
 def write_kit_module(folder: Path) -> None:
     """Write `optim_code` without the classes that students write, and with the equations that mark theirs."""
-    from book._ext.page.equations import read_section
-    from optim_code.equations.sections import read_pages
-
     # The kit has no sections, so it does not need their reader.
     withheld = {*class_files(ROOT), Path(sections.__file__)}
     for source in source_files(ROOT / "optim_code"):
@@ -86,15 +83,14 @@ def write_kit_module(folder: Path) -> None:
             target = folder / source.relative_to(ROOT / "optim_code")
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)
-    found = [equation for page in read_pages(ROOT).values() for equation in read_section(page)[0]]
-    updates = {equation.label: equation.latex for equation in found if equation.kind == "update"}
+    updates = sections.displayed_updates(ROOT)
     (folder / "updates.json").write_text(f"{json.dumps(updates, indent=1)}\n", encoding="utf-8")
 
 
 def requirements_of(folder: Path) -> str:
     """The lines of the book's `requirements.txt` that a folder of Python files needs, and those for Jupyter."""
     imported = {name for path in folder.rglob("*.py") for name in imported_packages(path)} - {"optim_code"}
-    homes = packages_distributions()  # scikit-learn is imported as sklearn
+    homes = packages_distributions()  # PyYAML, say, is imported as yaml
     wanted = {home.lower() for name in imported for home in homes.get(name, [name])} | {*NOT_IMPORTED}
     pins = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
     kept = [line for line in pins if (name := re.match(r"[\w.-]+", line)) and name[0].lower() in wanted]
