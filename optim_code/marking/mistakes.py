@@ -36,13 +36,13 @@ def mistakes(rule: UpdateRule) -> Iterator[Version]:
         changed = any(right[one] != line for one, line in lines.items())
         if changed and not any(line.has(sympy.zoo, sympy.nan) for line in lines.values()):
             hint = HINTS["weighed too"] if name.startswith(TOO) else HINTS.get(name, LETTERS)
-            yield Version(rule.rewritten(lines).plain, name, hint)
+            yield Version(rule.extended(lines).plain, name, hint)
             if name in ("square forgotten", "parentheses in the wrong place"):
                 # A value below a root can then be negative. Students take its absolute value.
                 sizes = {one: line.replace(is_root, lambda root: sympy.sqrt(abs(root.base))) for one, line in
                          (right | lines).items()}  # fmt: skip
                 if sizes != right | lines:
-                    yield Version(rule.rewritten(sizes).plain, name, hint)
+                    yield Version(rule.extended(sizes).plain, name, hint)
     yield from in_the_state(rule)
     yield from in_the_hyper_parameters(rule)
     yield from other_methods(rule)
@@ -63,13 +63,13 @@ def pairs(rule: UpdateRule) -> Iterator[Version]:
     """Two common mistakes at once, and one of them in a buffer that begins with the first gradient."""
     done = set()
     for one, lines in common(rule):
-        changed = rule.rewritten(lines)
+        changed = rule.extended(lines)
         for first in ("g", "g * g"):
             copied = "first gradient copied instead of zeros"
             begin = dict.fromkeys(buffers(rule), first)
             yield Version(changed.plain, f"{one}, and {copied}", f"{HINTS[one]} {HINTS[copied]}", begin=begin)
         for two, more in common(changed):
-            both = changed.rewritten(more)
+            both = changed.extended(more)
             if one != two and both.lines not in done:
                 done.add(both.lines)
                 yield Version(both.plain, f"{one}, and {two}", f"{HINTS[one]} {HINTS[two]}")
@@ -97,30 +97,29 @@ def families(rule: UpdateRule) -> Iterator[Family]:
             yield Family("eps has a value of its own", own_value, 1e-12, high, name, Version(rule.plain))
         else:
             yield Family(f"{name} is a fixed number", fixed, 1e-12, high, name, Version(rule.plain))
-    c, w, g = symbol("c"), symbol("w"), symbol("g")
+    c, w, g, t = symbol("c"), symbol("w"), symbol("g"), symbol("t")
     decayed = {name: right.xreplace({g: g + c * w}) for name, right in rule.lines}
     step = dict(rule.lines)["w_new"]
-    own: list[tuple[str, Lines, str]] = [
-        ("weight decay in the gradient", decayed, ""),
-        ("weight decay beside the step", {"w_new": step - symbol("lr") * c * w}, ""),
-        ("weight decay beside the step", {"w_new": step - c * w}, ""),
-        ("weight decay beside the step", {"w_new": step * (1 - symbol("lr") * c)}, ""),
-        ("weight decay beside the step", {"w_new": step * (1 - c)}, ""),
-        ("the gradient is clipped", replaced(rule, {g: clipped(g, c)}), ""),
+    own: list[tuple[str, Lines]] = [
+        ("weight decay in the gradient", decayed),
+        ("weight decay beside the step", {"w_new": step - symbol("lr") * c * w}),
+        ("weight decay beside the step", {"w_new": step - c * w}),
+        ("weight decay beside the step", {"w_new": step * (1 - symbol("lr") * c)}),
+        ("weight decay beside the step", {"w_new": step * (1 - c)}),
+        ("the gradient is clipped", replaced(rule, {g: clipped(g, c)})),
     ]
     for old in buffers(rule):
         line = dict(rule.lines)[f"{old}_new"]
-        own.append(("the buffer is clipped", {f"{old}_new": clipped(line, c)}, ""))
+        own.append(("the buffer is clipped", {f"{old}_new": clipped(line, c)}))
         past = line.coeff(symbol(old)) * symbol(old)
         if past == symbol(old):
-            own.append(("a mean in place of the sum", {f"{old}_new": c * past + (1 - c) * (line - past)}, ""))
+            own.append(("a mean in place of the sum", {f"{old}_new": c * past + (1 - c) * (line - past)}))
         if not (line - past - g).free_symbols:
-            # Torch's dampening takes the first gradient whole.
-            own.append(("dampening", {f"{old}_new": past + c * g}, "g"))
-    for name, lines, begin in own:
-        firsts = dict.fromkeys(buffers(rule), begin) if begin else {}
-        changed = rule.extended(lines, hyper=("c",)).plain
-        yield Family(name, HINTS[name], 1e-8, 10.0, "c", Version(changed, firsts=firsts))
+            # Torch's dampening takes the first gradient whole: this power of zero is 1 at the first step only.
+            is_first = sympy.Integer(0) ** (t - 1)
+            own.append(("dampening", {f"{old}_new": past + (c + (1 - c) * is_first) * g}))
+    for name, lines in own:
+        yield Family(name, HINTS[name], 1e-8, 10.0, "c", Version(rule.extended(lines, hyper=("c",)).plain))
     more, name = one_more(rule), "momentum that the equation hasn't"
     lr, u, u_new = symbol("lr"), symbol(more), symbol(f"{more}_new")
     (place,) = ("", *(line for line, _ in rule.lines))[-2:-1]
@@ -197,12 +196,12 @@ def other_methods(rule: UpdateRule) -> Iterator[Version]:
             last = {own: line.xreplace({symbol(old): line.coeff(g) * u})}
             yield named("only the last gradient is remembered", last, {more: (own, g)})
             if used == new:
-                nesterov = rule.rewritten({"w_new": step.xreplace({new: line.xreplace({symbol(old): new})})})
+                nesterov = rule.extended({"w_new": step.xreplace({new: line.xreplace({symbol(old): new})})})
                 past = line.coeff(symbol(old)) * symbol(old)
                 inside = {own: past + lr * (line - past), "w_new": nesterov.lines[-1][1]}
                 ahead = past.xreplace({symbol(old): new}) + lr * (line - past)
                 yield Version(
-                    rule.rewritten({**inside, "w_new": w - ahead}).plain, "Nesterov's step", HINTS["Nesterov's step"]
+                    rule.extended({**inside, "w_new": w - ahead}).plain, "Nesterov's step", HINTS["Nesterov's step"]
                 )
     yield named("the gradient of the step before", replaced(rule, {g: u}), {more: ("w_new", g)})
     yield named("gradients are added up", replaced(rule, {g: u_new}), {more: ("", u + g)})

@@ -28,7 +28,6 @@ class Version:
         name: the name of the mistake; empty if there is none.
         hint: a question that helps to find the mistake.
         begin: for a buffer its initial value in place of zeros, as code of `BEGINNING`.
-        firsts: for a buffer its value after the first step, as code of the same.
         forgotten: the buffers, or ``t``, that start again at each step.
         shared: the buffers, or ``t``, that several parameters share.
         scope: which parameters share: those of a ``group``, of an ``optimizer``, or of all optimizers of the ``class``.
@@ -50,22 +49,9 @@ class Version:
     constructors: tuple[str, ...] = ()
     leading: tuple[str, ...] = ()
     first: tuple[str, ...] = ()
-    firsts: Mapping[str, str] = field(default_factory=dict)
     view: str = "g"
     counts_all: bool = False
     constants: Mapping[str, float] = field(default_factory=dict)
-
-    def paths(self, trials: Iterable[Trial]) -> Iterator[list[Vector] | None]:
-        """The path of each trial, as ``steps + 1`` points; None if parameters cannot share a buffer."""
-        common: dict[Any, dict[str, Any]] = {}
-        for trial in trials:
-            if self.scope != "class":
-                common = {}
-            try:
-                yield self.path(trial, common)
-            except ValueError:  # the parameters have different shapes
-                common = {}
-                yield None
 
     def path(self, trial: Trial, common: dict[Any, dict[str, Any]] | None = None) -> list[Vector]:
         """The path of one trial; see `walk`."""
@@ -99,9 +85,7 @@ class Version:
                     state |= computed(self.begin, gradient[part], trial.start[part])
                 others = common.setdefault(group if self.scope == "group" else "", {})
                 state |= {name: others[name] for name in self.shared if name in others}
-                before, state = state, self.rule.step(state, self.seen(gradient[part]), hypers[group])
-                if self.firsts and before["t"] == 0:
-                    state = self.first_step(state, before, gradient[part], hypers[group])
+                state = self.rule.step(state, self.seen(gradient[part]), hypers[group])
                 others |= {name: state[name] for name in self.shared}
                 states[i] = state | {name: initial[i][name] for name in self.forgotten}
                 point[part] = state["w"]
@@ -114,15 +98,6 @@ class Version:
         norm, c = math.hypot(*gradient) + 1e-300, self.constants.get("c", 0.0)
         look = expression(SEEN, self.view)
         return [look(g, norm, c) for g in gradient]
-
-    def first_step(
-        self, state: dict[str, Any], before: dict[str, Any], gradient: Vector, hyper: dict[str, float]
-    ) -> dict[str, Any]:
-        """The state after the first step if `firsts` sets the buffers; for a rule whose step is its buffer."""
-        buffers = computed(self.firsts, gradient, before["w"])
-        lengths = [sum(values) for values in zip(*buffers.values(), strict=True)]
-        w = [w - hyper["lr"] * length for w, length in zip(before["w"], lengths, strict=True)]
-        return {**state, **buffers, "w": w}
 
     def hyper(self, trial: Trial, group: int, step: int) -> dict[str, float]:
         """The hyper-parameters that this version uses for a group at a step."""

@@ -14,6 +14,7 @@ from typing import NamedTuple
 CONSTRUCTORS = {
     "sgd": "params, lr",
     "momentum": "params, lr, momentum",
+    "nesterov": "params, lr, momentum",
     "rmsprop": "params, lr, alpha, eps=1e-8",
     "adam": "params, lr, alpha, momentum, eps=1e-8",
     "adagrad": "params, lr, eps=1e-8",
@@ -789,6 +790,16 @@ NAMED = {
         v = state.get('v', 0) * group['momentum'] + (1-group['momentum']) * p.grad
         state['v'] = v
         p.data -= group['lr'] * v
+    """),
+    "momentum: dampening (torch)": answer('momentum', 'dampening', """
+        v = state['v'] * group['momentum'] + 0.7 * p.grad if 'v' in state else p.grad.clone()
+        state['v'] = v
+        p.data -= group['lr'] * v
+    """),
+    "nesterov: dampening (torch)": answer('nesterov', 'dampening', """
+        v = state['v'] * group['momentum'] + 0.7 * p.grad if 'v' in state else p.grad.clone()
+        state['v'] = v
+        p.data -= group['lr'] * (p.grad + group['momentum'] * v)
     """),
     "momentum: uses old v": answer('momentum', 'buffer used before its update', """
         v = state.get('v', torch.zeros_like(p.data))
