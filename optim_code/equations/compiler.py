@@ -178,14 +178,12 @@ class UpdateRule:
     """An update equation, compiled.
 
     Attributes:
-        latex: the equation.
         lines: its lines in their order, each with the name of what it computes and the expression; ``v_new`` is the
             buffer after the step, ``v`` before it.
         state: the names of what is kept from step to step besides ``t``: the parameter ``w`` and its buffers.
         hyper: the names of the hyper-parameters.
     """
 
-    latex: str
     lines: tuple[tuple[str, sympy.Expr], ...]
     state: tuple[str, ...]
     hyper: tuple[str, ...]
@@ -218,6 +216,10 @@ class UpdateRule:
             target = SYMBOLS[str(letter)]
             if target.role not in ("state", "mean"):
                 raise EquationError(f"`{left}` cannot be updated: {target.latex} is no state")
+            for call in right.atoms(sympy.Function):
+                if not isinstance(call, (sympy.Abs, sympy.sign)):
+                    what = "an update has sums, products, powers, roots and absolute values only"
+                    raise EquationError(f"`{call.func}`: {what}")
             names = {s: sympy.Symbol(_role_name(s, int(now or 0), defined), real=True) for s in right.free_symbols}
             defined.append(target.name)
             lines.append((_new_name(target), right.xreplace(names)))
@@ -232,16 +234,7 @@ class UpdateRule:
         # Exponents count steps from 1 where the left-hand side has the index t.
         shift = sympy.Symbol("t", real=True) - int(now or 0)
         shifted = tuple((name, right.subs(sympy.Symbol("t", real=True), shift)) for name, right in lines)
-        return cls(latex, shifted, buffers, hyper)
-
-    def rewritten(self, lines: Mapping[str, sympy.Expr]) -> UpdateRule:
-        """The same rule with other right-hand sides.
-
-        Args:
-            lines: the new right-hand sides by the names of their lines.
-        """
-        new = tuple((name, lines.get(name, right)) for name, right in self.lines)
-        return UpdateRule(self.latex, new, self.state, self.hyper)
+        return cls(shifted, buffers, hyper)
 
     def extended(
         self,
@@ -262,45 +255,12 @@ class UpdateRule:
         for after in ("", *(name for name, _ in self.lines)):
             new += [(after, lines.get(after, dict(self.lines)[after]))] if after else []
             new += [(f"{buffer}_new", right) for buffer, (place, right) in own.items() if place == after]
-        return UpdateRule(self.latex, tuple(new), (*self.state, *own), (*self.hyper, *hyper))
+        return UpdateRule(tuple(new), (*self.state, *own), (*self.hyper, *hyper))
 
     @cached_property
     def plain(self) -> Rule:
         """The same rule in Python alone, for one coordinate."""
         return Rule(tuple((name, _python(right)) for name, right in self.lines), self.state, self.hyper)
-
-    @cached_property
-    def functions(self) -> tuple[Callable[..., Any], ...]:
-        """Each line as a function of the state, the gradient, the step, the hyper-parameters and the lines before."""
-        arguments = [*self.state, "g", "t", *self.hyper]
-        names = [name for name, _ in self.lines]
-        return tuple(_function((*arguments, *names[:n]), right) for n, (_, right) in enumerate(self.lines))
-
-    def start(self, w: Vector) -> dict[str, Any]:
-        """The state before the first step: the parameter, buffers of zeros, and ``t = 0``."""
-        return {"t": 0} | {
-            name: np.array(w, dtype=np.float64) if name == "w" else np.zeros_like(w) for name in self.state
-        }
-
-    def step(self, state: Mapping[str, Any], grad: Vector, hyper: Mapping[str, float]) -> dict[str, Any]:
-        """One step of the equation, in float64.
-
-        Args:
-            state: the state from `start` or from the last step; it is not changed.
-            grad: the gradient, of the parameter's shape.
-            hyper: the hyper-parameters by name; names that the equation does not use are ignored.
-
-        Returns:
-            The state after the step.
-        """
-        t = state["t"] + 1
-        values = [*(state[name] for name in self.state), grad, t, *(hyper[name] for name in self.hyper)]
-        for function in self.functions:
-            with np.errstate(all="ignore"):
-                values.append(function(*values))
-        names = [name for name, _ in self.lines]
-        computed = dict(zip(names, values[len(values) - len(names) :], strict=True))
-        return {"t": t} | {name: computed[f"{name}_new"] for name in self.state}
 
     @property
     def uncorrected(self) -> UpdateRule | None:
@@ -310,12 +270,8 @@ class UpdateRule:
         """
         means = {symbol.name for symbol in NOTATION if symbol.role == "mean"}
         t = sympy.Symbol("t", real=True)
-        without = self.rewritten({name: _limit(right, t) for name, right in self.lines if name in means})
+        without = self.extended({name: _limit(right, t) for name, right in self.lines if name in means})
         return None if without.lines == self.lines else without
-
-    def to_python(self) -> list[tuple[str, str]]:
-        """Its lines for one coordinate: what each computes, and the expression, which needs ``math`` alone."""
-        return [(name, str(sympy.pycode(right))) for name, right in self.lines]
 
     def to_js(self) -> str:
         """The same step as a JavaScript function ``(state, g, hyper) => state`` of one coordinate."""
@@ -336,12 +292,6 @@ def _limit(expression: sympy.Expr, t: sympy.Symbol) -> sympy.Expr:
 def _python(right: sympy.Expr) -> str:
     code: str = Python().doprint(right)
     return code
-
-
-@functools.cache
-def _function(arguments: tuple[str, ...], right: sympy.Expr) -> Callable[..., Any]:
-    function: Callable[..., Any] = sympy.lambdify([sympy.Symbol(a, real=True) for a in arguments], right, "numpy")
-    return function
 
 
 def _new_name(symbol: Symbol) -> str:
@@ -486,11 +436,10 @@ def check_update(rule: UpdateRule, cls: type[Optim]) -> Agreement:
     missing = [name for name in rule.hyper if name not in takes]
     if missing:
         raise EquationError(f"the equation uses {missing[0]}, which {cls.__name__} does not take")
-    settings = {tuple((name, s[name]) for name in takes if name in s) for s in SETTINGS}
     largest, runs, names = 0.0, 0, [cls.__name__]
     for first, gradients in recorded_gradients():
-        for setting in sorted(settings):
-            hyper = dict(setting)
+        for setting in SETTINGS:
+            hyper = {name: setting[name] for name in takes if name in setting}
             makers: dict[str, Callable[..., Any]] = {cls.__name__: lambda ps, h=hyper: cls(ps, **h)}
             twin = torch_twin(cls, hyper)
             if twin is not None:
@@ -513,7 +462,7 @@ def _compare(
     """The largest relative difference between a rule and one optimizer on the same gradients."""
     # Two parameters of different lengths: an optimizer that shares a buffer between them fails.
     params = [torch.tensor(part) for part in np.split(first, [SPLIT])]
-    optimizer, state, largest = make(params), rule.start(first), 0.0
+    optimizer, state, largest = make(params), rule.plain.start(first.tolist()), 0.0
     for t, gradient in enumerate(gradients, start=1):
         for p, part in zip(params, np.split(gradient, [SPLIT]), strict=True):
             p.grad = torch.tensor(part)
@@ -523,7 +472,7 @@ def _compare(
             raise EquationError(f"{oracle} raises {type(error).__name__} at step {t}: {error}") from error
         if not np.array_equal(torch.cat([p.grad for p in params if p.grad is not None]).numpy(), gradient):
             raise EquationError(f"{oracle} changes the gradient in place at step {t}")
-        state = rule.step(state, gradient, hyper)
+        state = rule.plain.step(state, gradient.tolist(), hyper)
         expected = torch.cat(params).numpy()
         difference = np.abs(state["w"] - expected) / np.maximum(1.0, np.abs(expected))
         worst = float(difference.max()) if np.isfinite(difference).all() else math.inf

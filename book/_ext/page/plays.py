@@ -17,6 +17,7 @@ from sphinx.util.docutils import SphinxRole
 
 from book._ext.remembered import remembered
 from book._ext.sources.marks import split
+from optim_code.equations.rules import Rule
 
 NEAR = 1e-3
 """How near to the minimum a run arrives, here and in playgrounds."""
@@ -94,22 +95,14 @@ def outcome_of(method: dict[str, Any], setting: dict[str, Any]) -> tuple[str, in
     turn, kappa = math.radians(setting["rotation"]), setting["condition_number"]
     c, s = math.cos(turn), math.sin(turn)
     a, b, d = c * c + kappa * s * s, c * s - kappa * c * s, s * s + kappa * c * c
-    lines = [(name, compile(text, "update", "eval")) for name, text in method["python"]]
     hyper = {h["name"]: setting[h["name"]] for h in method["hyper"]}
-    points = [{name: setting[w] if name == "w" else 0.0 for name in method["state"]} for w in ("w1", "w2")]
+    rule = Rule(tuple((name, code) for name, code in method["python"]), tuple(method["state"]), tuple(hyper))
+    state = rule.start([setting["w1"], setting["w2"]])
     began, nsteps, arrived = math.hypot(setting["w1"], setting["w2"]), int(setting["nsteps"]), 0
     for t in range(1, LONG + 1):
-        x, y = (point["w"] for point in points)
-        gradients = (a * x + b * y, b * x + d * y)
-        for n, (point, g) in enumerate(zip(points, gradients, strict=True)):
-            values = {**point, **hyper, "g": g, "t": t, "math": math}
-            try:
-                for name, code in lines:
-                    values[name] = eval(code, {}, values)  # compiled from the printed equation
-            except OverflowError:
-                return "diverges", t
-            points[n] = {name: values[f"{name}_new"] for name in method["state"]}
-        away = math.hypot(*(point["w"] for point in points))
+        x, y = state["w"]
+        state = rule.step(state, (a * x + b * y, b * x + d * y), hyper)
+        away = math.hypot(*state["w"])
         if not arrived and t <= nsteps and away <= NEAR:
             arrived = t
         if not away < 1e100:

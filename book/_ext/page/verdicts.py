@@ -73,7 +73,7 @@ def program(name: str, rule: Any, cls: type) -> dict[str, Any]:
         "arguments": [[p.name, None if p.default is p.empty else p.default] for p in takes],
         "state": list(rule.state),
         "hyper": hyper,
-        "python": rule.to_python(),
+        "python": [*rule.plain.lines],
         "step": rule.to_js(),
         "uncorrected": rule.uncorrected.to_js() if rule.uncorrected else "",
     }
