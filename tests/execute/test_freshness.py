@@ -23,7 +23,7 @@ WALK = f"""{NOTEBOOK}
 ---
 mystnb:
   figure:
-    name: fig-walk
+    name: fig_walk
     caption: The path ends {{glue:text}}`end:.6f` from the minimum.
 ---
 from myst_nb import glue
@@ -32,6 +32,9 @@ from optim_code import SGDOptimizer, output, w
 drawing = output(SGDOptimizer([w], lr=0.1), fname="walk.pdf")
 glue("end", float(drawing.trajectory.distances[-1]), display=False)
 drawing
+```
+
+```{{playground}} fig_walk
 ```
 """
 
@@ -89,6 +92,14 @@ def test_two_builds_from_nothing_are_the_same_to_the_byte(walk: Copy) -> None:
     assert ".buildinfo" not in before
 
 
+def test_a_figure_whose_name_is_not_its_id_has_its_number_and_its_place_everywhere(walk: Copy) -> None:
+    page, index = [(walk.root / "_build" / name).read_text() for name in ("html/book/walk.html", "figures/index.html")]
+    assert re.search(r'<figure [^>]*id="fig-walk"', page)
+    assert re.findall(r'aria-label="(.*?) as PDF"', page) == ["Figure 1"]
+    assert "you can play with Figure 1 here" in page
+    assert '<h3><a href="../html/book/walk.html#fig-walk">Figure 1</a></h3>\n<p>The path ends' in index
+
+
 def test_a_changed_module_changes_figures_and_numbers_and_going_back_runs_nothing(walk: Copy) -> None:
     before, said_before = state(walk), number(walk)
     module = "optim_code/figures.py"
@@ -107,6 +118,7 @@ def test_a_changed_module_changes_figures_and_numbers_and_going_back_runs_nothin
         ids = side + b"-book-walk-drawing1-"
         assert drawing in report.replace(ids, b"drawing1-")
         assert ids in report
+    assert b'href="../html/book/walk.html#fig-walk"' in report
     walk.replace(module, "nsteps: int = 19", "nsteps: int = 20")
     assert "executed" not in build(walk)
     assert state(walk) == before

@@ -107,8 +107,7 @@ def shown_figure(book: Path, docname: str, name: str, folder: Path) -> str:
         folder: the folder, of the report, for figures that are files.
     """
     html = (book / f"{docname}.html").read_text(encoding="utf-8")
-    anchors = "|".join(map(re.escape, (name, nodes.make_id(name))))
-    figure = re.search(rf'<figure\b[^>]* id="(?:{anchors})".*?</figure>', html, re.S)
+    figure = re.search(rf'<figure\b[^>]* id="{nodes.make_id(name)}".*?</figure>', html, re.S)
     if figure is None:
         return ""
     if drawing := re.search(r"<svg\b.*?</svg>", figure[0], re.S):
@@ -127,7 +126,7 @@ def entry(kind: str, name: str, before: Any, after: Any) -> dict[str, str]:
     """One change for the report: its name, its address in the new book, if it is there, and its two values."""
     page, now = after[kind].get(name, ["", ""])
     _, old = before.get(kind, {}).get(name, ["", ""])
-    anchor = {"figures": f"#{name}", "numbers": "", "equations": f"#equation-{name}"}[kind]
+    anchor = {"figures": f"#{nodes.make_id(name)}", "numbers": "", "equations": f"#equation-{name}"}[kind]
     address = f"../html/{page}.html{anchor}" if page else ""
     # A glued text comes with its quotation marks.
     old, now = (re.sub(r"^'(.*)'$", r"\1", value) for value in (old, now))

@@ -37,16 +37,15 @@ class Offer(SphinxPostTransform):
     formats = ("html",)
 
     def run(self, **kwargs: Any) -> None:
-        figures = {figure.label: figure for figure in figures_of(self.env, self.env.docname)}
+        figures = {figure.id: figure for figure in figures_of(self.env, self.env.docname)}
         for node in self.document.findall(nodes.figure):
-            figure = next((figures[label] for label in node["names"] if label in figures), None)
-            if figure is not None:
-                node += downloads("", label=figure.label, name=figure.name, kinds=kinds_of(figure))
+            if figure := figures.get(next(iter(node["ids"]), "")):
+                node += downloads("", figure=figure.id, name=figure.name, kinds=kinds_of(figure))
 
 
 def visit_html(self: Any, node: downloads) -> None:
     docname = self.builder.current_docname
-    number = figure_number(self.builder.env, docname, node["label"])
+    number = figure_number(self.builder.env, docname, node["figure"])
     file = quote(relative_uri(self.builder.get_target_uri(docname), f"{FOLDER}/{node['name']}"))
     links = [
         f'<a href="{file}{ending}" download aria-label="Figure {number} as {kind}">{kind}</a>'

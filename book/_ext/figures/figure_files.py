@@ -35,7 +35,7 @@ class Figure(NamedTuple):
     """A figure that has files.
 
     Attributes:
-        label: its name in the text.
+        id: its id on the page. Docutils makes it from the name in the text: ``fig_one`` becomes ``fig-one``.
         name: the name of its files, without their endings.
         alt: what it shows.
         runs: the settings of the runs that it shows, by label; empty if they are not known.
@@ -44,7 +44,7 @@ class Figure(NamedTuple):
         program: the code that draws it.
     """
 
-    label: str
+    id: str
     name: str
     alt: str
     runs: dict[str, dict[str, Any]]
@@ -87,14 +87,14 @@ def describe_figures(app: Sphinx, document: nodes.document) -> None:
             continue
         settings = json.loads(runs or "{}")
         if settings:
-            playable |= {label: {"fname": name, "runs": settings} for label in figure["names"]}
+            playable |= {label: {"id": figure["ids"][0], "fname": name, "runs": settings} for label in figure["names"]}
         if svg and name in beside:
             made = {suffix: image["uri"].lstrip("/") for suffix, image in images.items()}
             drawing, code = beside[name]
             if drawing["csv"]:
                 made[".csv"] = svg.with_suffix(".csv").relative_to(app.srcdir).as_posix()
                 Path(app.srcdir, made[".csv"]).write_text(drawing["csv"], encoding="utf-8", newline="")
-            figures.append(Figure(figure["names"][0], name, alt, settings, made, drawing["versions"], code))
+            figures.append(Figure(figure["ids"][0], name, alt, settings, made, drawing["versions"], code))
     if figures:
         app.env.metadata[app.env.docname]["figures"] = figures
     if playable:
@@ -143,8 +143,9 @@ def figures_of(env: BuildEnvironment, docname: str) -> list[Figure]:
     return found
 
 
-def figure_number(env: BuildEnvironment, docname: str, label: str) -> str:
-    return ".".join(map(str, env.toc_fignumbers.get(docname, {}).get("figure", {}).get(label, ())))
+def figure_number(env: BuildEnvironment, docname: str, figure: str) -> str:
+    """The number of a figure, given by its id."""
+    return ".".join(map(str, env.toc_fignumbers.get(docname, {}).get("figure", {}).get(figure, ())))
 
 
 def dark_twin(light: Path, code: str) -> Path:

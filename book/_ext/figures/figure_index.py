@@ -27,8 +27,8 @@ def index_page(app: Sphinx) -> str:
         if figures:
             page = app.builder.get_target_uri(docname)
             captions = captions_of(Path(app.outdir, page).read_text(encoding="utf-8"))
-            numbers = [figure_number(app.env, docname, figure.label) for figure in figures]
-            shown = [(figure, number, captions[figure.label]) for figure, number in zip(figures, numbers, strict=True)]
+            numbers = [figure_number(app.env, docname, figure.id) for figure in figures]
+            shown = [(figure, number, captions[figure.id]) for figure, number in zip(figures, numbers, strict=True)]
             sections.append({"page": quote(page), "title": heading(app, docname), "figures": shown})
     functions = {"kinds_of": kinds_of, "seed_of": seed_of, "needs_imports_alone": needs_imports_alone}
     head = head_tags("../html/_static")
@@ -42,7 +42,7 @@ def heading(app: Sphinx, docname: str) -> str:
 
 @remembered
 def captions_of(page: str) -> dict[str, str]:
-    """The captions of a page's figures, by label, as HTML; without links, which would be wrong on another page."""
+    """The captions of a page's figures, by their ids, as HTML; without links, which would be wrong on another page."""
     figures = re.findall(r"<figure.*?</figure>", page, re.S)
     found = [match for match in map(CAPTION.match, figures) if match]
     return {match[1]: re.sub(r"</?a\b[^>]*>", "", match[2]) for match in found}

@@ -100,7 +100,7 @@ def collect_playgrounds(app: Sphinx, env: BuildEnvironment) -> list[str]:
     names = {name: said for module in checker.modules.values() for name, (_, said) in module.classes.items()}
     methods = [{"title": names[program["class"]], **program} for program in programs]
     figures = {
-        name: {**figure, "number": figure_number(env, docname, name)}
+        name: {**figure, "number": figure_number(env, docname, figure["id"])}
         for docname in toc_order(env)
         for name, figure in env.metadata[docname].get("playable", {}).items()
     }

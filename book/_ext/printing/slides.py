@@ -114,7 +114,7 @@ class SlideBuilder(HandoutBuilder):
 
     def slides(self, docname: str) -> Iterator[slide]:
         """The slides of a page of the book, in its order."""
-        named = {figure.label: figure.name for figure in figures_of(self.env, docname)}
+        named = {figure.id: figure.name for figure in figures_of(self.env, docname)}
         for node in self.env.get_doctree(docname).findall():
             if isinstance(node, nodes.math_block) and (node.get("label") or "").startswith("update-"):
                 number = equation_number(self.env, docname, node["label"])
@@ -122,10 +122,9 @@ class SlideBuilder(HandoutBuilder):
                 code = in_code(node["label"], self.app)
                 yield slide("", node.deepcopy(), code, kind="equation", name=node["label"], place=place)
             elif isinstance(node, nodes.figure):
-                label = next(iter(node["names"]), "")
-                name = named.get(label)
+                name = named.get(next(iter(node["ids"]), ""))
                 if name in self.config.slides:
-                    place = self.config.numfig_format["figure"] % figure_number(self.env, docname, label)
+                    place = self.config.numfig_format["figure"] % figure_number(self.env, docname, node["ids"][0])
                     yield slide("", node.deepcopy(), kind="figure", name=name, place=place)
 
 
