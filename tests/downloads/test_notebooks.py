@@ -25,7 +25,7 @@ from nbclient.exceptions import CellExecutionError
 from playwright.sync_api import Browser
 
 from book._ext.downloads.leaks import Secrets, leaks
-from book._ext.downloads.notebooks import notebook_names
+from book._ext.downloads.notebooks import Section, notebook_names
 from book._ext.downloads.student import write_kit_module
 from book._ext.execute import warm_kernels
 from book._ext.execute.freshness import configure_environment, outputs_path
@@ -320,6 +320,37 @@ def test_a_visible_cell_loses_only_what_glues() -> None:
     source = "from myst_nb import glue\nassert x\ny = 1\nglue('y', y)"
     assert needed_code([(source, False)]) == (["assert x\ny = 1"], {"x"})
     assert needed_code([("%timeit f(1)", False)]) == (["%timeit f(1)"], {"timeit", "f"})
+
+
+OTHERS = "\n# the other methods, run by their equations\nfrom optim_code.marking.checking import compiled"
+
+
+@pytest.mark.parametrize(
+    ("source", "teacher", "student"),
+    [
+        ("from optim_code import A, w\na = 1", "from optim_code import w\na = 1", "from optim_code import w\na = 1"),
+        ("import m\nfrom optim_code import A\na = 1", "import m\na = 1", "import m\na = 1"),
+        ("from optim_code import A, w; a = 1", "from optim_code import w\na = 1", "from optim_code import w\na = 1"),
+        ("from optim_code import A; a = 1", "a = 1", "a = 1"),
+        (
+            "from optim_code import B, w; b = 1\nimport m",
+            "from optim_code import B, w; b = 1\nimport m",
+            f'from optim_code import w\nb = 1\nimport m\n{OTHERS}\nB = compiled("b")',
+        ),
+        (
+            "from m import A, B\nfrom optim_code import B as C\nC",
+            "from m import A, B\nfrom optim_code import B as C\nC",
+            f'from m import A, B\n{OTHERS}\nC = compiled("b")\nC',
+        ),
+        ("%run x\nfrom optim_code import A", "%run x\nfrom optim_code import A", "%run x\nfrom optim_code import A"),
+    ],
+)
+def test_an_import_of_a_class_that_the_notebook_has_is_left_out_and_no_other_statement(
+    source: str, teacher: str, student: str
+) -> None:
+    for edition, left in (("teacher", teacher), ("student", student)):
+        section: Any = SimpleNamespace(edition=edition, methods={"A": "a", "B": "b"})
+        assert Section.without_own_imports(section, source, {"A"}) == left
 
 
 PLACED = f"""{NOTEBOOK}# One

@@ -28,7 +28,7 @@ from sphinx_exercise.nodes import is_exercise_node, solution_node
 
 from book._ext.compat import warning_count
 from book._ext.downloads.plain_markdown import Markdown, folded
-from book._ext.figures.needed_code import needed_code
+from book._ext.figures.needed_code import IMPORT, Cell, needed_code
 from book._ext.page.equations import await_verdicts
 from book._ext.page.listings import without_docstring
 from book._ext.printing.handouts import format_work
@@ -379,34 +379,24 @@ class Section:
 
     def without_own_imports(self, source: str, own: set[str]) -> str:
         """A cell without imports of classes that the notebook defines or that students don't have."""
-        try:
-            tree = ast.parse(source)
-        except SyntaxError:  # it has a line that is IPython's, not Python's
-            return source
-        lines: list[str | None] = list(source.split("\n"))
+        cell = Cell(source, hidden=False)
+        imports = [node for node in cell.body if isinstance(node, IMPORT)]
         gone = own if self.edition == "teacher" else {*self.methods}
         instead: list[str] = []
-        imports = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
         for node in imports:
-            if not isinstance(node, ast.ImportFrom) or absolute_module(node) not in (
-                "optim_code",
-                "optim_code.optimizers",
-            ):
-                continue
-            others = [alias for alias in node.names if alias.name in gone - own]
-            kept = [alias for alias in node.names if alias.name not in gone]
-            if len(kept) == len(node.names):
-                continue
-            for line in range(node.lineno - 1, node.end_lineno or node.lineno):
-                lines[line] = None
-            new = [ast.unparse(ast.ImportFrom(node.module, kept, 0))] if kept else []
-            lines[node.lineno - 1] = "\n".join(new) or None
-            instead += [f'{alias.asname or alias.name} = compiled("{self.methods[alias.name]}")' for alias in others]
+            if isinstance(node, ast.ImportFrom) and absolute_module(node) in ("optim_code", "optim_code.optimizers"):
+                kept = [alias for alias in node.names if alias.name not in gone]
+                others = [alias for alias in node.names if alias.name in gone - own]
+                if len(kept) < len(node.names):
+                    cell.gone[node] = ast.unparse(ast.ImportFrom(node.module, kept, 0)) if kept else ""
+                instead += [f'{one.asname or one.name} = compiled("{self.methods[one.name]}")' for one in others]
         if instead:
-            instead = ["from optim_code.marking.checking import compiled", *instead]
-            end = imports[-1].end_lineno or imports[-1].lineno
-            lines.insert(end, "\n".join(["", "# the other methods, run by their equations", *instead]))
-        return "\n".join(line for line in lines if line is not None)
+            last = imports[-1]
+            before = cell.gone.get(last, ast.get_source_segment(source, last))
+            heading = ["", "# the other methods, run by their equations"]
+            imported = "from optim_code.marking.checking import compiled"
+            cell.gone[last] = "\n".join([*filter(None, [before]), *heading, imported, *instead])
+        return cell.text()
 
 
 def top_blocks(node: nodes.Element) -> Iterator[nodes.Node]:
