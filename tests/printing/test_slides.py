@@ -7,14 +7,21 @@ import re
 import shutil
 from html import unescape
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import yaml
+from docutils import nodes
 from test_pdf import PAGES as SMALL
 from test_pdf import printed, run, squeezed, write_small_book
 
+from book._ext.figures.figure_files import Figure
+from book._ext.figures.needed_code import Program
 from book._ext.printing.pdf import read_log, typeset
+from book._ext.printing.slides import SlideBuilder
 from conftest import BUILD, PAGES, ROOT, run_build
+from small_book import Copy
 
 FIGURES = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["sphinx"]["config"]["slides"]
 LATEX = BUILD / ".work" / "latex" / "latex"
@@ -145,6 +152,28 @@ from optim_code.figures import draw_lines
 draw_lines({"a": [3, 2, 1]}, ylabel="a", fname="%s.pdf")
 ```
 """
+
+
+@printed
+def test_an_equation_is_no_figure_to_be_listed(copy: Copy) -> None:
+    listed = "".join(f"      - {name}\n" for name in FIGURES)
+    copy.replace("_config.yml", listed, "      - update-sgd\n")
+    line = (copy.root / "_config.yml").read_text(encoding="utf-8").split("      - update-sgd")[0].count("\n") + 1
+    remedy = "draw it with that fname, or take it out of the list"
+    assert copy.build("slides").stderr == (
+        f"descent: _config.yml:{line}: slides: no figure of the book is saved as update-sgd.pdf; {remedy}\n"
+    )
+
+
+def test_a_slide_has_the_number_of_its_figure_though_its_name_is_not_its_id() -> None:
+    drawn = nodes.figure(names=["fig_line"], ids=["fig-line"])
+    page = {"figures": [Figure("fig-line", "a_line", "", {}, {}, {}, Program("", ""))]}
+    numbers = {"page": {"figure": {"fig-line": (2, 1)}}}
+    env = SimpleNamespace(metadata={"page": page}, toc_fignumbers=numbers, get_doctree=lambda _: drawn)
+    config = SimpleNamespace(slides=["a_line"], numfig_format={"figure": "Figure %s"})
+    builder: Any = SimpleNamespace(env=env, config=config)
+    (slide,) = SlideBuilder.slides(builder, "page")
+    assert slide["place"] == "Figure 2.1"
 
 
 @printed

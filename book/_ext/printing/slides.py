@@ -97,10 +97,9 @@ class SlideBuilder(HandoutBuilder):
         for docname in toc_order(self.env):
             if slides := list(self.slides(docname)):
                 document += addnodes.start_of_file("", *slides, docname=docname)
-        shown = {node["name"] for node in document.findall(slide)}
+        saved = [figure.name for page in toc_order(self.env) for figure in figures_of(self.env, page)]
         for name in self.config.slides:
-            if name not in shown:
-                saved = [figure.name for page in toc_order(self.env) for figure in figures_of(self.env, page)]
+            if name not in saved:
                 hint = near(name, saved) or "draw it with that fname, or take it out of the list"
                 place = line_in(ROOT / "_config.yml", name)
                 raise Fault(f"{place}: slides: no figure of the book is saved as {name}.pdf; {hint}")
