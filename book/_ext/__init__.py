@@ -39,7 +39,6 @@ PARTS = (
     "figures.beside",
     "figures.inline",
     "figures.figure_downloads",
-    "printing.worksheets",
     "printing.handouts",
     "downloads.downloads",
 )

@@ -27,7 +27,7 @@ from sphinxcontrib.bibtex.nodes import raw_latex
 
 from book._ext.printing.cover import NAME, write_cover
 from book._ext.printing.pdf import numbered_sections, pdf_names
-from book._ext.printing.typeset import PrintTranslator, cited_work, without_links
+from book._ext.printing.typeset import PrintTranslator, cited_work, latex, without_links
 from book._ext.printing.typeset import equation_number as equation_number
 from book._ext.printing.worksheets import worksheets
 from book._ext.website.fonts import write_print_fonts
@@ -198,9 +198,8 @@ class HandoutBuilder(LaTeXBuilder):
         keys = set(re.findall(r"\\hyperlink\{cite\.([^}]*)\}", cited))
         domain: Any = self.env.get_domain("cite")
         every = {f"{work.bibliography_key.docname}:{work.citation_id}": work for work in domain.citations}
-        works = [cited_work("", "", *format_work(every[key]), key=key) for key in every if key in keys]
-        begin, end = (nodes.raw("", rf"\{which}{{handoutreferences}}", format="latex") for which in ("begin", "end"))
-        return [begin, *works, end] if works else []
+        works = [cited_work(key, format_work(every[key])) for key in every if key in keys]
+        return [latex(r"\begin{handoutreferences}"), *works, latex(r"\end{handoutreferences}")] if works else []
 
 
 def format_work(citation: Any) -> list[nodes.Node]:
@@ -256,7 +255,7 @@ class KeepBibliographyInPlace(SphinxPostTransform):
         for citation in list(self.document.findall(nodes.citation)):
             key = f"{citation['docname']}:{citation['ids'][0]}"
             paragraph = next(citation.findall(nodes.paragraph))
-            citation.replace_self(cited_work("", "", *paragraph.children, key=key))
+            citation.replace_self(cited_work(key, paragraph.children))
 
 
 def setup(app: Sphinx) -> None:
@@ -264,5 +263,4 @@ def setup(app: Sphinx) -> None:
     app.add_config_value("cover", "", "", str)
     app.add_config_value("slides", [], "", list)
     app.add_builder(HandoutBuilder, override=True)
-    app.add_node(cited_work)
     app.add_post_transform(KeepBibliographyInPlace)

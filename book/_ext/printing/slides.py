@@ -28,31 +28,15 @@ from book._ext.figures.figure_files import figure_number, figures_of
 from book._ext.page.equations import await_verdicts, toc_order
 from book._ext.printing.handouts import HandoutBuilder
 from book._ext.printing.pdf import typeset_all
-from book._ext.printing.typeset import PrintTranslator, equation_number
+from book._ext.printing.typeset import PrintTranslator, equation_number, latex
 from book._ext.sources.editions import EDITIONS
 from book._ext.sources.findings import near
 from book._ext.sources.settings import line_in
 from book._ext.sources.strict import fail_on_warnings
 
 
-class slide(nodes.General, nodes.Element):  # type: ignore[misc]
-    """A page of the deck: the figure or the equation `name`; `place` is its number in the book."""
-
-
 class SlideTranslator(PrintTranslator):
     """The LaTeX of a figure, its caption and an equation on a slide."""
-
-    builder: SlideBuilder
-
-    def visit_slide(self, node: slide) -> None:
-        page = self.curfilestack[-1]
-        title = self.builder.title_in_latex(page)
-        where = " ".join(filter(None, [self.builder.number(page), title]))
-        arguments = "".join(f"{{{text}}}" for text in (title, where, self.encode(node["place"])))
-        self.body.append(f"\n\\begin{{{node['kind']}slide}}{arguments}\n")
-
-    def depart_slide(self, node: slide) -> None:
-        self.body.append(f"\n\\end{{{node['kind']}slide}}\n")
 
     def visit_figure(self, node: Element) -> None:
         pass
@@ -111,26 +95,30 @@ class SlideBuilder(HandoutBuilder):
         take_links_out(document, self.env, self.config.math_eqref_format)
         return document
 
-    def slides(self, docname: str) -> Iterator[slide]:
+    def slides(self, docname: str) -> Iterator[nodes.Node]:
         """The slides of a page of the book, in its order."""
         named = {figure.id: figure.name for figure in figures_of(self.env, docname)}
         for node in self.env.get_doctree(docname).findall():
             if isinstance(node, nodes.math_block) and (node.get("label") or "").startswith("update-"):
                 number = equation_number(self.env, docname, node["label"])
                 place = f"equation {self.config.math_eqref_format.format(number=number)}"
-                code = in_code(node["label"], self.app)
-                yield slide("", node.deepcopy(), code, kind="equation", name=node["label"], place=place)
-            elif isinstance(node, nodes.figure):
-                name = named.get(next(iter(node["ids"]), ""))
-                if name in self.config.slides:
-                    place = self.config.numfig_format["figure"] % figure_number(self.env, docname, node["ids"][0])
-                    yield slide("", node.deepcopy(), kind="figure", name=name, place=place)
+                yield from self.slide(docname, "equation", place, node.deepcopy(), in_code(node["label"], self.app))
+            elif isinstance(node, nodes.figure) and named.get(next(iter(node["ids"]), "")) in self.config.slides:
+                place = self.config.numfig_format["figure"] % figure_number(self.env, docname, node["ids"][0])
+                yield from self.slide(docname, "figure", place, node.deepcopy())
+
+    def slide(self, docname: str, kind: str, place: str, *shown: nodes.Node) -> list[nodes.Node]:
+        """A slide of a page of the book; its place is the number there of what it shows."""
+        title = self.title_in_latex(docname)
+        where = " ".join(filter(None, [self.number(docname), title]))
+        arguments = "".join(f"{{{text}}}" for text in (title, where, escape(place, self.config.latex_engine)))
+        return [latex(rf"\begin{{{kind}slide}}{arguments}"), *shown, latex(rf"\end{{{kind}slide}}")]
 
 
 def in_code(label: str, app: Sphinx) -> nodes.paragraph:
     """The class of an update equation, and the names of its letters in the code."""
     program = next(verdict.program for verdict in await_verdicts(app) if verdict.label == label)
-    small = nodes.raw("", r"\slidecode{}", format="latex")
+    small = latex(r"\slidecode{}")
     found = nodes.paragraph("", "", small, nodes.literal("", program["class"]), nodes.Text(": "))
     for hyper in program["hyper"]:
         comma = [nodes.Text(", ")] if hyper is not program["hyper"][0] else []

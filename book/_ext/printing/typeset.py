@@ -39,8 +39,14 @@ CHARACTERS = 93
 """Letters that fit into a line of a table."""
 
 
-class cited_work(nodes.General, nodes.TextElement):  # type: ignore[misc]
-    """A work in a list of references; `key` is what a citation points at."""
+def latex(text: str) -> nodes.raw:
+    """A node that is this LaTeX."""
+    return nodes.raw("", text, format="latex")
+
+
+def cited_work(key: str, words: list[nodes.Node]) -> nodes.Element:
+    """A work in a list of references; its key is what a citation points at."""
+    return nodes.generated("", "", latex(rf"{chr(10)}\citedwork{{cite.{key}}} "), *words, latex("\\par\n"))
 
 
 class PrintTranslator(LaTeXTranslator):
@@ -181,12 +187,6 @@ class PrintTranslator(LaTeXTranslator):
         super().visit_literal_block(node)
 
     visit_doctest_block = visit_literal_block
-
-    def visit_cited_work(self, node: Element) -> None:
-        self.body.append(rf"{chr(10)}\citedwork{{cite.{node['key']}}} ")
-
-    def depart_cited_work(self, node: Element) -> None:
-        self.body.append("\\par\n")
 
     def visit_admonition(self, node: Element) -> None:
         self.body.append("\n" + self.hypertarget_to(node, anchor=bool(node["ids"])))
