@@ -49,7 +49,10 @@ def points(path: str) -> list[tuple[float, float]]:
         ("M 0 0 L 1 1 L 2 3", "m0 0 1 1 1 2"),
         ("M 0 0 L 0.5 0.25 L 0 1e-9", "m0 0 .5.25-.5-.25"),
         ("M 1 1 L 2 2 z M 1 1 Q 2 2 3 1 C 1 2 3 4 5 6", "m1 1 1 1zm0 0q1 1 2 0c-2 1 0 3 2 5"),
+        ("M 0.5 0.25 L 1 1.5 L 1.75 1", "m.5.25.5 1.25.75-.5"),
+        # What matplotlib does not write stays as it is: an arc, and numbers whose command is understood.
         ("M 1 1 A 5 5 0 0 1 2 2", "M 1 1 A 5 5 0 0 1 2 2"),
+        ("M 1 1\n2 2 L 3 3", "M 1 1 2 2 L 3 3"),
     ],
 )
 def test_a_path_is_written_in_few_letters(long: str, short: str) -> None:

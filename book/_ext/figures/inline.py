@@ -34,9 +34,9 @@ SHAPES = {"path", "rect", "circle", "ellipse", "line", "polyline", "polygon"}
 COLOURED = ("fill", "stroke")
 LENGTH = re.compile(r"([\d.]+)(\w*)")
 REFERENCE = re.compile(r"(?<=url\(#)[^)]+|(?<=href=#).+")
-TOKEN = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[A-Za-z]")
-COORDINATES = {"M": 2, "L": 2, "Q": 4, "C": 6, "Z": 0}
-"""The commands that matplotlib writes into paths, and how many numbers each takes."""
+POINT = r"(?:\s+[-+]?[\d.]+(?:e[-+]?\d+)?){2}"
+PATH = re.compile(rf"(?:\s*(?:z|[ML]{POINT}|Q(?:{POINT}){{2}}|C(?:{POINT}){{3}}))*\s*")
+"""A path as matplotlib writes it: each command has its letter."""
 DIGITS = 2
 """A figure's unit is a point, so the last digit is an 80th of a pixel."""
 
@@ -210,25 +210,18 @@ def number_text(value: float) -> str:
 
 def short_path(path: str) -> str:
     """The same path with each point relative to the one before. Each point is rounded, so errors do not add up."""
+    if not PATH.fullmatch(path):
+        return " ".join(path.split())
     unit = 10**DIGITS
     text: list[str] = []
     x = y = start_x = start_y = 0
-    last = command = ""
-    tokens = TOKEN.findall(path)
-    place = 0
-    while place < len(tokens):
-        if tokens[place].isalpha():
-            command = tokens[place].upper() if tokens[place] == "z" else tokens[place]
-            place += 1
-        if command not in COORDINATES:
-            return " ".join(path.split())
-        count = COORDINATES[command]
-        points = [round(float(token) * unit) for token in tokens[place : place + count]]
-        place += count
-        if command == "Z":
+    last = ""
+    for command, numbers in re.findall(r"([MLQCz])([^MLQCz]*)", path):
+        if command == "z":
             text.append("z")
             x, y, last = start_x, start_y, "z"
             continue
+        points = [round(float(number) * unit) for number in numbers.split()]
         deltas = [point - (y if i % 2 else x) for i, point in enumerate(points)]
         short = command.lower()
         if command == "L" and 0 in deltas:
@@ -236,22 +229,12 @@ def short_path(path: str) -> str:
         # A line that follows a move needs no letter, nor does a command that is the same as the last one.
         text.append("" if short == last or (short == "l" and last == "m") else short)
         text += [number_text(delta / unit) for delta in deltas]
-        last = "l" if short == "l" else short
+        last = short
         x, y = points[-2:]
         if command == "M":
             start_x, start_y = x, y
-    return joined(text)
-
-
-def joined(parts: list[str]) -> str:
-    """The letters and numbers of a path with spaces only where two numbers would become one."""
-    found: list[str] = []
-    before = ""
-    for part in filter(None, parts):
-        runs_on = before[-1:].isdigit() and (part[0].isdigit() or (part[0] == "." and "." not in before))
-        found.append(f" {part}" if runs_on else part)
-        before = part
-    return "".join(found)
+    # Spaces stay only where two numbers would become one.
+    return re.sub(r"(\.\d+) (?=\.)|(?<=[a-z]) | (?=[-a-z])", r"\1", " ".join(filter(None, text)))
 
 
 # --- on the page ---------------------------------------------------------------------------------------------------
