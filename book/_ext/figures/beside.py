@@ -9,6 +9,7 @@ window is wide, and below it elsewhere. Both run when a page is written, as HTML
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import groupby
 from typing import Any
 
 from docutils import nodes
@@ -70,16 +71,10 @@ def is_margin(node: nodes.Node) -> bool:
 
 def neighbours(document: nodes.document) -> Iterator[list[nodes.Element]]:
     """The cells with the tag: at least two that follow each other."""
-    for first in document.findall(is_tagged):
-        siblings = first.parent.children
-        place = siblings.index(first)
-        if place and is_tagged(siblings[place - 1]):
-            continue
-        cells = [first]
-        while place + len(cells) < len(siblings) and is_tagged(siblings[place + len(cells)]):
-            cells.append(siblings[place + len(cells)])
-        if len(cells) > 1:
-            yield cells
+    for around in document.findall(nodes.Element):
+        for tagged, group in groupby(around.children, is_tagged):
+            if tagged and len(cells := list(group)) > 1:
+                yield cells
 
 
 def is_tagged(node: nodes.Node) -> bool:
