@@ -5,7 +5,6 @@ Nothing checks a sentence that says "after 17 steps" when a run now takes 18. In
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 from html import escape
@@ -20,9 +19,11 @@ from book._ext.cli.publishing import BUILD, places
 from book._ext.execute.execution import executed_cells
 from book._ext.execute.outputs import glued_values
 from book._ext.figures.figure_files import cell_images, render
+from book._ext.files import read_json, write_json
 from book._ext.page.formulas import head_tags, mathml
 from book._ext.state import build_state
 
+FACTS = BUILD / ".facts.json"
 KINDS = {"figures": "figure", "numbers": "number", "equations": "equation"}
 
 
@@ -73,11 +74,8 @@ def write_report(after: dict[str, dict[str, list[str]]], out: Path) -> str:
     Returns:
         What changed, in a few words; empty if nothing did, or there was no book before.
     """
-    note, page = BUILD / ".facts.json", places("changes")[2]
-    try:
-        before = json.loads(note.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        before = after
+    page = places("changes")[2]
+    before = read_json(FACTS) or after
     moved = compare(before, after)
     counts = [f"{len(names)} {KINDS[kind]}{'s' * (len(names) > 1)}" for kind, names in moved.items() if names]
     shutil.rmtree(page, ignore_errors=True)
@@ -139,6 +137,4 @@ def publish_report(after: dict[str, dict[str, list[str]]], summary: str) -> None
     shutil.rmtree(place, ignore_errors=True)
     if summary:
         new.rename(place)
-    fresh = BUILD / ".facts.new"
-    fresh.write_text(json.dumps(after), encoding="utf-8")
-    fresh.replace(BUILD / ".facts.json")
+    write_json(FACTS, after)
