@@ -8,7 +8,6 @@ file, shown on white in both themes. Runs when a page is written.
 
 from __future__ import annotations
 
-import ast
 import re
 from collections import defaultdict
 from collections.abc import Collection
@@ -23,12 +22,11 @@ from sphinx.config import Config
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.images import get_image_size
 
-from book._ext.execute.freshness import PACKAGE
 from book._ext.figures.figure_files import cell_images, read_label
-from book._ext.files import python_files, text_digest
+from book._ext.files import text_digest
+from book._ext.page.equations import modules_of
 from book._ext.remembered import remembered
 
-PALETTES = ("LIGHT", "DARK")
 MATPLOTLIB_STYLE = "*{stroke-linejoin: round; stroke-linecap: butt}"
 SHAPES = {"path", "rect", "circle", "ellipse", "line", "polyline", "polygon"}
 COLOURED = ("fill", "stroke")
@@ -46,19 +44,11 @@ DIGITS = 2
 
 def palette(root: Path) -> dict[str, str]:
     """For each colour of a figure its partner on a dark page, read from the source, because an import takes seconds."""
-    found: dict[str, dict[str, str]] = {}
-    for path in python_files(root / PACKAGE):
-        text = path.read_text(encoding="utf-8", errors="replace")
-        if not re.search(rf"^({'|'.join(PALETTES)}) = ", text, flags=re.M):
-            continue
-        try:
-            statements = ast.parse(text).body
-        except SyntaxError:  # the build will say so
-            return {}
-        for node in statements:
-            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in PALETTES:
-                found[ast.unparse(node.targets[0])] = ast.literal_eval(node.value)
-    light, dark = (found.get(name, {}) for name in PALETTES)
+    try:
+        constants = {name: value for module in modules_of(root).values() for name, value in module.constants.items()}
+    except (SyntaxError, ValueError):  # the build will say so
+        return {}
+    light, dark = constants.get("LIGHT", {}), constants.get("DARK", {})
     return {light[role]: dark[role] for role in light if role in dark}
 
 
@@ -281,11 +271,7 @@ def visit_image(self: Any, node: nodes.image) -> None:
         self.body[-1] = self.body[-1].replace("<img ", f'<img width="{size[0]}" height="{size[1]}" ', 1)
 
 
-def depart_image(self: Any, node: nodes.image) -> None:
-    type(self).depart_image(self, node)
-
-
 def setup(app: Sphinx) -> None:
     app.add_post_transform(InlineFigures)
-    app.add_node(nodes.image, override=True, html=(visit_image, depart_image))
+    app.add_node(nodes.image, override=True, html=(visit_image, None))
     app.add_css_file("figures.css")
