@@ -1,11 +1,11 @@
-"""The menu of downloads at the head of a page: notebook, hand-out and book. `of_page` has one line for each."""
+"""The menu of downloads at the head of a page: notebook, hand-out and book. `offer_downloads` has one line for each."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -15,27 +15,6 @@ from book._ext.printing.handouts import names_of
 from book._ext.sources.editions import EDITIONS
 
 HANDOUTS = "_handouts"
-
-
-class Download(NamedTuple):
-    """A file to download: its place in the book, its short name and its description."""
-
-    place: str
-    text: str
-    tooltip: str
-    icon: str
-
-
-def of_page(app: Sphinx, docname: str) -> list[Download]:
-    """The downloads of a page."""
-    notebook, handout, whole = notebook_of(app, docname), pdf_of(app, docname), pdf_of(app, app.config.root_doc)
-    handout = handout if docname != app.config.root_doc else ""
-    found = [
-        Download(notebook, "Notebook (.ipynb)", "Download this section as a notebook", "fas fa-file-code"),
-        Download(handout, "Hand-out (.pdf)", "Download this section as a PDF hand-out", "fas fa-file-pdf"),
-        Download(whole, "Book (.pdf)", "Download the whole book as a PDF", "fas fa-book"),
-    ]
-    return [download for download in found if download.place]
 
 
 def pdf_of(app: Sphinx, docname: str) -> str:
@@ -59,9 +38,18 @@ def offer_downloads(
     app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: nodes.document | None
 ) -> None:
     """Put a menu, of the theme's own kind, first among the buttons at the head of the page."""
+    if doctree is None:
+        return
+    handout = pdf_of(app, pagename) if pagename != app.config.root_doc else ""
+    whole = pdf_of(app, app.config.root_doc)
     links = [
-        dict(type="link", url=context["pathto"](place, 1), text=text, tooltip=tooltip, icon=icon)
-        for place, text, tooltip, icon in (of_page(app, pagename) if doctree is not None else [])
+        dict(type="link", url=context["pathto"](place, 1), text=text, tooltip=f"Download {what}", icon=f"fas fa-{icon}")
+        for place, text, what, icon in (
+            (notebook_of(app, pagename), "Notebook (.ipynb)", "this section as a notebook", "file-code"),
+            (handout, "Hand-out (.pdf)", "this section as a PDF hand-out", "file-pdf"),
+            (whole, "Book (.pdf)", "the whole book as a PDF", "book"),
+        )
+        if place
     ]
     if links:
         menu = dict(type="group", tooltip="Download this section", icon="fas fa-download", label="download-buttons")
