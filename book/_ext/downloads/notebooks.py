@@ -7,8 +7,6 @@ after it use the student's class. A teacher's notebook has the class there, and 
 from __future__ import annotations
 
 import ast
-import hashlib
-import itertools
 import json
 import re
 import textwrap
@@ -110,8 +108,10 @@ def assemble(parts: list[Part]) -> nbformat.NotebookNode:
     cells: list[dict[str, Any]] = []
     for number, part in enumerate(parts, start=1):
         cell: dict[str, Any] = dict(cell_type="markdown", id=f"cell-{number}", metadata={}, source=part.source)
-        if part.name:
-            cell["id"] = cell_id(f"{part.kind}-{part.name}", {other["id"] for other in cells})
+        # nbformat and nbgrader want 1 to 64 letters, digits, hyphens and underscores, and no id twice.
+        name = re.sub(r"[^A-Za-z0-9_-]", "-", f"{part.kind}-{part.name}")[:64]
+        if part.name and all(other["id"] != name for other in cells):
+            cell["id"] = name
         if part.kind == "solution":
             cell["source"] = folded("Solution", part.source)
         if part.is_code:
@@ -135,18 +135,6 @@ def attach_pictures(cell: dict[str, Any]) -> None:
     cell["source"] = PICTURE.sub(attach, cell["source"])
     if attachments:
         cell["attachments"] = attachments
-
-
-def cell_id(name: str, taken: set[str]) -> str:
-    """A name as the id of a cell, as nbformat and nbgrader want it: 1 to 64 letters, digits, hyphens, underscores.
-
-    A name that has to be changed gets some digits of its hash, so that two names never have one id.
-    """
-    plain = re.sub(r"[^A-Za-z0-9_-]", "-", name)
-    if plain == name and len(name) <= 64 and name not in taken:
-        return name
-    hashes = (hashlib.sha256(f"{name}{number}".encode()).hexdigest() for number in itertools.count())
-    return next(found for digits in hashes if (found := f"{plain[:50]}-{digits[:8]}") not in taken)
 
 
 def as_text(made: nbformat.NotebookNode) -> str:
