@@ -14,7 +14,7 @@ from test_pdf import PAGES, pdfs, printed, run, text_of, write_small_book
 
 from book._ext.printing.pdf import pdf_names
 from book._ext.sources.settings import find_page
-from conftest import ROOT, run_build, run_module
+from conftest import ROOT, run_build
 from small_book import complaints
 
 CAPTION = r"{cite:t}`writer2001one` and {cite:p}`writer2001one`, $x_1^2$, `a_b`, {ref}`sec-one`, 5 % & # _ ~ ^ {}"
@@ -181,16 +181,12 @@ def test_two_handouts_of_one_name_are_one_line_before_anything_is_made(
     assert not (tmp_path / "_build").exists()
 
 
-@pytest.mark.parametrize(
-    "command",
-    [["book._ext.downloads.assignment", "nope"], ["book._ext.cli.build", "assignment", "book/nope"]],
-    ids=" ".join,
-)
-def test_an_assignment_of_no_section_is_refused_at_once(tmp_path: Path, command: list[str]) -> None:
+@pytest.mark.parametrize("section", ["nope", "book/nope"])
+def test_an_assignment_of_no_section_is_refused_at_once(tmp_path: Path, section: str) -> None:
     write_small_book(tmp_path, "one", "two")
-    done = run_module(*command, root=tmp_path)
+    done = run_build(f"assignment {section}", tmp_path)
     (said,) = complaints(done)
-    assert said.startswith(f"descent: SECTION={command[-1]}: it is not a section of the book with cells; those of ")
+    assert said.startswith(f"descent: SECTION={section}: it is not a section of the book with cells; those of ")
     assert said.endswith(" intro, one, two, references")
     assert not (tmp_path / "_build").exists()
 

@@ -62,7 +62,7 @@ SECTIONS = [name for page in PAGES if sum(exercises(name := Path(page).name))]
 
 
 def make(*arguments: str, cold: bool = False, **env: str) -> subprocess.CompletedProcess[str]:
-    return run_module("book._ext.downloads.assignment", *arguments, cold=cold, **env)
+    return run_module("book._ext.cli.build", "assignment", *arguments, cold=cold, **env)
 
 
 def nbgrader(course: Path, *arguments: str) -> str:
@@ -210,7 +210,7 @@ def odd(environment: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (copy.root / "book" / "sub").mkdir()
     copy.write("book/sub/one.md", f"{NOTEBOOK}\n# Below\n\n{CELL}\n```{{exercise}} It\n:label: ex-sub\nTry.\n```\n")
     copy.write("_toc.yml", f"{TOC}  - file: book/sub/one\n")
-    done = run_module("book._ext.downloads.assignment", root=copy.root)
+    done = copy.build("assignment")
     assert done.returncode == 0, done.stderr
     folder = tmp_path_factory.mktemp("courses") / "odd"
     shutil.copytree(copy.root / "_build" / "assignment", folder)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import shutil
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
@@ -19,7 +18,6 @@ from book._ext.cli.publishing import BUILD, WORK, publish
 from book._ext.downloads.student import write_kit_module
 from book._ext.faults import Fault
 from book._ext.sources.settings import check_contents, find_page
-from book._ext.state import kept_state
 
 if TYPE_CHECKING:
     from book._ext.downloads.notebooks import Part
@@ -56,12 +54,13 @@ def make_assignment(build: Callable[..., Any], section: str) -> str:
             f"_build/assignment/{used[0]}: this course is in use; move the folder out of _build, then try again"
         )
     from book._ext.downloads.notebooks import as_text, notebook_names
+    from book._ext.page.equations import toc_order
     from book._ext.printing.handouts import names_of
 
     student = build("html", "student")
-    sections = {docname: parts_in(student, docname) for docname in with_cells(student)}
-    asked = [docname for docname, parts in sections.items() if any(part.kind in GRADED for part in parts)]
     names = notebook_names(student.env)
+    sections = {docname: parts_in(student, docname) for docname in toc_order(student.env) if docname in names}
+    asked = [docname for docname, parts in sections.items() if any(part.kind in GRADED for part in parts)]
     if section and section not in asked:
         what = "has no exercise" if section in sections else "is not a section of the book with cells"
         given = names.get(section, PurePosixPath(section).name)
@@ -83,12 +82,6 @@ def make_assignment(build: Callable[..., Any], section: str) -> str:
         (work / "assignment" / name).write_text(written, encoding="utf-8")
     publish("assignment", "assignment")
     return "_build/assignment; what to do with it is in its README.md"
-
-
-def with_cells(app: Any) -> list[str]:
-    from book._ext.page.equations import toc_order
-
-    return [docname for docname in toc_order(app.env) if kept_state(app.env).outputs.get(docname)]
 
 
 def parts_in(app: Any, docname: str) -> list[Part]:
@@ -149,9 +142,3 @@ def with_solution(part: Part, whole: dict[tuple[str, str], str]) -> str:
     body = lines[step.body[0].lineno - 1 : step.body[-1].end_lineno]
     marked = ["        ### BEGIN SOLUTION", *body, "        ### END SOLUTION"]
     return part.source.replace(NOT_WRITTEN, "\n".join(marked))
-
-
-if __name__ == "__main__":
-    from book._ext.cli.build import main
-
-    main(["assignment", *sys.argv[1:]])
