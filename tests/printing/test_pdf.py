@@ -135,12 +135,12 @@ def test_no_page_is_mostly_white(pdf: Path, tmp_path: Path) -> None:
 
 
 def read_instead(path: Path) -> list[str]:
-    """What is read in the place of figures and formulas of a PDF, without white space."""
+    """What is read in the place of figures and formulas of a PDF, on one line each."""
     raw = path.read_bytes()
     packed = [raw[found.end() :] for found in re.finditer(rb"/ObjStm.*?stream\r?\n", raw, re.S)]
     plain = b"".join([raw, *(zlib.decompressobj().decompress(part) for part in packed)])
     texts = (bytes.fromhex(text.decode()).decode("utf-16") for text in re.findall(rb"/Alt ?<([0-9A-Fa-f]+)>", plain))
-    return ["".join(text.split()) for text in texts]
+    return [" ".join(text.split()) for text in texts]
 
 
 @printed
@@ -152,7 +152,7 @@ def test_headings_figures_and_formulas_have_tags_with_what_is_read_in_their_plac
         assert figures
         assert formulas
         path = pdf / f"{section}.pdf"
-        assert {"".join(text.split()) for text in [*figures, *formulas]} <= {*read_instead(path)}, section
+        assert {" ".join(text.split()) for text in [*figures, *formulas]} <= {*read_instead(path)}, section
         done = subprocess.run(["pdfinfo", "-struct", path], capture_output=True, text=True, check=True)
         assert not done.stderr, section
         tags = Counter(line.split()[0] for line in done.stdout.splitlines() if line.strip())

@@ -209,15 +209,8 @@ def width_of(drawing: Path) -> float:
 
 def tagged_as(tag: str, alt: str) -> str:
     """What begins a part of the page that has a tag, with the text that is read in its place; `\\tagdone` ends it."""
-    signs = {
-        "\\": r"\tagbackslash ",
-        "%": r"\playpercent ",
-        "#": r"\playhash ",
-        "{": r"\tagopen ",
-        "}": r"\tagclose ",
-        "&": r"\tagand ",
-    }
-    text = re.sub(r"[\\%#{}&]", lambda sign: signs[sign[0]], re.sub(r"[~\s]+", " ", alt.strip()))
+    text = re.sub(r"[~\s]+", " ", alt.strip())
+    text = re.sub(r"[\\%#{}&]", lambda sign: rf"\tagsign{{{ord(sign[0])}}}", text)
     return f"\\tagas{{{tag}}}{{{text}}}"
 
 
