@@ -69,6 +69,24 @@ def whole(*cells: str) -> str:
             ["y = 0", "for x in 1, 2:\n    y = y + x", "draw(y)"],
             "y = 0\nfor x in 1, 2:\n    y = y + x\ndraw(y)",
         ),
+        # after a seed, every random number depends on those drawn before it
+        (
+            [
+                "import torch\ntorch.manual_seed(1)",
+                "a = torch.randn(2)\nassert a.sum() > 0",
+                "b = torch.randn(2)",
+                "draw(b)",
+            ],
+            "import torch\ntorch.manual_seed(1)\na = torch.randn(2)\nb = torch.randn(2)\ndraw(b)",
+        ),
+        # where names do not tell what code does, all of it is kept
+        (["a = 1\nb = 2", "exec('a = b')", "draw(a)"], "a = 1\nb = 2\nexec('a = b')\ndraw(a)"),
+        (["a = 1\nb = 'a'", "c = globals()[b]", "draw(c)"], "a = 1\nb = 'a'\nc = globals()[b]\ndraw(c)"),
+        (["from m import *\nb = 2", "draw(a)"], "from m import *\nb = 2\ndraw(a)"),
+        (
+            ["a = 1", "def f():\n    global a\n    a = 2", "f()", "draw(a)"],
+            "a = 1\ndef f():\n    global a\n    a = 2\n\nf()\ndraw(a)",
+        ),
         # checks and glued numbers are left out, also in a loop that does something else
         (
             ["a = 1\nassert a\nglue('a', a)", "for x in (a,):\n    assert x\n    b = x", "draw(b)"],
