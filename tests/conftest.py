@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import http.server
 import os
 import shutil
@@ -133,6 +134,13 @@ def spread(items: list[pytest.Item]) -> None:
     longest_first = sorted(files, key=lambda path: (path not in wait, -path.stat().st_size))
     order = longest_first[:1] + sorted(longest_first[1:], key=lambda path: path in wait)
     items[:] = [item for path in order for item in files[path]]
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector pass over what the tests have imported, hundreds of thousands of objects, each time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
 
 
 @pytest.hookimpl(optionalhook=True)
