@@ -131,6 +131,8 @@ if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
     os.environ.setdefault("MPLBACKEND", "Agg")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    import torch._dynamo  # noqa: F401  # torch imports it at the first optimizer: once here, not in each child
+
     page, *only = sys.argv[1:]
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)

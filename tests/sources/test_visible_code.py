@@ -14,10 +14,11 @@ from conftest import PAGES, ROOT
 from optim_code.equations.sections import Block, Page, read_options, read_page
 
 HIDDEN = {"remove-cell", "remove-input", "hide-cell", "hide-input"}
-# Torch is imported once, before the processes part; each starts with no names at all, as a fresh one does.
+# Torch is imported once, before the processes part, with what it imports at the first optimizer; each starts with no
+# names at all, as a fresh one does.
 RUN = """
 import json, os, sys, traceback
-import optim_code.figures
+import optim_code.figures, torch._dynamo
 
 for name, cells in json.load(sys.stdin).items():
     read, write = os.pipe()
