@@ -79,11 +79,10 @@ def reached(root: Path) -> dict[str, str]:
     return {name: code.reachable_digest([cell]) for name, cell in CELLS.items()}
 
 
-def affected(root: Path, file: str) -> set[str]:
-    """The cells whose outputs depend on a module, found by a change of it."""
+def affected(root: Path, file: str, before: dict[str, str]) -> set[str]:
+    """The cells whose outputs depend on a module, found by a change of it, given what they reach ``before``."""
     path = root / "optim_code" / file
     text = path.read_text(encoding="utf-8")
-    before = reached(root)
     path.write_text(f"{text}\nCHANGED = 1\n", encoding="utf-8")
     after = reached(root)
     path.write_text(text, encoding="utf-8")
@@ -95,13 +94,14 @@ def test_no_section_misses_code_wherever_the_modules_lie(tmp_path: Path) -> None
     for name in ("flat", "deep"):
         shutil.copytree(ROOT / "optim_code", tmp_path / name / "optim_code")
     moved(tmp_path / "deep")
-    flat = {name: affected(tmp_path / "flat", f"{name.replace('.', '/')}.py") for name in MODULES}
-    deep = {name: affected(tmp_path / "deep", f"core/deep/{new_name(name)}.py") for name in MODULES}
+    before = {name: reached(tmp_path / name) for name in ("flat", "deep")}
+    flat = {name: affected(tmp_path / "flat", f"{name.replace('.', '/')}.py", before["flat"]) for name in MODULES}
+    deep = {name: affected(tmp_path / "deep", f"core/deep/{new_name(name)}.py", before["deep"]) for name in MODULES}
     assert set(map(len, deep.values())) == {len(CELLS)}  # all modules are in one folder, which holds the optimizers
     assert flat["fonts"] == flat["optimizers"] == {*CELLS}
     assert flat["marking.mistakes"] == {"checks", "gets"}
     assert flat["equations.sections"] == {"checks", "gets", "reads"}
-    assert affected(tmp_path / "deep", "core/__init__.py") == {*CELLS}
+    assert affected(tmp_path / "deep", "core/__init__.py", before["deep"]) == {*CELLS}
 
 
 def test_what_students_do_not_get_and_what_playgrounds_look_like_is_found_wherever_it_lies(tmp_path: Path) -> None:
@@ -147,12 +147,12 @@ def test_every_way_to_import_counts(tmp_path: Path, module: str) -> None:
     for name, text in {**files, "problems.py": "", "marking/checking.py": ""}.items():
         (package / name).parent.mkdir(parents=True, exist_ok=True)
         (package / name).write_text(f"{text}\n")
-    assert affected(tmp_path, "aside/tool.py") == {"gets"}
+    assert affected(tmp_path, "aside/tool.py", reached(tmp_path)) == {"gets"}
     before, dots = LAZY if module == "__init__.py" else "", "." * (1 + module.count("/"))
     for statement in [*IMPORTS, *([] if before else COMPUTED)]:
         (package / module).write_text(before + statement.replace("from .", f"from {dots}"))
         expected = {"checks", "gets"} if "/" in module else {*CELLS}
-        assert affected(tmp_path, "aside/tool.py") == expected, statement
+        assert affected(tmp_path, "aside/tool.py", reached(tmp_path)) == expected, statement
 
 
 def test_comments_docstrings_and_types_are_not_run(tmp_path: Path) -> None:
