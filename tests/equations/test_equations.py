@@ -213,17 +213,25 @@ def test_the_table_of_symbols_has_each_symbol_once():
 # --- sections, on a small tree of their own ------------------------------------------------------------------------
 
 
-@pytest.fixture
-def tree(tmp_path: Path) -> Path:
-    """A tree whose one section defines all updates."""
-    shutil.copytree(ROOT / "optim_code", tmp_path / "optim_code", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "requirements.txt", tmp_path)
+@pytest.fixture(scope="module")
+def checked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tree whose one section defines all updates, which were checked there."""
+    root = tmp_path_factory.mktemp("checked")
+    shutil.copytree(ROOT / "optim_code", root / "optim_code", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "requirements.txt", root)
     text = []
     for docname in PAGES:
         equations, _ = read_section(read_page(ROOT, docname))
         text += [f"$$\n{e.latex}\n$$ ({e.label})\n" for e in equations if e.kind == "update"]
-    (tmp_path / "page.md").write_text("# Page\n\n" + "\n".join(text))
-    return tmp_path
+    (root / "page.md").write_text("# Page\n\n" + "\n".join(text))
+    assert not [verdict.complaint for verdict in Checker(root, ["page"]).run(verdicts) if verdict.fault]
+    return root
+
+
+@pytest.fixture
+def tree(checked: Path, tmp_path: Path) -> Path:
+    """The same tree to break and to change; what was found about its updates is there."""
+    return Path(shutil.copytree(checked, tmp_path / "tree"))
 
 
 class Recorder:
@@ -309,6 +317,7 @@ def test_when_class_and_equation_share_a_mistake_torch_still_objects(tree):
 def test_what_was_checked_is_not_checked_again_until_it_changes(tree):
     ran = RAN.labels
     ran.clear()
+    (tree / "_build" / ".equations.json").unlink()
     complaints(tree)
     updates = [*ran]
     assert {*updates} == {f"update-{name}" for name in methods()}

@@ -100,6 +100,15 @@ LEAST = {
 }  # fmt: skip
 
 
+@pytest.fixture(scope="module", autouse=True)
+def each_side_is_parsed_once() -> Iterator[None]:
+    """A mutant has most of its sides in common with the original, and to parse them takes longer than all else."""
+    patch = pytest.MonkeyPatch()
+    patch.setattr(equations, "parse_latex", cache(equations.parse_latex))
+    yield
+    patch.undo()
+
+
 @cache
 def book_equations(kind: str) -> tuple[tuple[str, str], ...]:
     found = []
