@@ -9,6 +9,7 @@ file, shown on white in both themes. Runs when a page is written.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Collection
 from html import escape
 from pathlib import Path
@@ -84,6 +85,7 @@ def inline_svg(svg: str, colours: Collection[str], prefix: str, attributes: dict
         ):
             raise ValueError(f"the figure holds a {element.tag} that is not matplotlib's")
         use_attributes(element, colours)
+    drop_repeated(root)
     names = {name: f"{prefix}{number}" for number, name in enumerate(referenced(root), 1)}
     kept = {key: root.attrib[key] for key in ("width", "height", "viewBox")}
     kept["viewBox"] = " ".join(number_text(float(x)) for x in kept["viewBox"].split())
@@ -137,6 +139,21 @@ def use_attributes(element: Element, colours: Collection[str]) -> None:
         )
     element.attrib.clear()
     element.attrib.update(found)
+
+
+def drop_repeated(root: Element) -> None:
+    """Drop from a shape that is drawn in many places what each of the places says, too: it is inherited.
+
+    The style sheet for dark pages reaches the places, but not the copies of the shape, which would stay light.
+    """
+    places = defaultdict(list)
+    for use in root.iter("use"):
+        places[use.attrib["href"][1:]].append(use.attrib)
+    for element in root.iter():
+        for key in ("stroke-width", *COLOURED):
+            said = {place.get(key) for place in places.get(element.get("id", ""), ())}
+            if said == {element.get(key)}:
+                element.attrib.pop(key, None)
 
 
 def referenced(root: Element) -> list[str]:
