@@ -180,6 +180,16 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         build_server()[0].stop()
 
 
+def set_up_kernels(patch: pytest.MonkeyPatch) -> None:
+    """Let notebooks run in this process as in a build; where a process can be forked, `build_server` forks kernels."""
+    patch.setattr(os, "environ", dict(os.environ))
+    if can_fork():
+        os.environ.update(build_server()[1])
+        del os.environ[LASTING]  # a build that starts cold starts a server of its own
+    else:
+        configure_environment(ROOT)
+
+
 def run_module(
     module: str, *arguments: str, root: Path = ROOT, cold: bool = False, **env: str
 ) -> subprocess.CompletedProcess[str]:

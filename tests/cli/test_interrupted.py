@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import random
 import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from test_rebuilding import assert_same, everything
 from test_warm_kernels import helpers_of, wait_until
 
-from book._ext.execute import warm_kernels
-from book._ext.execute.freshness import configure_environment
 from small_book import NOTEBOOK, ONE, Copy, copy_book
 
 KILLS = 30
@@ -34,26 +30,16 @@ print("number 0")
 
 
 @pytest.fixture(scope="module")
-def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Copy:
     copy = copy_book(tmp_path_factory.mktemp("interrupted") / "book")
     copy.write("book/updates.md", SLOW + (copy.root / "book/updates.md").read_text().replace("# Updates", "## All"))
-    patch = pytest.MonkeyPatch()
-    patch.setattr(os, "environ", dict(os.environ))
-    configure_environment(copy.root)
-    warm_kernels.start(builds=True)
     build_warm(copy)
-    yield copy
-    warm_kernels.stop()
-    patch.undo()
+    return copy
 
 
 def build_warm(copy: Copy) -> None:
     """Build to the end, in a fork of a warm process: this is not what is tested."""
-    done = subprocess.run(
-        [*warm_kernels.python(), "-m", "book._ext.cli.build", "html"],
-        cwd=copy.root, env={**warm_kernels.environment(), "PYTHONPATH": str(copy.root)},
-        capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
+    done = copy.build()
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -7,8 +7,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
@@ -27,13 +25,12 @@ from playwright.sync_api import Browser
 from book._ext.downloads.leaks import Secrets, leaks
 from book._ext.downloads.notebooks import Section, notebook_names
 from book._ext.downloads.student import write_kit_module
-from book._ext.execute import warm_kernels
-from book._ext.execute.freshness import configure_environment, outputs_path
+from book._ext.execute.freshness import outputs_path
 from book._ext.figures.needed_code import needed_code
 from book._ext.page.formulas import ANNOTATION, MATH
 from book._ext.sources.editions import CLASSES
 from book._ext.state import kept_state
-from conftest import PAGES, ROOT, SECTIONS, SOURCES
+from conftest import PAGES, ROOT, SECTIONS, SOURCES, run_module, set_up_kernels
 from small_book import NOTEBOOK, ONE, TOC, Copy, copy_book
 
 MADE = """
@@ -57,9 +54,14 @@ Notebook = nbformat.NotebookNode
 
 
 @pytest.fixture(scope="module")
-def built(html: Path) -> tuple[dict[str, str], dict[str, dict[str, Notebook]]]:
+def built(
+    html: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[dict[str, str], dict[str, dict[str, Notebook]]]:
     """The key of each section's outputs, and its notebook in both editions."""
-    done = subprocess.run([sys.executable, "-c", MADE], cwd=ROOT, capture_output=True, text=True, check=True)
+    folder = tmp_path_factory.mktemp("program")
+    (folder / "made.py").write_text(MADE, encoding="utf-8")
+    done = run_module("made", PYTHONPATH=f"{ROOT}{os.pathsep}{folder}")
+    assert done.returncode == 0, done.stderr
     keys, editions = json.loads(done.stdout.splitlines()[-1])
     return keys, {e: {name: nbformat.from_dict(nb) for name, nb in found.items()} for e, found in editions.items()}
 
@@ -211,15 +213,11 @@ def test_the_exercise_stands_where_the_class_is_printed(student: dict[str, Noteb
 
 @pytest.fixture(scope="module")
 def kernels() -> Iterator[None]:
-    patch = pytest.MonkeyPatch()
-    patch.setattr(os, "environ", dict(os.environ))
-    configure_environment(ROOT)
-    # A notebook finds the module beside it, and nowhere else.
-    patch.setenv("PYTHONPATH", ".")
-    warm_kernels.start()
-    yield
-    warm_kernels.stop()
-    patch.undo()
+    with pytest.MonkeyPatch.context() as patch:
+        set_up_kernels(patch)
+        # A notebook finds the module beside it, and nowhere else.
+        patch.setenv("PYTHONPATH", ".")
+        yield
 
 
 def run(notebook: Notebook, folder: Path, allow_errors: bool = False) -> Notebook:

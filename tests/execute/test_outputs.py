@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 import shutil
 import subprocess
@@ -18,16 +17,14 @@ import nbformat
 import pytest
 from matplotlib.image import imread
 
-from book._ext.execute import warm_kernels
 from book._ext.execute.execution import SectionFails
-from book._ext.execute.freshness import configure_environment
 from book._ext.execute.output_forms import overwritten
 from book._ext.execute.outputs import fault_of, fault_of_names
 from book._ext.execute.running import run
 from book._ext.faults import OutputFault
 from book._ext.page.formulas import ANNOTATION
 from book._ext.website.offline import other_host
-from conftest import ROOT
+from conftest import set_up_kernels
 from small_book import NO_BOOK, NOTEBOOK, ONE, TWO, Copy, copy_book
 from small_book import run as run_command
 
@@ -315,13 +312,9 @@ def without_code(text: str) -> str:
 @pytest.fixture(scope="module")
 def kernels() -> Iterator[None]:
     """The server that kernels are forked from."""
-    before = dict(os.environ)
-    configure_environment(ROOT)
-    warm_kernels.start()
-    yield
-    warm_kernels.stop()
-    os.environ.clear()
-    os.environ.update(before)
+    with pytest.MonkeyPatch.context() as patch:
+        set_up_kernels(patch)
+        yield
 
 
 def fault(folder: Path, text: str, builder: str = "html") -> str:
