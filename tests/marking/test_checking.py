@@ -368,36 +368,25 @@ ENDLESS = {
 
 LOOPS = ("a loop", "a loop that catches all")
 """What is ended everywhere; the rest, where a process can be forked."""
+LINES = {
+    "a loop": r"line (10|11) of the file: `(while True:|pass)`",
+    "a loop that catches all": r"line \d+ of the file: `.*(p.data \+= 1|try:|while True:|pass|except BaseException:)",
+    "a sleep": r"line \d+ of the file: `.*sleep\(1000\)",
+    "a lock": r"line \d+ of the file: `.*lock.acquire\(\)",
+}
+"""The line that is named, where it is the class's own."""
 
 
 @pytest.mark.parametrize("name", ENDLESS if sys.platform == "linux" else LOOPS)
-def test_a_class_that_does_not_end_is_ended(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_class_that_does_not_end_is_ended_and_its_line_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trials, "LIMIT", 1.0)
     begun = time.monotonic()
     found = verdict(answer("sgd", "", ENDLESS[name]))
     assert found.mistake == "it does not end"
     assert "It was stopped after 1 s" in found.found
     assert time.monotonic() - begun < 10
-
-
-def test_the_line_of_an_endless_loop_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trials, "LIMIT", 1.0)
-    found = verdict(answer("sgd", "", "while True:\n    pass")).found
-    assert re.search(r"in my_step, line (10|11) of the file: `(while True:|pass)`", found)
-
-
-WAITS = {
-    "a sleep": r"sleep\(1000\)",
-    "a lock": r"lock.acquire\(\)",
-    "a loop that catches all": r"p.data \+= 1|try:|while True:",
-}
-
-
-@pytest.mark.parametrize("name", [name for name in WAITS if sys.platform == "linux" or name in LOOPS])
-def test_a_line_that_waits_or_catches_all_is_named_too(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trials, "LIMIT", 1.0)
-    found = verdict(answer("sgd", "", ENDLESS[name])).found
-    assert re.search(rf"in my_step, line \d+ of the file: `.*({WAITS[name]}|pass|except BaseException:)", found), found
+    if name in LINES:
+        assert re.search(f"in my_step, {LINES[name]}", found.found), found.found
 
 
 def test_a_line_that_waits_is_named_while_a_debugger_looks_on(monkeypatch: pytest.MonkeyPatch) -> None:
