@@ -585,16 +585,13 @@ def test_the_names_of_the_methods_are_those_of_the_updates() -> None:
     }
 
 
-def test_there_is_a_bar_on_a_terminal_only(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", train.__name__, *SGD, "--epochs", "3", "--out"]
-    _, _, err = run(*command[1:], tmp_path / "piped")
-    assert err == ""
+def test_there_is_a_bar_on_a_terminal_only(here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = [*SGD, "--epochs", 3, "--out"]
+    assert here(*arguments, tmp_path / "piped")[2] == ""
     master, terminal = pty.openpty()
-    done = subprocess.run(
-        [*command, str(tmp_path / "seen")], stderr=terminal, stdout=subprocess.PIPE, env=ENVIRONMENT, timeout=LIMIT,
-        check=True, text=True,
-    )  # fmt: skip
-    os.close(terminal)
+    with os.fdopen(terminal, "w") as screen, monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", screen)
+        _, out, _ = here(*arguments, tmp_path / "seen")
     shown = b""
     while True:
         try:
@@ -603,7 +600,7 @@ def test_there_is_a_bar_on_a_terminal_only(tmp_path: Path) -> None:
             break
     os.close(master)
     assert b"/135 [" in shown
-    assert re.findall(r"^epoch (\d)", done.stdout, re.M) == ["0", "1", "2", "3"]
+    assert re.findall(r"^epoch (\d)", out, re.M) == ["0", "1", "2", "3"]
 
 
 def test_it_needs_neither_sphinx_nor_the_book(tmp_path: Path) -> None:
