@@ -591,6 +591,8 @@ def test_one_step_of_a_slider_changes_its_value_wherever_it_stands(play: Play) -
             [`${method.name}.${hyper.name}`, hyper.decay ? [0, 0.999] : [hyper.low / 10, hyper.high * 10]])))"""
     )
     draw = random.Random(4)
+    # Where a slider stops depends on its range and scale; of several that have the same, one is tried everywhere.
+    tried: list[list[Any]] = []
     for key, (low, high) in keys.items():
         identity = f"play-fig-adam-noise-{key.replace('.', '-')}"
         if "." in key:
@@ -599,6 +601,9 @@ def test_one_step_of_a_slider_changes_its_value_wherever_it_stands(play: Play) -
         inside = [10**e for e in range(-9, 4)] + [draw.uniform(low, high) for _ in range(20)]
         whole = key in ("nsteps", "seed")
         values = sorted({round(v) if whole else v for v in (*inside, *range(1, 13), 99, 100, 101) if low <= v <= high})
+        scale = play.ask("({ table }, key) => [table[key]].map((e) => [e.low, e.high, e.log, e.whole])[0]", key)
+        values = values[::8] if scale in tried else values
+        tried.append(scale)
         for value, by, now in play.ask(moves, [identity, key, [low, *values, high]]):
             if value == (low if by < 0 else high):
                 assert now == value
