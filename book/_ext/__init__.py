@@ -54,7 +54,7 @@ LISTENERS = {
         (500, "website.repository:switch_on_links", "the setting `repository_url` → the theme's links"),
     ),
     "builder-inited": (
-        (100, "sources.checking:check_all_sources", "all sources → warnings, or one fault that ends the build"),
+        (100, "sources.checking:check_all_sources", "all sources → all their mistakes, as one fault"),
         (500, "website.search:use_own_index", "→ our search in place of Sphinx's"),
         (900, "website.writing:cache_templates", "→ a cache of compiled templates"),
     ),
