@@ -184,6 +184,15 @@ def harmless(name: str, *pairs: Pair) -> bool:
     return not (whole and name in ("pow", "**", "%", "//", "remainder"))
 
 
+@pytest.mark.parametrize("exponent", [0.5, -0.5])
+def test_a_power_that_is_a_root_is_one_for_a_number_and_not_for_a_tensor(exponent: float) -> None:
+    for one in (torch, small):
+        x = one.tensor([-math.inf, -0.0, 4.0])
+        assert math.isnan((x**exponent)[0])
+        assert (x ** one.tensor(exponent))[0] == (math.inf if exponent > 0 else 0)
+        assert (x**exponent)[2] == (x ** one.tensor(exponent))[2] == 4**exponent
+
+
 @pytest.mark.parametrize("name", TWO)
 @examples(3 * RUNS)
 def test_a_function_of_two_tensors(name: str, draw: random.Random) -> None:

@@ -111,8 +111,6 @@ def divided(x: float, y: float) -> float:
 def power(x: float, y: float) -> float:
     if y == 2:
         return x * x
-    if y == 0.5:
-        return root(x)
     try:
         return math.pow(x, y)
     except OverflowError:

@@ -88,7 +88,9 @@ def arithmetic(name: str, a: Tensor, b: Any) -> Any:
             "mask, use the `~` or `logical_not()` operator instead."
         )
     x, y, shape = _operands(a, b, kind)
-    values = ARITHMETIC[name](x, y)
+    # PyTorch takes a root for the number 0.5, but not for a tensor of it: minus infinity has a power, and no root.
+    root = {0.5: "sqrt", -0.5: "rsqrt"}.get(b) if name == "pow" and not isinstance(b, Tensor) else None
+    values = [FLOATING[root](number) for number in x] if root else ARITHMETIC[name](x, y)
     if kind is not types.float64 or a.dtype is not kind or (isinstance(b, Tensor) and b.dtype is not kind):
         values = kind.stored(values)
     out = new(values, shape, kind)
