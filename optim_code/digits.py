@@ -25,9 +25,6 @@ def digits() -> tuple[Tensor, Tensor]:
     Returns:
         The pixels, of shape (1797, 64), in float32 between 0 and 1, less the mean of each pixel; and the labels, the
         digits 0 to 9, of shape (1797,).
-
-    Raises:
-        ModuleNotFoundError: if scikit-learn is not installed.
     """
     # Only its file is read: to import scikit-learn takes a second, and each worker of a training would do so.
     paths = [Path(folder, "sklearn/datasets/data/digits.csv.gz") for folder in sys.path]
