@@ -24,7 +24,7 @@ from sphinx.util.docutils import docutils_namespace
 from book._ext.compat import directives_and_roles
 from book._ext.faults import ROOT
 from book._ext.sources.block_check import EXERCISES, check_block, label_in, not_closed
-from book._ext.sources.editions import EDITIONS
+from book._ext.sources.editions import EDITIONS, says_edition
 from book._ext.sources.findings import Book, Names, SourceFault, key_line, near
 from book._ext.sources.marks import check_marks
 from book._ext.sources.settings import line_in, read_settings
@@ -205,7 +205,7 @@ def check_misplaced(page: Page) -> Iterator[SourceFault]:
             return
     for number, line in enumerate(page.lines):
         found = EDITION.match(line)
-        if found and near(found["key"], ["edition"]) and near(found["value"], EDITIONS):
+        if found and says_edition(found["key"], found["value"]):
             where = "which begins with --- in the first line of a page and ends with ---"
             yield SourceFault(page, number, f"this is not in the front matter, {where}; move it there")
             return
@@ -217,7 +217,7 @@ def inner_editions(entries: list[Any]) -> Iterator[str]:
     """The keys inside entries of the front matter that were meant to say whom the page is for."""
     for entry in entries:
         if isinstance(entry, dict):
-            yield from (str(k) for k, v in entry.items() if near(str(k), ["edition"]) and near(str(v), EDITIONS))
+            yield from (str(key) for key, value in entry.items() if says_edition(key, value))
         if isinstance(entry, (dict, list)):
             yield from inner_editions([*entry.values()] if isinstance(entry, dict) else entry)
 

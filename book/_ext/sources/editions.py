@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import posixpath
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -199,8 +199,13 @@ def exercise_of(text: str, update: str) -> str:
 
 
 def is_for_teachers(page: Page) -> bool:
-    """Whether the front matter of a page says so, be it misspelt; the check of the sources refuses what is misspelt."""
-    return any(near(str(key), ["edition"]) and near(str(value), EDITIONS[:1]) for key, value in page.front.items())
+    """Whether the front matter of a page says so, even if it is misspelt, which the check of the sources refuses."""
+    return any(says_edition(key, value, EDITIONS[:1]) for key, value in page.front.items())
+
+
+def says_edition(key: object, value: object, editions: Sequence[str] = EDITIONS) -> bool:
+    """Whether an entry was meant to say that a page is for one of these editions."""
+    return bool(near(str(key), ["edition"]) and near(str(value), editions))
 
 
 def place_of_edition(page: Page) -> str:
