@@ -11,7 +11,6 @@ import ast
 import contextlib
 import gc
 import importlib
-import io
 import os
 import random
 import runpy
@@ -43,7 +42,7 @@ def preload() -> None:
     gc.disable()
     import_early(EARLY)
     with contextlib.suppress(Exception):
-        draw_once()
+        read_formula()
 
 
 def import_early(modules: Iterable[str]) -> None:
@@ -56,18 +55,11 @@ def import_early(modules: Iterable[str]) -> None:
             print(f"kernel_server.py: {module} is not imported early ({type(error).__name__}: {reason})", flush=True)
 
 
-def draw_once() -> None:
-    """Draw a figure, so that matplotlib builds its parser of formulas, and fontTools its reader of fonts."""
-    import matplotlib
-    from matplotlib.figure import Figure
+def read_formula() -> None:
+    """Read a formula, so that matplotlib builds its parser of formulas."""
+    from matplotlib.mathtext import MathTextParser
 
-    figure = Figure()
-    axes = figure.subplots()
-    axes.set(yscale="log", title="$x$")
-    axes.contour([[0, 1], [1, 2]])
-    for format in ("svg", "pdf"):
-        with matplotlib.rc_context({"pdf.fonttype": 42, "mathtext.fontset": "dejavusans"}):
-            figure.savefig(io.BytesIO(), format=format)
+    MathTextParser("path").parse("$x$")
 
 
 def serve(path: str, with_builds: bool, parent: int) -> None:
