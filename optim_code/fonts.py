@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
@@ -30,38 +30,35 @@ COMMON = frozenset(
 @contextmanager
 def embedded_subsets() -> Iterator[None]:
     """While this lasts, matplotlib embeds the subsets of fonts that this module makes."""
-
-    def font_subset(path: str, letters: str) -> TTFont:
-        return TTFont(io.BytesIO(subset(path, letters)), recalcTimestamp=False)
-
-    with patch.object(_backend_pdf_ps, "get_glyphs_subset", font_subset):
+    with patch.object(_backend_pdf_ps, "get_glyphs_subset", subset):
         yield
 
 
-def subset(path: str, letters: str) -> bytes:
-    """The font in a file with only these letters, as the bytes of a font file."""
+def subset(path: str, letters: Iterable[str]) -> TTFont:
+    """The font in a file with only these letters."""
     shown = frozenset(letters)
     return with_letters(io.BytesIO(common(path)) if shown <= COMMON else path, shown)
 
 
 @functools.cache
 def common(path: str) -> bytes:
-    """The font in a file with only the common letters; kept, because most figures need no others."""
-    return with_letters(path, COMMON)
-
-
-def with_letters(file: Any, letters: frozenset[str]) -> bytes:
-    """A font with only these letters, as the bytes of a font file."""
-    options = Options(glyph_names=False, notdef_outline=True, bidi_closure=False)
-    options.drop_tables += NEEDLESS
+    """The font in a file with only the common letters, as a file; kept, because most figures need no others."""
     out = io.BytesIO()
-    # The font keeps its own dates and bounding boxes.
-    with TTFont(file, lazy=True, recalcBBoxes=False, recalcTimestamp=False) as font:
-        for table in NEEDLESS:
-            if table in font:
-                del font[table]
-        subsetter = Subsetter(options)
-        subsetter.populate(text="".join(sorted(letters)))
-        subsetter.subset(font)
+    with with_letters(path, COMMON) as font:
         font.save(out, reorderTables=False)
     return out.getvalue()
+
+
+def with_letters(file: Any, letters: frozenset[str]) -> TTFont:
+    """A font with only these letters."""
+    options = Options(glyph_names=False, notdef_outline=True, bidi_closure=False)
+    options.drop_tables += NEEDLESS
+    # The font keeps its own dates and bounding boxes.
+    font = TTFont(file, lazy=True, recalcBBoxes=False, recalcTimestamp=False)
+    for table in NEEDLESS:
+        if table in font:
+            del font[table]
+    subsetter = Subsetter(options)
+    subsetter.populate(text="".join(sorted(letters)))
+    subsetter.subset(font)
+    return font
