@@ -13,7 +13,6 @@ import io
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
 from sphinx.util.math import get_node_equation_number
 
-from book._ext.files import html_pages, package_folder, text_digest
+from book._ext.files import html_pages, package_folder
 from book._ext.remembered import remembered
 
 logger = logging.getLogger(__name__)
@@ -204,13 +203,8 @@ def write_font(app: Sphinx, error: Exception | None) -> None:
         return
     pages = [characters(path.read_text(encoding="utf-8")) for path in html_pages(app).values()]
     used = "".join(sorted({*"".join(pages)}))
-    code = Path(__file__).read_text(encoding="utf-8")
-    head = f"/* {text_digest(used, version(FONT[0]), version('fonttools'), code)} */\n"
-    file = Path(app.outdir, "_static", STYLE)
-    if not file.exists() or not file.read_text(encoding="utf-8").startswith(head):
-        font = base64.b64encode(font_of(used)).decode()
-        source = f'url("data:font/woff2;base64,{font}") format("woff2")'
-        file.write_text(head + RULES.format(source=source), encoding="utf-8")
+    source = f'url("data:font/woff2;base64,{base64.b64encode(font_of(used)).decode()}") format("woff2")'
+    Path(app.outdir, "_static", STYLE).write_text(RULES.format(source=source), encoding="utf-8")
 
 
 @remembered

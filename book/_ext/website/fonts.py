@@ -14,7 +14,6 @@ import json
 import os
 import re
 import shutil
-from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
@@ -79,25 +78,16 @@ def write_fonts(app: Sphinx, error: Exception | None) -> None:
         return
     pages = [letters_of(path.read_text(encoding="utf-8")) for path in html_pages(app).values()]
     text, code = ("".join(sorted({*ALWAYS}.union(*letters))) for letters in zip(*pages, strict=True))
-    program = Path(__file__).read_text(encoding="utf-8")
-    digest = text_digest(text, code, parts.installed(), version("fonttools"), version("matplotlib"), program)
-    file = Path(app.outdir, "_static", SCRIPT.replace("*", digest[:16]))
-    for old in file.parent.glob(SCRIPT):
-        if old != file:
-            old.unlink()
-    if not file.exists():
-        # Bold italic is rare, and a browser slants the bold by itself.
-        faces = [(MONO, code), *((face, text) for face in TEXT[:3] if has_text_font())]
-        fonts = [
-            [
-                face.family,
-                face.style,
-                str(face.weight),
-                base64.b64encode(letters_font(face, used)).decode(),
-            ]
-            for face, used in faces
-        ]
-        file.write_text(ADD % json.dumps(fonts), encoding="utf-8")
+    # Bold italic is rare, and a browser slants the bold by itself.
+    faces = [(MONO, code), *((face, text) for face in TEXT[:3] if has_text_font())]
+    fonts = [
+        [face.family, face.style, str(face.weight), base64.b64encode(letters_font(face, used)).decode()]
+        for face, used in faces
+    ]
+    script, static = ADD % json.dumps(fonts), Path(app.outdir, "_static")
+    for old in static.glob(SCRIPT):
+        old.unlink()
+    (static / SCRIPT.replace("*", text_digest(script)[:16])).write_text(script, encoding="utf-8")
 
 
 @remembered
