@@ -12,9 +12,11 @@ import io
 import json
 import math
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -278,7 +280,7 @@ def draw_lines(
     for label, values in [*lines.items(), *theory.items(), *ends.items()]:
         along = range(len(values)) if x is None else _numbers(x)
         table += [[label, *point] for point in zip(along, _numbers(values), strict=True)]
-    return _finish(figure, alt.replace("$", ""), fname, table)
+    return _finish(figure, _spoken(alt), fname, table)
 
 
 def draw_bars(
@@ -310,7 +312,7 @@ def draw_bars(
         alt = f"Bars of {xlabel}: " + "; ".join(f"{k} {v:.3g}{predicted[k]}" for k, v in bars.items()) + "."
     table: list[list[Any]] = [["bar", "value", "theory"]]
     table += [[label, float(value), float(theory[label]) if label in theory else None] for label, value in bars.items()]
-    return _finish(figure, alt.replace("$", ""), fname, table)
+    return _finish(figure, _spoken(alt), fname, table)
 
 
 def dark(svg: str) -> str:
@@ -400,9 +402,31 @@ def _check_count(lines: Mapping[str, Any]) -> None:
 
 
 def _course(values: Sequence[float] | Tensor) -> str:
-    first, last = float(values[0]), float(values[-1])
-    verb = "stays at" if first == last else "falls from" if last < first else "rises from"
-    return f"{verb} {first:.3g}" + ("" if first == last else f" to {last:.3g}")
+    """Where values begin and end, by way of the highest and the lowest; those that are not numbers are left out."""
+    numbers = [number for number in _numbers(values) if not math.isnan(number)] or [math.nan]
+    turns = sorted(map(numbers.index, (max(numbers), min(numbers))))
+    points = [numbers[turn] for turn in (0, *turns, -1)]
+    moves = [
+        f"{'falls' if end < begin else 'rises'} to {end:.3g}"
+        for begin, end in pairwise(points)
+        if f"{begin:.3g}" != f"{end:.3g}"
+    ]
+    if not moves:
+        return f"stays at {points[0]:.3g}"
+    return ", then ".join(moves).replace(" to ", f" from {points[0]:.3g} to ", 1)
+
+
+def _spoken(text: str) -> str:
+    """A text with Greek letters in place of TeX's names of them, and without its dollars, to be read aloud."""
+
+    def letter(command: re.Match[str]) -> str:
+        name = command[1].removeprefix("var").replace("lambda", "lamda")  # as Unicode spells it
+        try:
+            return unicodedata.lookup(f"GREEK SMALL LETTER {name}")
+        except KeyError:
+            return command[1]
+
+    return re.sub(r"\\([a-z]+)", letter, text.replace("$", ""))
 
 
 def _where(point: Sequence[float]) -> str:

@@ -218,7 +218,7 @@ class AdamWOptimizer(Optim):
 
 
 class AdamAMSGradOptimizer(Optim):
-    r"""AMSGrad: Adam whose denominator never becomes smaller.
+    r"""AMSGrad: Adam that divides by the root of the largest mean of squares so far.
 
     As Adam, with :math:`u \leftarrow \max(u, v)`, :math:`\hat u = u / (1-\alpha^t)` and
     :math:`w \leftarrow w - \eta \hat m / (\sqrt{\hat u} + \varepsilon)`.

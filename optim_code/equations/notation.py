@@ -32,7 +32,8 @@ class Symbol:
 NOTATION = (
     Symbol("w", "w", "the parameters; $w_t$ after $t$ steps", "state", -3, 3, "`w`, `p.data`"),
     Symbol("C", "C", "the cost", code=""),
-    Symbol("f", "f", "the cost of {ref}`sec-quadratic`, a quadratic", code="`problem`"),
+    Symbol("f", "f", "the cost of {ref}`sec-quadratic`, a quadratic; in {ref}`sec-landscapes` any cost",
+           code="`problem`"),
     Symbol("g", "g", "the gradient that the optimizer sees", "gradient", -3, 3, "`p.grad.data`"),
     Symbol(r"\eta", "lr", "the learning rate", "hyper", 0.01, 1),
     Symbol(r"\beta", "momentum", "the momentum; the decay of the mean of the gradient", "hyper", 0.05, 0.95),

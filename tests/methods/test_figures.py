@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import platform
 import re
 from importlib.metadata import version
@@ -197,6 +198,22 @@ def test_more_lines_than_styles_is_refused():
     losses = descend(SGDOptimizer([w], lr=0.1)).losses
     with pytest.raises(ValueError, match=f"at most {len(LINES)} lines, got {len(LINES) + 1}"):
         draw_lines({str(i): losses for i in range(len(LINES) + 1)}, ylabel="loss")
+
+
+@pytest.mark.parametrize(
+    ("values", "course"),
+    [
+        ([3.0, 1.0, 0.5], "falls from 3 to 0.5"),
+        ([3.16, 6.6, 1.01], "rises from 3.16 to 6.6, then falls to 1.01"),
+        ([2.0, 0.25, 9.0, 1.0], "falls from 2 to 0.25, then rises to 9, then falls to 1"),
+        ([1.0, 1.0000001], "stays at 1"),
+        ([1.0, math.nan, math.inf], "rises from 1 to inf"),
+        ([math.nan], "stays at nan"),
+    ],
+)
+def test_the_alt_text_of_lines_names_the_ends_and_what_is_higher_or_lower_between_them(values, course):
+    drawing = draw_lines({r"$\varepsilon = \lambda / \sqrt{2}$": values}, ylabel=r"loss $f(w_t)$", log=False)
+    assert drawing.alt == f"Loss f(w_t) against step: ε = λ / sqrt{{2}} {course}."
 
 
 def test_a_diverging_path_stays_in_a_window_of_its_own():
