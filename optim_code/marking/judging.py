@@ -342,6 +342,8 @@ def by_how_it_broke_off(seen: Evidence) -> Named | None:
         if any(shapes) and not all(shapes):
             return "works only for one shape", HINTS["shape"]
         return fault.error, error_hint(fault)
+    if all(trial.scale > 1 for trial in trials):
+        return "goes wrong where the gradient is large", hints.HINTS["the gradient is clipped"]
     if all(trial.decay != 1 for trial in trials):
         return "lr is not followed when it changes", HINTS["rate"]
     if all(len(trial.shapes) > 1 for trial in trials):

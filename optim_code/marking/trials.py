@@ -54,7 +54,7 @@ class Trial:
         decay: what ``lr`` is multiplied by after each step, as a scheduler does.
         reused: whether ``p.grad`` is one tensor for all steps, as ``zero_grad(set_to_none=False)`` leaves it.
         steps: how many.
-        small: the scale of every other coordinate's gradient.
+        scale: the size of every other coordinate's gradient; that of the rest is 1.
         absent: whether parameters have no gradient at some steps.
         closure: whether each step gets a closure that computes the gradients, and they are not there before.
         origin: the seed of the start, where that isn't ``seed``.
@@ -68,7 +68,7 @@ class Trial:
     decay: float = 1.0
     reused: bool = False
     steps: int = NSTEPS
-    small: float = 1e-4
+    scale: float = 1e-4
     absent: bool = False
     closure: bool = False
     origin: int | None = None
@@ -91,11 +91,11 @@ class Trial:
         """The gradient of each step, as one vector each.
 
         They follow no path, so nothing feeds back, and two right programs cannot part. On paths of their own they can,
-        because Adam can be chaotic, and then the last bit of a number decides. Every other coordinate is small,
-        because there even an epsilon of 1e-8 counts.
+        because Adam can be chaotic, and then the last bit of a number decides. Every other coordinate is
+        mostly small, because there even an epsilon of 1e-8 counts.
         """
         draw = random.Random(self.seed + 1)
-        scales = [self.small if i % 2 else 1.0 for i in range(len(self.start))]
+        scales = [self.scale if i % 2 else 1.0 for i in range(len(self.start))]
         return [[scale * draw.gauss(0.5, 1.5) for scale in scales] for _ in range(self.steps)]
 
     def has_gradient(self, parameter: int, step: int) -> bool:
@@ -134,6 +134,7 @@ def trials(hyper: Sequence[str], own: Collection[str]) -> list[Trial]:
         # Each differs from the first trial in one thing, so a class that fails in it alone fails because of that.
         Trial("one parameter of shape (2,)", ((2,),), (0,), (first,), 1, decay=0.93),
         Trial("one parameter of shape (2,), whose p.grad is overwritten", ((2,),), (0,), (first,), 1, reused=True),
+        Trial("one parameter of shape (2,) with large gradients", ((2,),), (0,), (first,), 1, steps=20, scale=1e4),
         *(
             Trial("one parameter of shape (2,)", ((2,),), (0,), ({**second, name: 0.0},), 3, steps=20)
             for name in hyper
@@ -695,7 +696,7 @@ def probe(cls: type[Optim], hyper: Sequence[str]) -> Probed:
     first = Trial("", ((2,),), (0,), (values,), 1, steps=30)
     changed = [replace(first, hypers=({**values, name: other[name]},)) for name in hyper]
     shaped = [replace(first, shapes=(shape,)) for shape in ((1,), (2,), (3, 4), (2, 3, 2))]
-    changed += [first, replace(first, small=1.0), replace(first, origin=99)]
+    changed += [first, replace(first, scale=1.0), replace(first, origin=99)]
     pairs = run_all(cls, lambda _: ([first], lambda _: [*changed, *shaped])).pairs
     steps = [differences(run.points) for _, run in pairs]
     shapes = {trial.shapes[0]: not run.fault for trial, run in pairs[len(changed) + 1 :]}

@@ -1138,6 +1138,19 @@ NAMED = {
     "sgd: norm clipped to two": answer("sgd", "the gradient is clipped by its norm", """
         p.data -= group['lr'] * p.grad * torch.clamp(2 / p.grad.norm(), max=1)
     """),
+    "sgd: clipped far out": answer("sgd", "goes wrong where the gradient is large", """
+        p.data -= group['lr'] * p.grad.clamp(-100, 100)
+    """),
+    "sgd: norm clipped far out": answer("sgd", "goes wrong where the gradient is large", """
+        p.data -= group['lr'] * p.grad * min(1, 50 / p.grad.norm())
+    """),
+    "adam: clipped far out": answer('adam', 'goes wrong where the gradient is large', """
+        a, b, lr, eps, g = group['alpha'], group['momentum'], group['lr'], group['eps'], p.grad.clamp(-20, 20)
+        t = state['t'] = state.get('t', 0) + 1
+        m = state['m'] = b * state.get('m', 0) + (1-b) * g
+        v = state['v'] = a * state.get('v', 0) + (1-a) * g*g
+        p.data -= lr * (m/(1-b**t)) / ((v/(1-a**t)).sqrt() + eps)
+    """),
     "sgd: mean over the coordinates": answer("sgd", "the step depends on the shape", """
         p.data -= group['lr'] * p.grad / len(p.grad.flatten())
     """),
