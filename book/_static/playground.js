@@ -497,7 +497,8 @@
         this.known.set(method, { ...known, key });
         method.run(asked).then((points) => {
           if (!points || this.known.get(method)?.key !== key) return;
-          this.known.set(method, { key, run: trackOf(points, A) });
+          const fails = typeof points === "string";
+          this.known.set(method, { key, run: fails ? { ...trackOf([start], A), error: points } : trackOf(points, A) });
           this.ask();
         });
       }
@@ -616,7 +617,7 @@
         const given = { A, start, nsteps, noise, xi };
         const run = { method, ...(method.run ? this.ownRun(method, hyper, given) : simulate(method, hyper, corrected, given)) };
         run.theory = theory(method, hyper, corrected, setting.condition_number);
-        run.outcome = outcomeOf(run);
+        run.outcome = run.error ?? outcomeOf(run);
         run.statement = [`${method.title}: ${run.outcome}`, stability(run, setting)].filter(Boolean).join("; ");
         return run;
       });

@@ -97,10 +97,20 @@ def test_an_exercise_is_written_run_and_marked(disk: Reader) -> None:
     ],
 )
 def test_what_is_wrong_with_a_class_is_said(disk: Reader, old: str, new: str, expected: str) -> None:
-    disk.run("globals().pop('MyMomentum', None);")
+    disk.run(RIGHT)  # what an earlier run has defined is not what is marked
     disk.write(EXERCISE, RIGHT.replace(old, new))
     disk.press(EXERCISE, "Run")
     assert expected in disk.said(EXERCISE)
+
+
+def test_a_check_of_another_method_is_no_verdict_on_the_exercise(disk: Reader) -> None:
+    plain = RIGHT.replace("* state", "* 0 * state")
+    disk.write(EXERCISE, f"from optim_code import check\n{plain}\ncheck('momentum', MyMomentum)")
+    disk.press(EXERCISE, "Run")
+    assert disk.said(EXERCISE).startswith("✗ MyMomentum as momentum: not yet")
+    disk.write(EXERCISE, f"{RIGHT}\nfrom optim_code import check, SGDOptimizer\ncheck('sgd', SGDOptimizer)")
+    disk.press(EXERCISE, "Run")
+    assert disk.said(EXERCISE).startswith("✓ MyMomentum as momentum: passed")
 
 
 def test_a_draft_is_kept_and_reset_forgets_it(disk: Reader, browser: Browser, html: Path) -> None:
@@ -214,4 +224,23 @@ def test_a_class_that_has_passed_is_raced_in_the_playground_with_all_its_sliders
             arg=[play.element_handle(), steps],
         )
     assert paths.count() >= 2
+    assert disk.faults == []
+
+
+def test_a_racing_class_that_fails_says_so_in_the_playground(disk: Reader) -> None:
+    tired = """state["t"] = state.get("t", 0) + 1
+        if state["t"] > 50:
+            raise ValueError("tired")
+        """
+    disk.write(EXERCISE, RIGHT.replace("p.data -=", f"{tired}p.data -="))
+    disk.press(EXERCISE, "Run")
+    assert "passed" in disk.said(EXERCISE)
+    disk.press(EXERCISE, "Race MyMomentum in the playground")
+    play = disk.page.locator(".playground").first
+    statements = play.locator(".play-statements")
+    steps = play.get_by_label("steps, typed")
+    for count, said in ((60, "MyMomentum: ValueError: tired"), (25, "MyMomentum: reached 0.001")):
+        steps.fill(str(count))
+        steps.press("Enter")
+        expect(statements).to_contain_text(said)
     assert disk.faults == []
