@@ -158,6 +158,15 @@ def test_ids_are_unique_on_a_page_and_each_part_of_a_drawing_refers_to_its_own(h
         assert used == own
 
 
+@pytest.mark.parametrize("name", ["search", "genindex", "py-modindex"])
+def test_a_page_that_sphinx_adds_has_unique_ids_and_a_title_like_the_others(html: Path, name: str) -> None:
+    whole = soup(html / f"{name}.html")
+    ids = [str(element["id"]) for element in whole.select("[id]")]
+    assert sorted(ids) == sorted(set(ids))
+    assert whole.title is not None
+    assert re.fullmatch(r"[\w ]+ — Descent", whole.title.get_text())
+
+
 def test_no_file_of_a_picture_is_there_that_no_page_shows(html: Path) -> None:
     text = "".join((html / f"{page}.html").read_text(encoding="utf-8") for page in PAGES)
     assert [path.name for path in html.glob("_images/*") if path.name not in text] == []
