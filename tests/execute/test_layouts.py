@@ -17,7 +17,7 @@ from book._ext.sources.editions import class_files
 from conftest import ROOT, run_equations, sample
 from optim_code.equations.sections import contents, read_page, read_pages
 from optim_code.train import methods
-from small_book import NOTEBOOK, TOC, Copy, complaints, copy_book, run
+from small_book import NOTEBOOK, ONE, TOC, Copy, complaints, copy_book, run
 
 MODULES = sorted(
     ".".join(path.relative_to(ROOT / "optim_code").with_suffix("").parts)
@@ -262,6 +262,21 @@ def test_a_change_of_what_a_section_includes_or_reads_shows(book: Copy) -> None:
     assert re.match(r"descent: shared/words\.txt:5: identity-included: the two sides are", book.fault())
     book.write("shared/words.txt", before)
     assert executed(book) == set()
+
+
+def test_what_a_page_offers_to_download_is_there_and_new(copy: Copy) -> None:
+    def offered() -> list[bytes]:
+        assert copy.build().returncode == 0
+        return [data for name, data in copy.published().items() if name.startswith("_downloads/")]
+
+    copy.write("book/numbers.txt", "1")
+    assert offered() == []
+    copy.write("book/one.md", ONE + "\nSee {download}`numbers.txt`.\n")
+    for number in ("1", "2"):
+        copy.write("book/numbers.txt", number)
+        assert offered() == [number.encode()]
+    copy.write("book/one.md", ONE)
+    assert offered() == []
 
 
 def test_check_knows_the_updates_of_sections_anywhere(book: Copy) -> None:

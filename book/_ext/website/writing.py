@@ -101,9 +101,13 @@ def assets_note(app: Sphinx) -> Path:
 
 
 def copy_assets(app: Sphinx) -> None:
-    """Copy the static files, if those of the last build are not current."""
+    """Copy what pages offer to download; and the static files, if those of the last build are not current."""
     builder: Any = app.builder
+    shutil.rmtree(Path(app.outdir, "_downloads"), ignore_errors=True)
     if build_state(app).pages_around_are_current:
+        with compat.copy_errors_raised():
+            builder.copy_download_files()
+            builder.copy_extra_files()
         return
     static = Path(app.outdir, "_static")
     for folder in (static, assets.sources(app)):
