@@ -126,7 +126,8 @@ PLOTS += figure(RASTER, "raster", "Some pixels.") + figure(OWN, "own")
 DRAWN = """\
 import random
 import numpy, torch
-print("drawn", random.random(), numpy.random.rand(), torch.rand(1).item(), torch.nn.Linear(1, 1).bias.item())"""
+print("drawn", random.random(), numpy.random.rand(), torch.rand(1).item(), torch.nn.Linear(1, 1).bias.item())
+print("drawn", *(numpy.random.default_rng().random() for _ in "ab"), {"one", "two", "three", "four"})"""
 WORDS = f"{NOTEBOOK}\n# Words\n" + "".join(map(cell, (TYPESET, STREAMS, PROGRESS, ORDER, DRAWN)))
 NUMBERS = f"{NOTEBOOK}\n# Numbers\n{cell(GLUE, 'tags: [remove-cell]')}\n" + "".join(
     f"- ({name}) [{{glue:text}}`{name}`]\n" for name in TEXTS
@@ -260,6 +261,8 @@ def test_random_numbers_without_a_seed_are_the_same_in_each_build(copy: Copy) ->
         shutil.rmtree(copy.root / "_build")
     assert len(drawn) == 2
     assert drawn[0] == drawn[1]
+    first, second = re.findall(r"0\.\d+", drawn[0].splitlines()[1])
+    assert first != second
 
 
 @pytest.mark.slow

@@ -270,7 +270,7 @@ def test_a_module_that_is_no_more_is_one_line_and_the_server_goes_on(tmp_path: P
     server = (ROOT / "book/_ext/execute/kernel_server.py").read_text()
     assert '"torch._dynamo"' in server
     (tmp_path / "kernel_server.py").write_text(server.replace('"torch._dynamo"', '"torch.no_such_module"'))
-    command = [sys.executable, "-I", str(tmp_path / "kernel_server.py"), str(tmp_path / "socket")]
+    command = [sys.executable, "-s", str(tmp_path / "kernel_server.py"), str(tmp_path / "socket")]
     started = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         wait_until((tmp_path / "socket").exists)

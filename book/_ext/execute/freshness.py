@@ -272,6 +272,8 @@ def configure_environment(root: Path) -> None:
     os.environ["PYTHONPATH"] = os.pathsep.join([str(root), *others])
     # One section runs on each core. With several threads torch would be slower, and would round differently.
     os.environ["OMP_NUM_THREADS"] = "1"
+    # The order of a set of texts is the same in each build.
+    os.environ["PYTHONHASHSEED"] = "0"
     # With a fixed date a figure has the same bytes in each build.
     os.environ.setdefault("SOURCE_DATE_EPOCH", "1767225600")
     os.environ.setdefault("FORCE_SOURCE_DATE", "1")

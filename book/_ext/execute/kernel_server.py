@@ -1,6 +1,6 @@
 """A process that imports torch and matplotlib once, and then forks a Python process for each request: mostly kernels.
 
-`warm_kernels` runs it as ``python -I kernel_server.py SOCKET [--builds]``; `kernel_stub` sends the requests to SOCKET.
+`warm_kernels` runs it as ``python -s kernel_server.py SOCKET [--builds]``; `kernel_stub` sends the requests to SOCKET.
 With ``--builds`` a second server listens at SOCKET-builds: a fork of this one in which `rehearsal` has built a small
 book. Builds are forked from it; kernels are not, so they start without anything that a build has done. Each fork is a
 process of its own, so no section sees what another one sets, seeds or patches. Both servers end with the process that
@@ -177,6 +177,7 @@ def exit_with_stub(stub: socket.socket) -> None:
 
 
 if __name__ == "__main__":
+    del sys.path[0]  # the folder of this file
     try:
         serve(sys.argv[1], sys.argv[2:] == ["--builds"], os.getppid())
     except Exception as error:

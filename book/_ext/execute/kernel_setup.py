@@ -10,11 +10,12 @@ import ast
 import contextlib
 import functools
 import importlib
+import itertools
 import numbers
 import os
 import random
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 BACKEND = "module://matplotlib_inline.backend_inline"
@@ -45,10 +46,16 @@ def seed_first_cell(shell: Any) -> None:
             import torch
 
             numpy.random.seed(0)
+            numpy.random.default_rng = functools.partial(seeded, numpy.random.default_rng, itertools.count())
             torch.manual_seed(0)
 
     # The kernel itself may draw before the first cell runs.
     shell.events.register("pre_run_cell", seed)
+
+
+def seeded(default_rng: Any, number: Iterator[int], seed: Any = None) -> Any:
+    """NumPy's generator of random numbers, with the next number as its seed if it is given none."""
+    return default_rng(next(number) if seed is None else seed)
 
 
 def show_figures(shell: Any) -> None:

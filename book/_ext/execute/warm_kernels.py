@@ -51,8 +51,10 @@ class WarmKernels:
         spec = self.folder / "kernels" / "python3" / "kernel.json"
         spec.parent.mkdir(parents=True)
         spec.write_text(json.dumps({"argv": kernel, "display_name": "Python 3", "language": "python"}))
-        command = [sys.executable, "-I", str(HERE / "kernel_server.py"), str(socket), *["--builds"] * builds]
-        self.server = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+        command = [sys.executable, "-s", str(HERE / "kernel_server.py"), str(socket), *["--builds"] * builds]
+        # Of Python's variables only this one: forks cannot have another, and what they find is theirs.
+        own = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+        self.server = subprocess.Popen(command, stdin=subprocess.DEVNULL, env={**own, "PYTHONHASHSEED": "0"})
         self.before = os.environ.get("JUPYTER_PATH")
         os.environ["JUPYTER_PATH"] = os.pathsep.join([str(self.folder), *filter(None, [self.before])])
         # The server makes the socket before it imports anything; a stub that connects early waits in the queue.
