@@ -222,6 +222,13 @@ def test_a_broken_configuration_is_named(copy: Copy, old: str, new: str | None, 
     assert line.startswith(f"descent: {said}"), line
 
 
+def test_a_picture_that_a_setting_names_and_that_is_not_there_is_named_with_its_line(copy: Copy) -> None:
+    copy.replace("_config.yml", "_static/favicon.svg", "_static/favicn.svg")
+    fault = copy.fault()
+    assert fault.startswith("_config.yml:")
+    assert "WARNING: favicon file 'book/_static/favicn.svg' does not exist; " in fault
+
+
 @pytest.mark.parametrize("name", ["_toc.yml", "_config.yml"])
 def test_a_missing_file_is_named(copy: Copy, name: str) -> None:
     (copy.root / name).unlink()

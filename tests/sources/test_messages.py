@@ -132,6 +132,15 @@ def test_files_that_are_not_utf_8_are_named_with_their_lines(copy: Copy) -> None
     assert complaints(run_equations(copy.root)) == expected
 
 
+def test_a_byte_order_mark_in_a_module_changes_nothing_and_another_byte_is_named(copy: Copy) -> None:
+    module = copy.root / "optim_code/optimizers.py"
+    module.write_text(module.read_text(encoding="utf-8"), encoding="utf-8-sig")
+    assert copy.build().returncode == 0
+    style = copy.root / "book/_static/descent.css"
+    style.write_bytes("/* Größe */\n".encode("latin-1") + style.read_bytes())
+    assert copy.fault() == "descent: descent.css:1: byte 0xf6 is not UTF-8; save the file as UTF-8"
+
+
 def test_a_byte_order_mark_changes_nothing(copy: Copy) -> None:
     cell = "\n```{code-cell} ipython3\nprint(6 * 7)\n```\n"
     (copy.root / "book" / "one.md").write_text(ONE + cell, encoding="utf-8")

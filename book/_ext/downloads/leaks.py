@@ -136,7 +136,7 @@ class Secrets:
             beside: other text that students may read.
         """
         sources = Sources.of(root)
-        known = "\n".join([beside, *(path.read_text(encoding="utf-8") for path in modules(root))])
+        known = "\n".join([beside, *(read_text(path, root) for path in modules(root))])
         found = cls(defaultdict(set), {}, {})
         open_to_all = "\n".join([known, *(source.outside for source in sources.open)])
         marked = [secret for source in sources.all for secret in source.secrets]
@@ -150,7 +150,7 @@ class Secrets:
             found.add(shown, "\n".join([known, allowed, *(source.run for source in sources.open)]))
         code = {name: tokens for name, tokens in found.code.items() if len(tokens.found) >= MIN_TOKENS}
         for path in class_files(root):
-            for name, (line, tokens) in step_bodies(path.read_text(encoding="utf-8")).items():
+            for name, (line, tokens) in step_bodies(read_text(path, root)).items():
                 code[name], found.where[name] = tokens, f"{path.relative_to(root).as_posix()}:{line}"
         return cls(dict(found.solutions), code, found.where)
 

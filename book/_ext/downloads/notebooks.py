@@ -32,7 +32,7 @@ from book._ext.page.listings import without_docstring
 from book._ext.printing.handouts import format_work
 from book._ext.sources.editions import CLASSES, WRITTEN, exercise_of
 from book._ext.state import build_state, kept_state
-from optim_code.equations.sections import read_page
+from optim_code.equations.sections import read_page, read_text
 
 logger = logging.getLogger(__name__)
 
@@ -157,7 +157,7 @@ class Section:
         self.app, self.env, self.docname, self.edition = app, app.env, docname, app.config.edition
         self.root = Path(app.srcdir)
         self.markdown = Markdown(app, docname)
-        self.module = ast.parse((self.root / CLASSES).read_text(encoding="utf-8"))
+        self.module = ast.parse(read_text(self.root / CLASSES, self.root))
         programs = [verdict.program for verdict in await_verdicts(app) if verdict.program]
         self.methods: dict[str, str] = {program["class"]: program["name"] for program in programs}
         self.asked: dict[str, str] = {}  # the label of the exercise to write each class
@@ -281,7 +281,7 @@ class Section:
 
     def class_source(self, name: str) -> str:
         """A class as the page prints it; for students its constructor and a stub."""
-        source = (self.root / CLASSES).read_text(encoding="utf-8")
+        source = read_text(self.root / CLASSES, self.root)
         node = next(node for node in self.module.body if isinstance(node, ast.ClassDef) and node.name == name)
         if self.edition == "teacher":
             return without_docstring(definition(source, node))

@@ -29,6 +29,7 @@ from book._ext.inpage.data import has_modules, page_data
 from book._ext.inpage.library import library_script
 from book._ext.sources.editions import CLASSES
 from book._ext.state import build_state, kept_state
+from optim_code.equations.sections import read_text
 
 CHECK = re.compile(r'check\("([\w-]+)", (\w+)\)')
 WORKBENCH = "workbench"
@@ -105,7 +106,7 @@ def given(names: Iterable[str], run: dict[str, Any]) -> str:
 
 def stub(root: Path, name: str, own: str) -> str:
     """A class of the book under another name, with its constructor, and a step that is not written yet."""
-    source = (root / CLASSES).read_text(encoding="utf-8")
+    source = read_text(root / CLASSES, root)
     node = next(n for n in ast.parse(source).body if isinstance(n, ast.ClassDef) and n.name == name)
     init = next(n for n in node.body if isinstance(n, ast.FunctionDef) and n.name == "__init__")
     settings = [f'group["{argument.arg}"]' for argument in init.args.args[2:]]

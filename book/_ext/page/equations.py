@@ -46,6 +46,7 @@ from optim_code.equations.sections import (
     contents,
     label_of,
     read_page,
+    read_text,
     tags_of,
 )
 
@@ -279,7 +280,7 @@ def read_module(source: str) -> Module:
 def modules_of(root: Path) -> dict[str, Module]:
     """The modules of `optim_code`, by their paths from the top of the book."""
     paths = {path.relative_to(root).as_posix(): path for path in python_files(root / PACKAGE)}
-    return {name: read_module(path.read_text(encoding="utf-8")) for name, path in paths.items()}
+    return {name: read_module(read_text(path, root)) for name, path in paths.items()}
 
 
 def optimizer_classes(modules: dict[str, Module]) -> dict[str, str]:

@@ -249,9 +249,10 @@ def subset(file: Path, used: str, features: list[str], change: Callable[[Any], N
 
 def narrow_roots(font: Any) -> None:
     """Give root signs of all heights one width, because Chromium leaves room for the widest one behind each root."""
-    signs, variants = font.getBestCmap(), font["MATH"].table.MathVariants
+    signs = font.getBestCmap() or {}
     if ord("√") not in signs:
         return
+    variants = font["MATH"].table.MathVariants
     heights = variants.VertGlyphConstruction[variants.VertGlyphCoverage.glyphs.index(signs[ord("√")])]
     names = [record.VariantGlyph for record in heights.MathGlyphVariantRecord]
     names += [part.glyph for part in heights.GlyphAssembly.PartRecords]

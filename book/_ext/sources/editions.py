@@ -217,7 +217,7 @@ def class_files(root: Path) -> list[Path]:
     """The files that students do not get: `CLASSES`, and all other modules that define an optimizer."""
     files = [root / CLASSES]
     for path in python_files(root / "optim_code"):
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        for node in ast.parse(read_text(path, root)).body:
             methods = {method.name for method in node.body if isinstance(method, ast.FunctionDef)} if isinstance(
                 node, ast.ClassDef) else set()  # fmt: skip
             if "my_step" in methods and getattr(node, "name", "").endswith("Optimizer") and path not in files:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -72,6 +73,12 @@ def check_text(book: Book, page: Page, token: Token, line: int) -> Iterator[Sour
         if child.type == "myst_role" and child.meta["name"].lower() not in roles:
             at = line_at(token.content, f"{{{child.meta['name']}}}", line)
             yield SourceFault(page, at, unknown_role(child.meta["name"], roles))
+        elif child.type == "myst_role" and re.match("cite(:|$)", child.meta["name"].lower()):
+            if not is_citation(child.content):
+                at = line_at(token.content, f"{{{child.meta['name']}}}", line)
+                keys = ",".join(re.findall(r"[^\s,;]+", child.content)) or "key"
+                text = f"`{child.content}` is no list of keys; write {{{child.meta['name']}}}`{keys}`"
+                yield SourceFault(page, at, text)
         elif child.type == "math_inline" and (holds_text(child.content) or is_price(child.content)):
             at = line_at(token.content, f"${child.content}$", line)
             text = f"the formula ${' '.join(child.content.split()[:3])} … goes over text; close it, or write \\$"
@@ -90,6 +97,15 @@ def check_text(book: Book, page: Page, token: Token, line: int) -> Iterator[Sour
             for found in pattern.finditer(text) if sign in text else ():
                 if fault := message(found, book, roles):
                     yield SourceFault(page, line + text[: found.start()].count("\n"), fault)
+
+
+def is_citation(keys: str) -> bool:
+    """Whether sphinxcontrib-bibtex can read the keys of a citation."""
+    from sphinxcontrib.bibtex.citation_target import parse_citation_targets
+
+    with contextlib.suppress(ValueError):
+        return bool([*parse_citation_targets(keys)])
+    return False
 
 
 def is_price(latex: str) -> bool:

@@ -167,7 +167,8 @@ class Lines(logging.Filter):
 
     def files(self, root: Path) -> list[Path]:
         """The files that a warning without a place can be about."""
-        pages = [Path(self.app.env.doc2path(name)) for name in sorted(getattr(self.app.env, "found_docs", ()))]
+        env = getattr(self.app, "env", None)  # a setting can be warned of before there is one
+        pages = [Path(env.doc2path(name)) for name in sorted(env.found_docs)] if env else []
         return [*pages, root / "_config.yml", *sorted((root / "book").glob("*.bib"))]
 
     def lines(self, file: Path, message: str) -> Iterator[tuple[int, str]]:

@@ -33,6 +33,7 @@ from book._ext.remembered import remembered
 from book._ext.state import build_state
 from book._ext.website import fonts, icons, unused
 from book._ext.website.unused import asked_for, names_in, without_unused
+from optim_code.equations.sections import read_text
 
 logger = logging.getLogger(__name__)
 
@@ -295,7 +296,7 @@ def with_policy(page: str) -> str:
 def scripts_of(app: Sphinx, parts: dict[str, Parts]) -> dict[str, str]:
     """The text of each script that a page names, by its name in `_static`."""
     scripts = {name for said in parts.values() for name in said.scripts if not name.startswith("inline:")}
-    return {name: source(app, name).read_text(encoding="utf-8") for name in sorted(scripts)}
+    return {name: read_text(source(app, name)) for name in sorted(scripts)}
 
 
 def icons_of(scripts: dict[str, str], pages: dict[str, str], known: list[str]) -> list[str]:
@@ -371,7 +372,7 @@ class Bundles:
         """The text of a file, or of an inline script."""
         if name.startswith("inline:"):
             return name.removeprefix("inline:")
-        return source(self.app, name).read_text(encoding="utf-8")
+        return read_text(source(self.app, name))
 
     def with_imports(self, names: Iterable[str]) -> Iterator[str]:
         """These files, without FontAwesome's, and the style sheets that they import."""
