@@ -393,6 +393,60 @@ def test_a_gradient(code: str) -> None:
         assert_same(*found, code, loose=100)
 
 
+SAVING = [
+    "w.sum()", "w * 2", "w * x", "w * w", "w + 1", "w - x", "1 - w", "w / 2", "w / x", "x / w", "2 / w", "w**2", "2**w",
+    "x**w", "-w", "w.abs()", "w.mean()", "w.mean(0)", "w.var()", "w.std()", "w.amax()", "w.max()", "w.clamp(min=1)",
+    "w.clamp(1, 3)", "w[0]", "w[:, 0]", "w[[0, 0]]", "w[x > 1]", "w.T", "w.view(4)", "w[None, [0]]", "w.flip(())",
+    "w**0", "w.repeat(2, 1)", "w.prod()", "torch.cat([w, w])",
+    "torch.stack([w, x])", "w.exp()", "w.log()", "w.sqrt()", "w.reciprocal()", "w.sin()",
+    "w.tanh()", "w.sigmoid()", "w.relu()", "w.square()", "w.sign()", "torch.maximum(w, x)", "w.double()", "w.clone()",
+    "w.flip(0)", "w.diff()", "w.lerp(x, 0.3)", "x.lerp(w, 0.7)", "torch.addcmul(x, w, x)", "torch.addcdiv(x, x, w)",
+    "torch.outer(w[0], x[0])", "(w * 1).exp_()", "(w * 1).pow_(2)", "(w * 1).mul_(w)", "(w * 1).clamp_(1, 3)",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("code", SAVING)
+@pytest.mark.parametrize(
+    "then", ["r.backward()", "w.sub_(0.5)", "w.data.sub_(0.5)", "w.data = w - 0.5", "o.mul_(2)", "count(w)"]
+)
+def test_a_gradient_after_a_second_backward_or_a_change_is_refused_if_what_it_needs_has_gone(
+    code: str, then: str
+) -> None:
+    line = f"""
+        from torch.autograd.graph import increment_version as count
+        w = torch.tensor([[1.0, 2.0], [3.0, 4.5]], dtype=torch.float64, requires_grad=True)
+        x = torch.tensor([[2.0, 1.0], [0.5, 0.7]], dtype=torch.float64)
+        o = {code}
+        r = o.sum()
+        if {then!r} == "r.backward()":
+            r.backward()
+        else:
+            with torch.no_grad():
+                {then}
+        try:
+            r.backward()
+            seen = w.grad
+        except RuntimeError as error:
+            seen = str(error)[:90]
+    """
+    assert_same(*seen_by_both(line, line.replace("from torch.", f"from {small.__name__}."), code), code, loose=10)
+
+
+def test_an_update_before_backward_is_refused_in_pytorchs_words() -> None:
+    line = """
+        w = torch.tensor([1.0, 2.0], requires_grad=True)
+        loss = (w**2).sum()
+        with torch.no_grad():
+            w -= 0.5
+        try:
+            loss.backward()
+        except RuntimeError as error:
+            seen = str(error).partition(" Hint")[0]
+    """
+    theirs, ours = seen_by_both(line, line, "update")
+    assert theirs == ours
+
+
 LOOPS = {
     "a training loop": """
         p = torch.ones(2, dtype=torch.float64, requires_grad=True)

@@ -282,7 +282,7 @@ METHODS = (
     *("diag", "nonzero", "index_select", "masked_select", "masked_fill", "equal", "isclose", "allclose", "clone"),
     *("detach", *_tensor.ALIASES),
     *_numbers.FLOATING, *_numbers.KEEPING, *_numbers.ASKING, *_numbers.COMPARISONS, *_numbers.BITWISE,
-    *(name for name in _numbers.ARITHMETIC if name not in ("rsub", "rdiv", "rpow", "add", "sub")),
+    *(name for name in _numbers.ARITHMETIC if name not in ("rsub", "rpow", "add", "sub")),
 )  # fmt: skip
 
 

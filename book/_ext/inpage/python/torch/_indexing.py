@@ -221,6 +221,7 @@ def _truth(key: Any) -> Tensor | None:
 def get(tensor: Tensor, key: Any) -> Tensor:
     """``tensor[key]``."""
     from ._tensor import new, record, sharing, viewed
+    from .autograd.graph import Saved
 
     if (mask := _truth(key)) is not None:
         return get(tensor.unsqueeze(0), mask)
@@ -234,14 +235,18 @@ def get(tensor: Tensor, key: Any) -> Tensor:
                                    or _is_advanced(part)])  # fmt: skip
     out = new([view._storage[i] for i in where], chosen, tensor.dtype)
 
+    saved = [Saved(part) for part in parts if _is_advanced(part)]
+
     def derivative(g: Tensor) -> tuple[Tensor]:
+        for one in saved:  # nothing of it is needed but that it is as it was
+            one()
         ours = {place: n for n, place in enumerate(tensor._positions())}
         whole = new([0.0] * tensor._numel, tensor._shape, g.dtype)
         for place, value in zip(where, g._values(), strict=True):
             whole._storage[ours[place]] += value
         return (whole,)
 
-    return record(out, "IndexBackward0", (tensor,), derivative)
+    return record(out, "IndexBackward0", (tensor,), derivative, saved)
 
 
 def put(tensor: Tensor, key: Any, value: Any) -> None:
@@ -287,3 +292,4 @@ def put(tensor: Tensor, key: Any, value: Any) -> None:
     else:
         for place, one in zip(where, values, strict=True):
             tensor._storage[place] = one
+        tensor._changes[0] += 1

@@ -219,7 +219,6 @@ ARITHMETIC: dict[str, Callable[[Numbers, Numbers], Numbers]] = {
     "rsub": lambda a, b: [y - x for x, y in zip(a, b, strict=True)],
     "mul": lambda a, b: [x * y for x, y in zip(a, b, strict=True)],
     "div": _divided,
-    "rdiv": lambda a, b: _divided(b, a),
     "pow": _powers,
     "rpow": lambda a, b: _powers(b, a),
     "maximum": _each(larger),

@@ -12,7 +12,7 @@ from ._numbers import ARITHMETIC, ASKING, BITWISE, COMPARISONS, FLOATING, KEEPIN
 from ._numbers import dtype as Kind
 from ._shapes import joint_shape, steps_of, summed_to
 from ._tensor import DEFAULT, Tensor, new, record, sharing, tensor
-from .autograd.graph import RECORDING, Node
+from .autograd.graph import RECORDING, Node, Saved
 
 LEAF = "a leaf Variable that requires grad is being used in an in-place operation."
 VIEW = "a view of a leaf Variable that requires grad is being used in an in-place operation."
@@ -80,7 +80,7 @@ def arithmetic(name: str, a: Tensor, b: Any) -> Any:
             raise NotInThePage("a complex number")
         return NotImplemented
     kind = joint_type(a, b)
-    if kind.kind != 2 and name in ("div", "rdiv", "atan2", "hypot"):
+    if kind.kind != 2 and name in ("div", "atan2", "hypot"):
         kind = DEFAULT[0]
     if name in ("sub", "rsub") and 0 in (a.dtype.kind, kind_number(b)):
         raise RuntimeError(
@@ -95,44 +95,52 @@ def arithmetic(name: str, a: Tensor, b: Any) -> Any:
         values = kind.stored(values)
     out = new(values, shape, kind)
     if RECORDING[0] and (a._requires_grad or (isinstance(b, Tensor) and b._requires_grad)):
-        a_, b_ = a.detach(), b.detach() if isinstance(b, Tensor) else b
         back = DERIVATIVES.get(name)
+        saved = [Saved(one) for one in (a, b, out)]
+        needed = [isinstance(one, Tensor) and one._requires_grad for one in (a, b)]
 
-        def derivative(g: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        def derivative(g: Tensor) -> list[Tensor | None]:
             if back is None:
                 raise NotInThePage(f"the derivative of {name}")
-            first, second = back(g, a_, b_, out.detach())
-            return (
-                summed_to(first, a_._shape).to(a_.dtype),
-                summed_to(second(), b_._shape).to(b_.dtype) if isinstance(b_, Tensor) else None,
-            )
+            return [
+                summed_to(slope(), one._shape).to(one.dtype) if wanted else None
+                for slope, one, wanted in zip(back(g, *saved), (a, b), needed, strict=True)
+            ]
 
-        record(out, f"{name.removeprefix('r').capitalize()}Backward0", (a, b), derivative)
+        record(out, f"{name.removeprefix('r').capitalize()}Backward0", (a, b), derivative, saved)
     return out
 
 
 Later = Callable[[], "Tensor"]
-DERIVATIVES: dict[str, Callable[[Tensor, Tensor, Any, Tensor], tuple[Tensor, Later]]] = {
-    "add": lambda g, a, b, out: (g, lambda: g),
-    "sub": lambda g, a, b, out: (g, lambda: -g),
-    "rsub": lambda g, a, b, out: (-g, lambda: g),
-    "mul": lambda g, a, b, out: (g * b, lambda: g * a),
-    "div": lambda g, a, b, out: (g / b, lambda: -g * out / b),
-    "rdiv": lambda g, a, b, out: (-g * out / a, lambda: g / a),
-    "pow": lambda g, a, b, out: (_power_slope(g, a, b), lambda: g * out * a.log()),
-    "rpow": lambda g, a, b, out: (g * out * math.log(b), lambda: g),
-    "maximum": lambda g, a, b, out: (_shared_out(g, a, b, "gt"), lambda: _shared_out(g, b, a, "gt")),
-    "minimum": lambda g, a, b, out: (_shared_out(g, a, b, "lt"), lambda: _shared_out(g, b, a, "lt")),
-}
-"""The gradients for the two operands of an operation, from that of its result."""
+DERIVATIVES: dict[str, Callable[[Tensor, Saved, Saved, Saved], tuple[Later, Later]]] = {
+    "add": lambda g, a, b, out: (lambda: g, lambda: g),
+    "sub": lambda g, a, b, out: (lambda: g, lambda: -g),
+    "rsub": lambda g, a, b, out: (lambda: -g, lambda: g),
+    "mul": lambda g, a, b, out: (lambda: g * b(), lambda: g * a()),
+    "div": lambda g, a, b, out: (lambda: g / b(), lambda: -g * (a() / b() / b())),
+    "pow": lambda g, a, b, out: (lambda: _base_slope(g, a(), b()), lambda: _exponent_slope(g, a(), b(), out())),
+    "rpow": lambda g, a, b, out: (lambda: _exponent_slope(g, tensor(b(), dtype=g.dtype), a(), out()), lambda: g),
+    "maximum": lambda g, a, b, out: (
+        lambda: _shared_out(g, a(), b(), "gt"), lambda: _shared_out(g, b(), a(), "gt")
+    ),
+    "minimum": lambda g, a, b, out: (
+        lambda: _shared_out(g, a(), b(), "lt"), lambda: _shared_out(g, b(), a(), "lt")
+    ),
+}  # fmt: skip
+"""The gradients for the two operands of an operation, from that of its result. They call what they need."""
 
 
-def _power_slope(g: Tensor, a: Tensor, b: Any) -> Tensor:
-    return g * b * a ** (b - 1) if isinstance(b, Tensor) or b != 0 else g * 0.0
+def _base_slope(g: Tensor, a: Tensor, b: Any) -> Tensor:
+    slope = g * (b * a ** (b - 1))
+    return where(b == 0, 0.0, slope) if isinstance(b, Tensor) else slope if b else g.new_zeros(g._shape)
+
+
+def _exponent_slope(g: Tensor, a: Tensor, b: Tensor, out: Tensor) -> Tensor:
+    return where((a == 0) & (b >= 0), 0.0, g * (out * a.log()))
 
 
 def _shared_out(g: Tensor, a: Any, b: Any, relation: str) -> Tensor:
-    return where(compared(relation, a, b), g, where(compared("eq", a, b), g / 2, g * 0.0))
+    return where(compared(relation, a, b), g, where(compared("eq", a, b), g / 2, 0.0))
 
 
 def compared(name: str, a: Tensor, b: Any) -> Any:
@@ -165,37 +173,37 @@ def one_by_one(name: str, a: Tensor) -> Tensor:
         values = [KEEPING[name](x) for x in a._values()]
     out = new(kind.stored(values), a._shape, kind)
     if RECORDING[0] and a._requires_grad:
-        a_ = a.detach()
+        saved = Saved(a), Saved(out)
         slope = SLOPES.get(name)
 
         def derivative(g: Tensor) -> tuple[Tensor]:
             if slope is None:
                 raise NotInThePage(f"the derivative of {name}")
-            return (slope(g, a_, out.detach()),)
+            return (slope(g, *saved),)
 
-        record(out, f"{name.capitalize()}Backward0", (a,), derivative)
+        record(out, f"{name.capitalize()}Backward0", (a,), derivative, saved)
     return out
 
 
-SLOPES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
-    "sqrt": lambda g, a, out: g / (2 * out),
-    "rsqrt": lambda g, a, out: -0.5 * g * out**3,
-    "reciprocal": lambda g, a, out: -g * out * out,
-    "exp": lambda g, a, out: g * out,
-    "expm1": lambda g, a, out: g * (out + 1),
-    "log": lambda g, a, out: g / a,
-    "log1p": lambda g, a, out: g / (a + 1),
-    "sin": lambda g, a, out: g * a.cos(),
-    "cos": lambda g, a, out: -g * a.sin(),
-    "tanh": lambda g, a, out: g * (1 - out * out),
-    "sigmoid": lambda g, a, out: g * out * (1 - out),
-    "abs": lambda g, a, out: g * a.sign(),
+SLOPES: dict[str, Callable[[Tensor, Saved, Saved], Tensor]] = {
+    "sqrt": lambda g, a, out: g / (2 * out()),
+    "rsqrt": lambda g, a, out: -0.5 * g * out() ** 3,
+    "reciprocal": lambda g, a, out: -g * (out() * out()),
+    "exp": lambda g, a, out: g * out(),
+    "expm1": lambda g, a, out: g * (out() + 1),
+    "log": lambda g, a, out: g / a(),
+    "log1p": lambda g, a, out: g / (a() + 1),
+    "sin": lambda g, a, out: g * a().cos(),
+    "cos": lambda g, a, out: -g * a().sin(),
+    "tanh": lambda g, a, out: g * (1 - out() * out()),
+    "sigmoid": lambda g, a, out: g * out() * (1 - out()),
+    "abs": lambda g, a, out: g * a().sign(),
     "neg": lambda g, a, out: -g,
-    "square": lambda g, a, out: g * 2 * a,
-    "relu": lambda g, a, out: g * (a > 0),
-    **dict.fromkeys(("sign", "floor", "ceil", "round", "trunc"), lambda g, a, out: g * 0.0),
+    "square": lambda g, a, out: g * 2 * a(),
+    "relu": lambda g, a, out: where(out() > 0, g, 0.0),
+    **dict.fromkeys(("sign", "floor", "ceil", "round", "trunc"), lambda g, a, out: g.new_zeros(g._shape)),
 }
-"""The gradient for the operand of a function, from that of its result."""
+"""The gradient for the operand of a function, from that of its result. It calls what it needs of the two."""
 
 
 def check_in_place(one: Tensor) -> None:
@@ -214,6 +222,9 @@ def store(one: Tensor, compute: Callable[[], Any], any_type: bool = False) -> Te
         raise TypeError("unsupported operand type")
     if out._shape != one._shape:
         raise RuntimeError(f"output with shape {list(one._shape)} doesn't match the broadcast shape {list(out._shape)}")
+    saved = out._node.saved if out._node is not None else ()
+    if saved and saved[0].what is one:
+        saved[0].hold(one.detach().clone())  # what it was
     if out.dtype is not one.dtype:
         if out.dtype.kind > one.dtype.kind and not any_type:
             raise RuntimeError(
@@ -222,6 +233,9 @@ def store(one: Tensor, compute: Callable[[], Any], any_type: bool = False) -> Te
         one._write(one.dtype.stored(out._values()))
     else:
         one._write(out._values())
+    for result in saved:
+        if result.what is out:
+            result.hold(one)
     if out._requires_grad and RECORDING[0]:
         one._node, one._requires_grad = out._node or Node("CopyBackwards", [out], lambda g: (g,)), True
     return one
@@ -268,14 +282,18 @@ def added_terms(a: Tensor, scale: Any, one: Tensor, two: Tensor, name: str) -> T
 
 
 def bounded(name: str, one: Tensor, bound: Any) -> Tensor:
-    if isinstance(bound, Tensor):
-        return arithmetic(name, one, bound)
-    kind = joint_type(one, bound)
-    (limit,) = kind.stored([bound])
-    function = types.larger if name == "maximum" else types.smaller
-    out = new(kind.stored([function(x, limit) for x in one._values()]), one._shape, kind)
-    inside = (one.detach() >= limit) if name == "maximum" else (one.detach() <= limit)
-    return record(out, "ClampBackward1", (one,), lambda g: (g * inside,))
+    out = arithmetic(name, one.detach(), bound.detach() if isinstance(bound, Tensor) else bound)
+    within, past = ("ge", "lt") if name == "maximum" else ("le", "gt")
+    saved = Saved(one), Saved(bound)
+
+    def derivative(g: Tensor) -> list[Tensor | None]:
+        return [
+            summed_to(where(compared(relation, *(each() for each in saved)), g, 0.0), to._shape).to(to.dtype)
+            if isinstance(to, Tensor) else None
+            for to, relation in ((one, within), (bound, past))
+        ]  # fmt: skip
+
+    return record(out, "ClampBackward1", (one, bound), derivative, saved)
 
 
 def where(condition: Tensor, one: Any = None, other: Any = None) -> Any:

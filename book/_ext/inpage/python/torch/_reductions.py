@@ -9,8 +9,9 @@ from typing import Any
 from . import _numbers as types
 from ._numbers import NotInThePage, Numbers
 from ._numbers import dtype as Kind
-from ._operations import arithmetic
+from ._operations import arithmetic, where
 from ._tensor import Tensor, Values, new, record
+from .autograd.graph import Saved
 
 
 def dimensions(one: Tensor, dim: Any) -> list[int]:
@@ -62,12 +63,16 @@ def spread(g: Tensor, source: Tensor, dim: Any, keepdim: bool) -> Tensor:
 def spread_to_ends(source: Tensor, out: Tensor, dim: Any, keepdim: bool) -> Tensor:
     """The gradient of a largest or smallest number goes in equal parts to all that have its value."""
 
-    def derivative(g: Tensor) -> tuple[Tensor]:
-        here = source.detach() == spread(out.detach(), source, dim, keepdim)
-        count = here.sum(None if dim in (None, ()) else dim, keepdim=True)
-        return (spread(g, source, dim, keepdim) * here / count,)
+    saved = Saved(source), Saved(out)
 
-    return record(out, "AmaxBackward0", (source,), derivative)
+    def derivative(g: Tensor) -> tuple[Tensor]:
+        own, end = (one() for one in saved)
+        here = own == spread(end, source, dim, keepdim)
+        count = here.sum(None if dim in (None, ()) else dim, keepdim=True)
+        share = spread(g, source, dim, keepdim) * here / count
+        return (where(here, share, 0.0) if dim is None else share,)
+
+    return record(out, "AmaxBackward0", (source,), derivative, saved)
 
 
 def end_of(one: Tensor, dim: Any, keepdim: bool, function: Callable[[Numbers], Any], pair: str) -> Any:

@@ -29,7 +29,7 @@ from ._numbers import (
 from ._numbers import dtype as Kind
 from ._shapes import fitting, joint_shape, row_by_row, sizes, steps_of, summed_to
 from .autograd import backward as run_backward
-from .autograd.graph import RECORDING, Derivative, Node, edge_of
+from .autograd.graph import RECORDING, Derivative, Node, Saved, edge_of
 
 DEFAULT = [types.float32]
 """The type of floats for which nothing else is said; a list, so that all modules see one value."""
@@ -87,14 +87,15 @@ class Tensor:
     """Numbers of one type in a shape. See PyTorch's documentation; what is missing here says so by its name."""
 
     __slots__ = (
-        "__dict__", "__weakref__", "_grad", "_node", "_numel", "_offset", "_requires_grad", "_shape", "_storage",
-        "_strides", "dtype",
+        "__dict__", "__weakref__", "_changes", "_grad", "_node", "_numel", "_offset", "_requires_grad", "_shape",
+        "_storage", "_strides", "dtype",
     )  # fmt: skip
     _storage: Numbers
     _shape: tuple[int, ...]
     _strides: tuple[int, ...] | None  # None: row by row, without gaps
     _offset: int
     _numel: int
+    _changes: list[int]  # how often its memory was written to; all views have one list
     dtype: Kind
     _grad: Tensor | None
     _node: Node | None
@@ -117,7 +118,9 @@ class Tensor:
 
     @property
     def data(self) -> Tensor:
-        return self.detach()
+        hidden = self.detach()
+        hidden._changes = [0]
+        return hidden
 
     @data.setter
     def data(self, other: Tensor) -> None:
@@ -247,6 +250,7 @@ class Tensor:
         else:
             for place, value in zip(self._positions(), values, strict=True):
                 self._storage[place] = value
+        self._changes[0] += 1
 
     def item(self) -> Any:
         if self._numel != 1:
@@ -394,7 +398,7 @@ class Tensor:
         return arithmetic("div", self, other)
 
     def __rtruediv__(self, other: Any) -> Any:
-        return arithmetic("rdiv", self, other)
+        return self.reciprocal() * other
 
     def __pow__(self, other: Any) -> Any:
         return arithmetic("pow", self, other)
@@ -510,7 +514,9 @@ class Tensor:
         if isinstance(weight, Tensor) and weight._shape:
             near = self + weight * (end - self)
             return where(weight.abs() < 0.5, near, end - (end - self) * (1 - weight))
-        return self + weight * (end - self) if abs(float(weight)) < 0.5 else end - (end - self) * (1 - weight)
+        a, b, share = self.detach(), end.detach(), float(weight)
+        out = a + share * (b - a) if abs(share) < 0.5 else b - (b - a) * (1 - share)
+        return record(out, "LerpBackward0", (self, end), lambda g: (g * (1 - share), g * share))
 
     def lerp_(self, end: Tensor, weight: Any) -> Tensor:
         return store(self, lambda: self.lerp(end, weight))
@@ -522,7 +528,11 @@ class Tensor:
         return out if max is None else bounded("minimum", out, max)
 
     def clamp_(self, min: Any = None, max: Any = None) -> Tensor:
-        return store(self, lambda: self.clamp(min, max))
+        if min is None and max is None:
+            self.clamp()
+        if min is not None:
+            store(self, lambda: bounded("maximum", self, min))
+        return self if max is None else store(self, lambda: bounded("minimum", self, max))
 
     clip, clip_ = clamp, clamp_
 
@@ -551,7 +561,7 @@ class Tensor:
 
     def copy_(self, other: Any, non_blocking: bool = False) -> Tensor:
         source = other if isinstance(other, Tensor) else tensor(other, dtype=self.dtype)
-        return store(self, lambda: source.expand(self._shape), any_type=True)
+        return store(self, lambda: source.expand(self._shape).clone(), any_type=True)
 
     def fill_(self, value: Any) -> Tensor:
         return store(self, lambda: new(self.dtype.stored([value]), (), self.dtype).expand(self._shape))
@@ -588,28 +598,45 @@ class Tensor:
                 "mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. "
                 f"Got: {source.dtype.long_name}"
             )
-        total = source.sum(dim, keepdim)
-        return total / (source._numel // total._numel if total._numel else 1)
+        total = source.detach().sum(dim, keepdim)
+        count = source._numel // total._numel if total._numel else 1
+        return record(
+            total / count, "MeanBackward0", (source,), lambda g: (spread(g / count, source, dim, keepdim),)
+        )  # fmt: skip
 
     def prod(self, dim: Any = None, keepdim: bool = False) -> Tensor:
         out = reduced(self, dim, keepdim, math.prod, self.dtype if self.dtype.kind == 2 else types.int64)
 
+        saved = Saved(self), Saved(out)
+
         def derivative(g: Tensor) -> tuple[Tensor]:
-            own = self.detach()
+            own, product = (one() for one in saved)
             if not own.all():
                 raise NotInThePage("the derivative of a product that is zero")
-            return (spread(g * out.detach(), self, dim, keepdim) / own,)
+            return (spread(g * product, self, dim, keepdim) / own,)
 
-        return record(out, "ProdBackward0", (self,), derivative)
+        return record(out, "ProdBackward0", (self,), derivative, saved)
 
     def var(self, dim: Any = None, keepdim: bool = False, *, unbiased: bool = True, correction: int = 1) -> Tensor:
-        apart = self - self.mean(dim, keepdim=True)
+        own = self.detach()
+        apart = own - own.mean(dim, keepdim=True)
         total = (apart * apart).sum(dim, keepdim)
-        count = self._numel // max(total._numel, 1) - (correction if unbiased else 0)
-        return total / max(count, 0)
+        count = max(self._numel // max(total._numel, 1) - (correction if unbiased else 0), 0)
+        saved = Saved(self)
+
+        def derivative(g: Tensor) -> tuple[Tensor]:
+            own = saved()
+            return (spread(g, self, dim, keepdim) * (own - own.mean(dim, keepdim=True)) * 2 / count,)
+
+        return record(total / count, "VarBackward0", (self,), derivative, [saved])
 
     def std(self, dim: Any = None, keepdim: bool = False, *, unbiased: bool = True, correction: int = 1) -> Tensor:
-        return self.var(dim, keepdim, unbiased=unbiased, correction=correction).sqrt()
+        square = self.var(dim, keepdim, unbiased=unbiased, correction=correction)
+        out = square.detach().sqrt()
+        saved = Saved(out)
+        return record(
+            out, "StdBackward0", (square,), lambda g: (where(saved() == 0, 0.0, g / (2 * saved())),), [saved]
+        )  # fmt: skip
 
     def norm(self, p: Any = 2, dim: Any = None, keepdim: bool = False) -> Tensor:
         if p is None or isinstance(p, str):  # Frobenius' norm
@@ -825,11 +852,11 @@ class Tensor:
         return self.split(max(-(-self._shape[dim] // chunks), 1), dim)
 
     def flip(self, *dims: Any) -> Tensor:
-        out = self
+        out = self.detach().clone()
         for d in sizes(dims) if self._shape else ():
             order = new([*range(self._shape[d])][::-1], (self._shape[d],), types.int64)
             out = out[(slice(None),) * (d % self.ndim) + (order,)]
-        return out
+        return record(out, "FlipBackward0", (self,), lambda g: (g.flip(*dims),))
 
     def diagonal(self, offset: int = 0) -> Tensor:
         if self.ndim < 2:
@@ -905,7 +932,7 @@ def new(values: Numbers, shape: Sequence[int], dtype: Kind) -> Tensor:
     """A tensor of these numbers, row by row. It keeps the list."""
     made: Tensor = object.__new__(Tensor)
     made._storage, made._shape, made._strides, made._offset, made._numel = values, tuple(shape), None, 0, len(values)
-    made.dtype, made._grad, made._node, made._requires_grad = dtype, None, None, False
+    made.dtype, made._grad, made._node, made._requires_grad, made._changes = dtype, None, None, False, [0]
     return made
 
 
@@ -913,7 +940,7 @@ def sharing(source: Tensor, shape: tuple[int, ...], strides: tuple[int, ...] | N
     """A tensor in the memory of another."""
     made: Tensor = object.__new__(Tensor)
     made._storage, made._shape, made._strides, made._offset = source._storage, shape, strides, offset
-    made._numel = math.prod(shape)
+    made._numel, made._changes = math.prod(shape), source._changes
     made.dtype, made._grad, made._node, made._requires_grad = source.dtype, None, None, False
     return made
 
@@ -948,12 +975,14 @@ def viewed(
     return made
 
 
-def record(out: Tensor, name: str, inputs: Sequence[Any], derivative: Derivative) -> Tensor:
+def record(
+    out: Tensor, name: str, inputs: Sequence[Any], derivative: Derivative, saved: Sequence[Saved] = ()
+) -> Tensor:
     """Remember what a tensor was computed from, if a gradient may be asked for."""
     if RECORDING[0] and out.dtype.kind == 2:
         edges = [edge_of(one) if isinstance(one, Tensor) else None for one in inputs]
         if any(edge is not None for edge in edges):
-            out._node, out._requires_grad = Node(name, edges, derivative), True
+            out._node, out._requires_grad = Node(name, edges, derivative, saved), True
     return out
 
 
@@ -1036,7 +1065,7 @@ def _add_methods() -> None:
             setattr(Tensor, f"{name}_", of_one_in_place(name))
     for table, apply in ((ARITHMETIC, arithmetic), (COMPARISONS, compared), (BITWISE, bitwise)):
         for name in table:
-            if name not in ("add", "sub", "rsub", "rdiv", "rpow"):
+            if name not in ("add", "sub", "rsub", "rpow"):
                 method = of_two(name, apply)
                 setattr(Tensor, name, method)
                 setattr(Tensor, f"{name}_", of_two_in_place(method))

@@ -17,12 +17,6 @@ UNUSED = (
     "Set allow_unused=True if this is the desired behavior."
 )
 NO_GRAPH = "element 0 of tensors does not require grad and does not have a grad_fn"
-TWICE = (
-    "Trying to backward through the graph a second time (or directly access saved tensors after they have already "
-    "been freed). Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). "
-    "Specify retain_graph=True if you need to backward through the graph a second time or if you need to access "
-    "saved tensors after calling backward."
-)
 
 
 def backward(tensor: Tensor, gradient: Tensor | None = None, retain_graph: bool | None = None) -> None:
@@ -78,14 +72,12 @@ def _derivatives(tensor: Tensor, gradient: Tensor | None, retain: bool) -> list[
         for node in order:
             if not isinstance(node, Node) or id(node) not in found:
                 continue
-            if node.derivative is None:
-                raise RuntimeError(TWICE)
             for edge, part in zip(node.edges, node.derivative(found[id(node)][1]), strict=True):
                 if edge is not None and part is not None:
                     before = found.get(id(edge))
                     found[id(edge)] = (edge, part if before is None else before[1] + part)
-            if not retain:
-                node.derivative = None
+            for saved in () if retain else node.saved:
+                saved.hold(None)
     return list(found.values())
 
 

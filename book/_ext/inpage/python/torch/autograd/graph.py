@@ -14,19 +14,53 @@ RECORDING = [True]
 """Whether operations are recorded; a list, so that all modules see one value."""
 
 
+TWICE = (
+    "Trying to backward through the graph a second time (or directly access saved tensors after they have already "
+    "been freed). Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). "
+    "Specify retain_graph=True if you need to backward through the graph a second time or if you need to access "
+    "saved tensors after calling backward."
+)
+CHANGED = (
+    "one of the variables needed for gradient computation has been modified by an inplace operation: "
+    "[torch.{}Tensor {}]{} is at version {}; expected version {} instead."
+)
+
+
+class Saved:
+    """A tensor or a number that a derivative needs. A call gives it, if it was not changed in place."""
+
+    def __init__(self, what: Any) -> None:
+        self.hold(what)
+
+    def hold(self, what: Any) -> None:
+        self.what, self.changes = what, [*getattr(what, "_changes", ())]
+
+    def __call__(self) -> Any:
+        if self.what is None:
+            raise RuntimeError(TWICE)
+        if not self.changes:
+            return self.what
+        one = self.what
+        if one._changes != self.changes:
+            source = f", which is output 0 of {one._node.name.partition('Backward')[0]}," if one._node else ""
+            raise RuntimeError(CHANGED.format(one.dtype.long_name, [*one._shape], source, *one._changes, *self.changes))
+        return one.detach()
+
+
 class Node:
     """An operation that led to a tensor.
 
     Attributes:
         name: as PyTorch prints it, such as ``MulBackward0``.
         edges: what the operation was given: operations, leaves, or None for what has no gradient.
-        derivative: gives the gradient for each of them, from that of the result; None once it was used.
+        derivative: gives the gradient for each of them, from that of the result.
+        saved: what the derivative needs; it is let go after its use.
         leaf: the leaf whose memory the result shares, if the operation is a view of one.
     """
 
-    def __init__(self, name: str, edges: Sequence[Edge | None], derivative: Derivative, leaf: Tensor | None = None):
-        self.name, self.edges, self.leaf = name, edges, leaf
-        self.derivative: Derivative | None = derivative
+    def __init__(self, name: str, edges: Sequence[Edge | None], derivative: Derivative, saved: Sequence[Saved] = ()):
+        self.name, self.edges, self.derivative, self.saved = name, edges, derivative, saved
+        self.leaf: Tensor | None = None
 
     def __repr__(self) -> str:
         return f"<{self.name}>"
@@ -46,7 +80,10 @@ def inputs_of(edge: Edge) -> list[Edge]:
 
 
 def increment_version(tensor: Tensor | Iterable[Tensor]) -> None:
-    """Does nothing: this torch keeps no count of a tensor's changes."""
+    """Count a change that was hidden from gradients."""
+    one: Any
+    for one in [tensor] if hasattr(tensor, "_changes") else tensor:
+        one._changes[0] += 1
 
 
 class _Mode(contextlib.ContextDecorator):
