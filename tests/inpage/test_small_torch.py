@@ -447,6 +447,52 @@ def test_an_update_before_backward_is_refused_in_pytorchs_words() -> None:
     assert theirs == ours
 
 
+WRITING = [
+    "b = w * 1; b.fill_(3.0)", "b = w * 1; b.zero_()", "b = w * 1; b.copy_(x)", "b = w * 1; b[0] = 5",
+    "b = w * 1; b[0] *= 5", "b = w * 1; b[[0, 1]] = 5", "b = w * 1; b[...] = 5", "b = w * 1; b[True] = 5",
+    "b = w * 1; v = b[:2]; v *= 2; b = v * b.sum()", "b = w * 1; v = b[:2]; b *= 2; b = v",
+    "b = w * 1; v = b.view(3, 1); c = v[:2]; c *= 2; b = v * b", "b = torch.zeros(3); v = b[:2]; v += w[:2]",
+    "b = torch.zeros(3); v = b[:2]; b += w; b = v", "b = torch.zeros(3); b[0] = w[0]; b[1] = w[2] * 2; b = b * x",
+    "b = torch.zeros(2, 3); b[1] = w; b[:, 0] = w[:2]; b = b * b", "b = torch.zeros(2, 3); b[:] = w; b.T[0] *= 3",
+    "b = torch.zeros(3); b[x > 1] = w[:2]", "b = torch.zeros(3); b[[2, 0]] = w[1]", "b = torch.zeros(3).int(); b += w",
+    "b = w * 1; b *= b", "b = w * 1; b.pow_(2)", "b = w * 1; b.exp_()", "b = w * 1; b.exp_(); b += 1",
+    "b = w * 1; v = b[:1]; v.exp_()", "b = w * 1; v = b[:1]; v.exp_(); b[1] = 3", "b = w * 1; b[0] = b[1]",
+    "b = w * 1; b[b > 1] *= 2", "b = w * 1; b[b > 1] = 0", "b = w * 1; b.view(3, 1)[0] = 0", "v = w[:1]; v *= 2",
+    "b = w * 1; b.masked_fill_(x > 1, 0.0)", "b = w * 1; c = b.exp(); b[0] = 1; b = c", "v = w.detach()[:1]; v *= 2",
+    "b = w * 1; c = b * b; b[0] = 1; b = c", "b = w * 1; c = b * x; b[0] = 1; b = c", "v = w[0]; w[0] = 2",
+    "b = w * x; x[0] = 1", "b = w * x; x.data[0] = 1", "b = w * w; w.data = w.data - 1", "b = w * 1; b.eq_(2)",
+    "with torch.no_grad(): v = w[:2]\nv *= 2", "b = w * 1\nwith torch.no_grad(): v = b[:2]\nv *= 2",
+    "b = w * 1\nfor r in b: r *= 2", "b = torch.zeros(3)\nfor n in range(3): b[n] = w[n] ** n",
+    "b = w * 1; v = b.split(1)[0]; v *= 2", "b = w * 1; v = b.detach(); v *= 2", "b = w * 1; v = b[:2]; v.detach_()",
+    "b = w * 1; v = b.expand(2, 3); b *= 2; b = v", "b = w * 1; v = b[0]; b[0] = 4; b = v", "b = w * 1; b.T.mul_(3)",
+    "b = w * 1; b += x; b -= 1; b /= x", "b = torch.zeros(3); b.copy_(w)", "b = torch.zeros(3).float(); b.copy_(w)",
+    "b = torch.zeros(3).float(); b[:] = w", "b = w * 1; b.detach_(); b *= 2", "b = w * 1; b[0].mul_(3)",
+    "v = x[:2]; x.requires_grad_(); v += 1", "v = x[:2]; x.requires_grad_(); v += w[:2]", "torch.add(w, 1, out=x)",
+    "b = w * 1; b.clamp_(0, 2)", "b = w * 1; b.clamp_(min=2)", "b = w * 1; b.lerp_(x, 0.3)", "b = w * 1; b.div_(w)",
+    "b = w * 1; b.addcmul_(b, x)", "b = w * 1; b.addcdiv_(x, b)", "b = w * 1; b.addcmul_(w, x, value=2)",
+    "b = w * 1; b.sub_(b, alpha=2)", "b = w * 1; b.sqrt_()", "b = w * 1; v = b.data; v *= 2; b = b * b",
+    "b = w * 1; torch.add(x, 1, out=b)", "c = torch.tensor([0, 1]); b = w[c]; c[0] = 2",
+    "c = x > 1; b = w[c]; c[0] = False", "b = w * 1\nwith torch.no_grad(): b *= 2",
+]  # fmt: skip
+"""What writes into tensors of which a gradient is asked; `b` is what it is taken of."""
+
+
+@pytest.mark.parametrize("code", WRITING)
+def test_a_gradient_after_what_was_written_in_place(code: str) -> None:
+    given = """
+        torch.set_default_dtype(torch.float64)
+        w = torch.tensor([1.0, 2.0, 3.0], requires_grad=True)
+        x = torch.tensor([2.0, 1.0, 4.0])
+        b = w * 0
+    """
+    line = f"{textwrap.dedent(given)}{code}\nb.sum().backward()\nseen = b, w.grad"
+    try:
+        assert_same(*seen_by_both(line, line, code), code)
+    finally:
+        for one in (torch, small):
+            one.set_default_dtype(one.float32)
+
+
 LOOPS = {
     "a training loop": """
         p = torch.ones(2, dtype=torch.float64, requires_grad=True)

@@ -11,6 +11,7 @@ from . import _numbers, _random, _tensor
 from ._numbers import dtype, float64, int64
 from ._shapes import joint_shape, sizes
 from ._tensor import DEFAULT, Tensor, new, record, tensor
+from .autograd.graph import is_grad_enabled
 
 # --- made from numbers -----------------------------------------------------------------------------------------------
 
@@ -297,6 +298,11 @@ def _function(name: str) -> Callable[..., Any]:
         result = getattr(input, name)(*args, **more)
         if out is None:
             return result
+        if is_grad_enabled() and (out.requires_grad or result.requires_grad):
+            raise RuntimeError(
+                f"{name}(): functions with out=... arguments don't support automatic differentiation, but one of the "
+                "arguments requires grad."
+            )
         if out.shape != result.shape:
             out.data = new([*result._values()], result.shape, out.dtype)
             return out

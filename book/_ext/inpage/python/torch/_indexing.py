@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import _numbers as types
@@ -220,7 +221,7 @@ def _truth(key: Any) -> Tensor | None:
 
 def get(tensor: Tensor, key: Any) -> Tensor:
     """``tensor[key]``."""
-    from ._tensor import new, record, sharing, viewed
+    from ._tensor import at_places, new, record, sharing, viewed
     from .autograd.graph import Saved
 
     if (mask := _truth(key)) is not None:
@@ -237,21 +238,17 @@ def get(tensor: Tensor, key: Any) -> Tensor:
 
     saved = [Saved(part) for part in parts if _is_advanced(part)]
 
-    def derivative(g: Tensor) -> tuple[Tensor]:
+    def derivative(g: Tensor) -> Sequence[Tensor | None]:
         for one in saved:  # nothing of it is needed but that it is as it was
             one()
-        ours = {place: n for n, place in enumerate(tensor._positions())}
-        whole = new([0.0] * tensor._numel, tensor._shape, g.dtype)
-        for place, value in zip(where, g._values(), strict=True):
-            whole._storage[ours[place]] += value
-        return (whole,)
+        return at_places(tensor, where)(g)
 
     return record(out, "IndexBackward0", (tensor,), derivative, saved)
 
 
 def put(tensor: Tensor, key: Any, value: Any) -> None:
     """``tensor[key] = value``."""
-    from ._operations import check_in_place
+    from ._operations import check_in_place, overwrite
     from ._tensor import Tensor, sharing
     from ._tensor import tensor as made
 
@@ -267,11 +264,6 @@ def put(tensor: Tensor, key: Any, value: Any) -> None:
         where, shape = _chosen(view, [part for part in parts if part is None or not hasattr(part, "__index__")
                                       or _is_advanced(part)])  # fmt: skip
     source = value if isinstance(value, Tensor) else made(value, dtype=tensor.dtype)
-    if source._requires_grad and tensor._node is None and not tensor._requires_grad:
-        from .autograd.graph import RECORDING
-
-        if RECORDING[0]:
-            raise NotInThePage("writing numbers that have a gradient into a part of a tensor")
     while source.ndim > len(shape) and source._shape[0] == 1:
         source = source[0]
     if source.ndim > len(shape) or any(a not in (1, b) for a, b in zip(source._shape[::-1], shape[::-1], strict=False)):
@@ -286,10 +278,4 @@ def put(tensor: Tensor, key: Any, value: Any) -> None:
                 f"({source._shape[-1]}) at non-singleton dimension 0.  Target sizes: {list(shape)}.  "
                 f"Tensor sizes: {list(source._shape)}"
             )
-    values = tensor.dtype.stored(source.detach().expand(shape)._values())
-    if where is None:
-        view._write(values)
-    else:
-        for place, one in zip(where, values, strict=True):
-            tensor._storage[place] = one
-        tensor._changes[0] += 1
+    overwrite(tensor, source.expand(shape), view._positions() if where is None else where)

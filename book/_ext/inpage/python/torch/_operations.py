@@ -11,11 +11,18 @@ from . import _numbers as types
 from ._numbers import ARITHMETIC, ASKING, BITWISE, COMPARISONS, FLOATING, KEEPING, NotInThePage, Numbers, total_of
 from ._numbers import dtype as Kind
 from ._shapes import joint_shape, steps_of, summed_to
-from ._tensor import DEFAULT, Tensor, new, record, sharing, tensor
-from .autograd.graph import RECORDING, Node, Saved
+from ._tensor import DEFAULT, Tensor, at_places, new, record, sharing, tensor
+from .autograd.graph import RECORDING, Saved
 
 LEAF = "a leaf Variable that requires grad is being used in an in-place operation."
 VIEW = "a view of a leaf Variable that requires grad is being used in an in-place operation."
+UNRECORDED = "A view was created in no_grad mode and is being modified inplace with grad mode enabled."
+ONE_OF_SEVERAL = (
+    "This view is the output of a function that returns multiple views. Such functions do not allow the output views "
+    "to be modified inplace. You should replace the inplace operation by an out-of-place one."
+)
+SEVERAL = ("UnbindBackward0", "SplitBackward0")
+"""The functions that return several views."""
 
 
 def joint_type(a: Tensor, b: Any) -> Kind:
@@ -207,11 +214,16 @@ SLOPES: dict[str, Callable[[Tensor, Saved, Saved], Tensor]] = {
 
 
 def check_in_place(one: Tensor) -> None:
-    if one._requires_grad and RECORDING[0]:
-        if one._node is None:
+    base = one if one._base is None else one._base
+    if RECORDING[0]:
+        if base._requires_grad and base._node is None:
+            raise RuntimeError(LEAF if base is one else VIEW)
+        if one._requires_grad and one._node is None:
             raise RuntimeError(LEAF)
-        if one._node.leaf is not None:
-            raise RuntimeError(VIEW)
+        if base._requires_grad and one._node is None:
+            raise RuntimeError(UNRECORDED)
+        if one._node is not None and one._node.name in SEVERAL:
+            raise RuntimeError(ONE_OF_SEVERAL)
 
 
 def store(one: Tensor, compute: Callable[[], Any], any_type: bool = False) -> Tensor:
@@ -225,20 +237,47 @@ def store(one: Tensor, compute: Callable[[], Any], any_type: bool = False) -> Te
     saved = out._node.saved if out._node is not None else ()
     if saved and saved[0].what is one:
         saved[0].hold(one.detach().clone())  # what it was
-    if out.dtype is not one.dtype:
-        if out.dtype.kind > one.dtype.kind and not any_type:
-            raise RuntimeError(
-                f"result type {out.dtype.long_name} can't be cast to the desired output type {one.dtype.long_name}"
-            )
-        one._write(one.dtype.stored(out._values()))
-    else:
-        one._write(out._values())
+    if out.dtype.kind > one.dtype.kind and not any_type:
+        raise RuntimeError(
+            f"result type {out.dtype.long_name} can't be cast to the desired output type {one.dtype.long_name}"
+        )
+    overwrite(one, out)
     for result in saved:
         if result.what is out:
             result.hold(one)
-    if out._requires_grad and RECORDING[0]:
-        one._node, one._requires_grad = out._node or Node("CopyBackwards", [out], lambda g: (g,)), True
     return one
+
+
+def overwrite(one: Tensor, source: Tensor, places: list[int] | None = None) -> None:
+    """Write numbers where those of a tensor are, or at some places in its memory.
+
+    What it is a view of, and all views of that, remember it for gradients.
+    """
+    whole = places is None and one._base is None
+    name = "CopySlices" if not whole else "CopyBackwards" if source._node is None else source._node.name
+    source = source.to(one.dtype)
+    if places is None:
+        one._write(source._values())
+    else:
+        for place, value in zip(places, source._values(), strict=True):
+            one._storage[place] = value
+        one._changes[0] += 1
+    base = one if one._base is None else one._base
+    if not RECORDING[0] or not (base._requires_grad or source._requires_grad):
+        return
+    ours = {place: n for n, place in enumerate(base._positions())}
+    written = [ours[place] for place in (one._positions() if places is None else places)]
+
+    def derivative(g: Tensor) -> tuple[Tensor, Tensor]:
+        kept = [*g._values()]
+        part = new([kept[n] for n in written], source._shape, g.dtype)
+        for n in written:
+            kept[n] = 0.0
+        return new(kept, base._shape, g.dtype), part
+
+    record(base, name, (base, source), derivative)
+    for view in [] if base._views is None else base._views.values():
+        record(view, "AsStridedBackward0", (base,), at_places(base, view._positions()))
 
 
 def in_place(name: str, a: Tensor, b: Any) -> Any:

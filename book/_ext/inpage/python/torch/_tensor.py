@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from . import _indexing, _printing, _random
@@ -87,14 +88,16 @@ class Tensor:
     """Numbers of one type in a shape. See PyTorch's documentation; what is missing here says so by its name."""
 
     __slots__ = (
-        "__dict__", "__weakref__", "_changes", "_grad", "_node", "_numel", "_offset", "_requires_grad", "_shape",
-        "_storage", "_strides", "dtype",
+        "__dict__", "__weakref__", "_base", "_changes", "_grad", "_node", "_numel", "_offset", "_requires_grad",
+        "_shape", "_storage", "_strides", "_views", "dtype",
     )  # fmt: skip
     _storage: Numbers
     _shape: tuple[int, ...]
     _strides: tuple[int, ...] | None  # None: row by row, without gaps
     _offset: int
     _numel: int
+    _base: Tensor | None  # what it is a view of
+    _views: weakref.WeakValueDictionary[int, Tensor] | None  # all views of it that there are, by their id
     _changes: list[int]  # how often its memory was written to; all views have one list
     dtype: Kind
     _grad: Tensor | None
@@ -126,8 +129,11 @@ class Tensor:
     def data(self, other: Tensor) -> None:
         if not isinstance(other, Tensor):
             raise TypeError(f"Variable data has to be a tensor, but got {type(other).__name__}")
+        if self._node is not None:
+            raise NotInThePage("other data for a tensor that was computed from some with a gradient")
         self._storage, self._shape, self._strides = other._storage, other._shape, other._strides
         self._offset, self._numel, self.dtype = other._offset, other._numel, other.dtype
+        self._base = self._views = None
 
     @property
     def grad(self) -> Tensor | None:
@@ -326,6 +332,8 @@ class Tensor:
         return sharing(self, self._shape, self._strides, self._offset)
 
     def detach_(self) -> Tensor:
+        if self._base is not None:
+            raise RuntimeError("Can't detach views in-place. Use detach() instead.")
         self._node, self._requires_grad = None, False
         return self
 
@@ -561,7 +569,10 @@ class Tensor:
 
     def copy_(self, other: Any, non_blocking: bool = False) -> Tensor:
         source = other if isinstance(other, Tensor) else tensor(other, dtype=self.dtype)
-        return store(self, lambda: source.expand(self._shape).clone(), any_type=True)
+        whole = source.expand(self._shape)
+        copy = new([*whole._values()], self._shape, source.dtype)
+        record(copy, "CopyBackwards", (whole,), lambda g: (g,))
+        return store(self, lambda: copy, any_type=True)
 
     def fill_(self, value: Any) -> Tensor:
         return store(self, lambda: new(self.dtype.stored([value]), (), self.dtype).expand(self._shape))
@@ -823,7 +834,7 @@ class Tensor:
         return whole.reshape([n * size for n, size in zip(times, own, strict=True)]).clone()
 
     def unbind(self, dim: int = 0) -> tuple[Tensor, ...]:
-        return tuple(self.select(dim, i) for i in range(self._shape[dim]))
+        return named("UnbindBackward0", (self.select(dim, i) for i in range(self._shape[dim])))
 
     def select(self, dim: int, index: int) -> Tensor:
         if not self._shape:
@@ -844,7 +855,9 @@ class Tensor:
         whole = self._shape[dim]
         lengths = [min(size, whole - i) for i in range(0, whole, size)] if isinstance(size, int) else size
         starts = itertools.accumulate(lengths, initial=0)
-        return tuple(self.narrow(dim, start, length) for start, length in zip(starts, lengths, strict=False))
+        return named(
+            "SplitBackward0", (self.narrow(dim, start, length) for start, length in zip(starts, lengths, strict=False))
+        )
 
     def chunk(self, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
         if not self._shape:
@@ -933,6 +946,7 @@ def new(values: Numbers, shape: Sequence[int], dtype: Kind) -> Tensor:
     made: Tensor = object.__new__(Tensor)
     made._storage, made._shape, made._strides, made._offset, made._numel = values, tuple(shape), None, 0, len(values)
     made.dtype, made._grad, made._node, made._requires_grad, made._changes = dtype, None, None, False, [0]
+    made._base = made._views = None
     return made
 
 
@@ -942,6 +956,7 @@ def sharing(source: Tensor, shape: tuple[int, ...], strides: tuple[int, ...] | N
     made._storage, made._shape, made._strides, made._offset = source._storage, shape, strides, offset
     made._numel, made._changes = math.prod(shape), source._changes
     made.dtype, made._grad, made._node, made._requires_grad = source.dtype, None, None, False
+    made._base = made._views = None
     return made
 
 
@@ -955,24 +970,35 @@ def viewed(
 ) -> Tensor:
     """A view, which remembers where it comes from."""
     made = sharing(source, shape, None if strides == row_by_row(shape) else strides, offset)
+    made._base = base = source if source._base is None else source._base
+    if base._views is None:
+        base._views = weakref.WeakValueDictionary()
+    base._views[id(made)] = made
     if source._requires_grad and RECORDING[0]:
-        if derivative is None:  # the gradient is zero outside of the view
-
-            def derivative(g: Tensor) -> tuple[Tensor]:
-                whole = new([0.0] * source._numel, source._shape, g.dtype)
-                flat = new([*range(source._numel)], source._shape, types.int64)
-                steps = row_by_row(source._shape)
-                ours = dict(zip(source._positions(), flat._values(), strict=True))
-                del steps
-                for place, value in zip(made._positions(), g._values(), strict=True):
-                    whole._storage[ours[place]] += value
-                return (whole,)
-
-        record(made, name, (source,), derivative)
-        node = made._node
-        if node is not None:
-            node.leaf = source if source._node is None else source._node.leaf
+        record(made, name, (source,), derivative or at_places(source, made._positions()))
     return made
+
+
+def named(name: str, views: Iterable[Tensor]) -> tuple[Tensor, ...]:
+    """Views, with the name of the function that gave all of them."""
+    several = tuple(views)
+    for one in several:
+        if one._node is not None:
+            one._node.name = name
+    return several
+
+
+def at_places(source: Tensor, places: list[int]) -> Derivative:
+    """The gradient for a tensor, of those of its numbers that are at some places in its memory."""
+
+    def derivative(g: Tensor) -> tuple[Tensor]:
+        ours = {place: n for n, place in enumerate(source._positions())}
+        whole = new([0.0] * source._numel, source._shape, g.dtype)
+        for place, value in zip(places, g._values(), strict=True):
+            whole._storage[ours[place]] += value
+        return (whole,)
+
+    return derivative
 
 
 def record(

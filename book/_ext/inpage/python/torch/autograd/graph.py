@@ -55,12 +55,10 @@ class Node:
         edges: what the operation was given: operations, leaves, or None for what has no gradient.
         derivative: gives the gradient for each of them, from that of the result.
         saved: what the derivative needs; it is let go after its use.
-        leaf: the leaf whose memory the result shares, if the operation is a view of one.
     """
 
     def __init__(self, name: str, edges: Sequence[Edge | None], derivative: Derivative, saved: Sequence[Saved] = ()):
         self.name, self.edges, self.derivative, self.saved = name, edges, derivative, saved
-        self.leaf: Tensor | None = None
 
     def __repr__(self) -> str:
         return f"<{self.name}>"
