@@ -393,6 +393,87 @@ def test_a_gradient(code: str) -> None:
         assert_same(*found, code, loose=100)
 
 
+RECORDED = [
+    "x.max(0).values", "x.max(1).values", "x.max(-1, keepdim=True).values", "x.min(0, True).values", "x.max(0)[0]",
+    "torch.max(x, 0).values", "torch.max(x, 1)[0]", "x.median()", "x.max()", "x.min()", "x.amax(0)", "x.amin((0, 1))",
+    "x.amax()", "x.max(y)", "torch.max(x, y)", "torch.min(x, y)", "x.fmax(y)", "torch.fmin(x, y)", "x.minimum(y)",
+    "torch.maximum(x, y)", "x.clamp(y)", "x.clamp(max=y)", "x.clamp(0, 1)", "x.clip(-1, 1)", "x.clamp_min(1.0)",
+    "x.clamp_max(1.0)", "x.clamp(2, 1)", "x.sum(0)", "x.sum((0, 1))", "x.sum(1, True)", "x.sum(dtype=torch.float32)",
+    "x.mean(1)", "x.mean((0, 1), True)", "x.var(0)", "x.var(unbiased=False)", "x.std(1, True)", "x.std()", "x.prod()",
+    "(x + 9).prod(1)", "x.norm()", "x.norm(1)", "x.norm(3)", "x.norm(float('inf'))", "x.norm(2, 0)",
+    "x.norm(dim=1, keepdim=True)", "x.norm(1, dim=0)", "torch.linalg.vector_norm(x)", "torch.linalg.norm(x)", "x * y",
+    "2 * x", "x * True", "x / y", "2 / x", "x / 2", "x - y", "1 - x", "x + 1", "x ** y.abs()", "x.abs() ** y", "x**0",
+    "x**1", "x**2", "x**3", "x**-1", "x.abs() ** 0.5", "2**x", "0 ** x.abs()", "(-2) ** x", "0.0**x",
+    "x ** torch.tensor(2.0)", "torch.pow(2, x)", "torch.pow(x, 2)", "-x", "+x", "abs(x)", "x.add(y, alpha=2)",
+    "x.sub(y, alpha=0.5)", "torch.add(x, y, alpha=3)", "torch.sub(x, y)", "torch.mul(x, y)", "torch.div(x, y)",
+    "x.multiply(y)", "x.divide(2)", "x.subtract(y)", "x.negative()", "x.absolute()", "x.addcmul(x, y)",
+    "x.addcmul(x, y, value=0.5)", "torch.addcdiv(y, x, x.abs() + 1)", "x.addcdiv(y, x + 10, value=2)",
+    "x.lerp(y, 0.3)", "x.lerp(y, 0.8)", "x.lerp(y, y.abs() / 9)", "torch.lerp(x, y, 0.5)",
+    "x.lerp(y, torch.tensor(0.5))", "x @ y[0]", "x[0] @ y[0]", "x[0].dot(y[0])", "x[0].outer(y[0])",
+    "torch.outer(x[0], x[0])", "x[0].inner(y[0])", "x.T @ x", "x.exp()", "x.expm1()", "x.log()", "x.log1p()",
+    "x.sqrt()", "x.rsqrt()", "x.reciprocal()", "x.sin()", "x.cos()", "x.tanh()", "x.sigmoid()", "x.relu()",
+    "x.square()", "x.abs()", "x.sign()", "x.floor()", "x.ceil()", "x.round()", "x.trunc()", "torch.exp(x)",
+    "torch.sigmoid(x)", "torch.relu(x)", "torch.square(x)", "torch.where(x > 0, x, y)", "torch.where(x > 0, x, 0)",
+    "torch.where(x > 0, 1.0, x)", "x.masked_fill(x > 0, 2.0)", "x.masked_select(x > 0)", "x[x > 0]", "x[0]",
+    "x[:, 1]", "x[..., 0]", "x[None]", "x[[0, 0]]", "x[:, [1, 0]]", "x[[0, 1], [1, 0]]", "x[0][1]", "x[0:1]",
+    "x[::2]", "x[torch.tensor([1])]", "x[True]", "x.index_select(1, torch.tensor([1, 1]))", "x.select(0, 1)",
+    "x.narrow(0, 0, 1)", "x.split(1)[1]", "x.chunk(2)[0]", "x.unbind(1)[0]", "[*x][0]", "x.diagonal()", "x.diag()",
+    "torch.diag(x[0])", "x.diagonal(1)", "x.flip(0)", "x.flip(0, 1)", "x.flip([1])", "torch.flip(x, [0])", "x.diff()",
+    "x.diff(dim=0)", "x.diff(n=2)", "x.T", "x.t()", "x.mT", "x.permute(1, 0)", "x.transpose(0, 1)", "x.reshape(-1)",
+    "x.view(-1)", "x.view(3, 2)", "x.flatten()", "x.ravel()", "x.squeeze()", "x.unsqueeze(0)", "x.expand(2, 2, 3)",
+    "x[0].expand(3, 3)", "x.repeat(2, 1)", "x.broadcast_to(2, 2, 3)", "x.expand_as(x)", "x.view_as(y)",
+    "x.reshape_as(y)", "x[0].repeat(2)", "torch.cat([x, y])", "torch.cat([x, x], 1)", "torch.cat((x, y), dim=-1)",
+    "torch.stack([x, y])", "torch.stack([x, x], dim=1)", "torch.hstack([x, y])", "torch.vstack([x, y])",
+    "torch.concat([x, y])", "torch.meshgrid(x[0], y[0], indexing='ij')[0]", "torch.broadcast_tensors(x, y)[0]",
+    "torch.stack([x[0, 0], y[0, 1]])", "torch.stack(list(x))", "x.double()", "x.float()", "x.to(torch.float32)",
+    "x.type(torch.float32)", "x.type_as(torch.zeros(1))", "x.half()", "x.clone()", "x.contiguous()",
+    "x.T.contiguous()", "x.cpu()", "x.to('cpu')", "x.detach() * x", "x.data * x", "x.to(torch.float64, copy=True)",
+    "torch.clone(x)", "torch.as_tensor(x)", "torch.as_tensor(x, dtype=torch.float32)", "torch.normal(x, 1.0) * 0 + x",
+    "x.isclose(y) * x", "(x > 0) * x", "(x > 0).double() * x", "torch.full_like(x, 2) * x", "x.new_tensor([1.0]) * x",
+    "x.logical_not() * x", "torch.tensor(1.0) * x", "x.bool() * x", "x.sum() * x", "torch.max(x.sum(), y.sum())",
+    "x.nonzero().sum() * x", "x.std(dim=0, correction=0)",
+]  # fmt: skip
+"""What has a gradient, called in the ways in which it can be."""
+LOST = [
+    "x // 2", "x % 2", "x.remainder(y)", "x.tan()", "x.erf()", "x.log2()", "x.log10()", "x.atan()",
+    "torch.hypot(x, y)", "torch.atan2(x, y)", "x.frac()", "x.sinh()", "x.asin()", "x.cumsum(0)", "x.cumprod(0)",
+    "x.sort().values", "x.sort(0, descending=True).values", "torch.sort(x)[0]",
+    "torch.linalg.solve(x[:, :2] + 3 * torch.eye(2), y[0, :2])", "torch.linalg.solve(torch.eye(2) * 2, x[:, 0])",
+    "torch.linalg.inv(x[:, :2])", "torch.linalg.eigvalsh(x[:, :2])", "torch.linalg.eigh(x[:, :2]).eigenvalues",
+    "torch.linalg.lstsq(x, y[:, 0]).solution",
+]  # fmt: skip
+"""What has a gradient in PyTorch, and none here."""
+FACTORS = [
+    ([[1.0, -2.0, 0.5], [3.0, 0.3, 2.0]], [[2.0, 1.0, 0.5], [3.0, -0.3, 1.0]]),
+    ([[1.0, 1.0, 1.0], [1.0, 1.0, 1.0]], [[1.0, 1.0, 1.0], [1.0, 2.0, 0.0]]),
+    ([[0.0, 0.0, 1.0], [0.0, -1.0, 2.0]], [[0.0, 2.0, 1.0], [-1.0, -1.0, 2.0]]),
+    ([[math.nan, 1.0, 2.0], [math.inf, 0.0, -1.0]], [[1.0, math.nan, 2.0], [0.0, 0.0, -2.0]]),
+]
+
+
+def gradients(t: Any, code: str, x: Any, y: Any) -> Any:
+    """Those of the sum of a result, each of its numbers with another weight."""
+    x, y = (t.tensor(one, dtype=t.float64, requires_grad=True) for one in (x, y))
+    result = eval(code, {"torch": t, "x": x, "y": y})
+    weights = t.arange(1, result.numel() + 1).to(result.dtype).reshape(result.shape)
+    (result * weights).sum().backward()
+    return [x.grad, y.grad]
+
+
+@pytest.mark.parametrize("code", RECORDED)
+def test_all_that_has_a_gradient_gives_pytorchs(code: str) -> None:
+    for x, y in FACTORS:
+        found = [outcome(lambda t=t, x=x, y=y: gradients(t, code, x, y)) for t in (torch, small)]
+        if "product that is zero" not in str(found[1]):  # that is not in the page
+            assert_same(*found, f"{code} of {x} and {y}", loose=100)
+
+
+@pytest.mark.parametrize("code", LOST)
+def test_a_gradient_that_is_not_in_the_page_is_refused(code: str) -> None:
+    with pytest.raises(small.NotInThePage, match="the derivative of"):
+        gradients(small, code, *FACTORS[0])
+
+
 SAVING = [
     "w.sum()", "w * 2", "w * x", "w * w", "w + 1", "w - x", "1 - w", "w / 2", "w / x", "x / w", "2 / w", "w**2", "2**w",
     "x**w", "-w", "w.abs()", "w.mean()", "w.mean(0)", "w.var()", "w.std()", "w.amax()", "w.max()", "w.clamp(min=1)",

@@ -281,7 +281,7 @@ METHODS = (
     *("median", "cumsum", "cumprod", "diff", "sort", "argsort", "reshape", "flatten", "ravel", "squeeze", "unsqueeze"),
     *("permute", "transpose", "t", "broadcast_to", "unbind", "select", "narrow", "split", "chunk", "flip", "diagonal"),
     *("diag", "nonzero", "index_select", "masked_select", "masked_fill", "equal", "isclose", "allclose", "clone"),
-    *("detach", *_tensor.ALIASES),
+    *("detach", "fmax", "fmin", *_tensor.ALIASES),
     *_numbers.FLOATING, *_numbers.KEEPING, *_numbers.ASKING, *_numbers.COMPARISONS, *_numbers.BITWISE,
     *(name for name in _numbers.ARITHMETIC if name not in ("rsub", "rpow", "add", "sub")),
 )  # fmt: skip

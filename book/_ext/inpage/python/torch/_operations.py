@@ -128,10 +128,10 @@ DERIVATIVES: dict[str, Callable[[Tensor, Saved, Saved, Saved], tuple[Later, Late
     "pow": lambda g, a, b, out: (lambda: _base_slope(g, a(), b()), lambda: _exponent_slope(g, a(), b(), out())),
     "rpow": lambda g, a, b, out: (lambda: _exponent_slope(g, tensor(b(), dtype=g.dtype), a(), out()), lambda: g),
     "maximum": lambda g, a, b, out: (
-        lambda: _shared_out(g, a(), b(), "gt"), lambda: _shared_out(g, b(), a(), "gt")
+        lambda: _shared_out(g, a(), b(), "lt"), lambda: _shared_out(g, b(), a(), "lt")
     ),
     "minimum": lambda g, a, b, out: (
-        lambda: _shared_out(g, a(), b(), "lt"), lambda: _shared_out(g, b(), a(), "lt")
+        lambda: _shared_out(g, a(), b(), "gt"), lambda: _shared_out(g, b(), a(), "gt")
     ),
 }  # fmt: skip
 """The gradients for the two operands of an operation, from that of its result. They call what they need."""
@@ -147,7 +147,7 @@ def _exponent_slope(g: Tensor, a: Tensor, b: Tensor, out: Tensor) -> Tensor:
 
 
 def _shared_out(g: Tensor, a: Any, b: Any, relation: str) -> Tensor:
-    return where(compared(relation, a, b), g, where(compared("eq", a, b), g / 2, 0.0))
+    return where(compared(relation, a, b), 0.0, where(compared("eq", a, b), g / 2, g))
 
 
 def compared(name: str, a: Tensor, b: Any) -> Any:
@@ -207,7 +207,7 @@ SLOPES: dict[str, Callable[[Tensor, Saved, Saved], Tensor]] = {
     "abs": lambda g, a, out: g * a().sign(),
     "neg": lambda g, a, out: -g,
     "square": lambda g, a, out: g * 2 * a(),
-    "relu": lambda g, a, out: where(out() > 0, g, 0.0),
+    "relu": lambda g, a, out: where(out() <= 0, 0.0, g),
     **dict.fromkeys(("sign", "floor", "ceil", "round", "trunc"), lambda g, a, out: g.new_zeros(g._shape)),
 }
 """The gradient for the operand of a function, from that of its result. It calls what it needs of the two."""

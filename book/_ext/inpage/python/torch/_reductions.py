@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 from . import _numbers as types
-from ._numbers import NotInThePage, Numbers
+from ._numbers import Numbers
 from ._numbers import dtype as Kind
 from ._operations import arithmetic, where
-from ._tensor import Tensor, Values, new, record
+from ._tensor import Tensor, Values, new, record, underivable
 from .autograd.graph import Saved
 
 
@@ -61,16 +61,22 @@ def spread(g: Tensor, source: Tensor, dim: Any, keepdim: bool) -> Tensor:
 
 
 def spread_to_ends(source: Tensor, out: Tensor, dim: Any, keepdim: bool) -> Tensor:
-    """The gradient of a largest or smallest number goes in equal parts to all that have its value."""
+    """The gradient of a largest or smallest number goes in equal parts to all that have its value.
+
+    Args:
+        dim: None for `max`, `min` and `median`, which know a NaN again; `amax` and `amin` do not.
+    """
 
     saved = Saved(source), Saved(out)
 
     def derivative(g: Tensor) -> tuple[Tensor]:
         own, end = (one() for one in saved)
         here = own == spread(end, source, dim, keepdim)
-        count = here.sum(None if dim in (None, ()) else dim, keepdim=True)
-        share = spread(g, source, dim, keepdim) * here / count
-        return (where(here, share, 0.0) if dim is None else share,)
+        if dim is None:
+            here = here | ((own != own) & (end != end))
+            return (where(here, g / here.sum(), 0.0),)
+        count = here.sum(None if dim == () else dim, keepdim=True)
+        return (spread(g, source, dim, keepdim) * here / count,)
 
     return record(out, "AmaxBackward0", (source,), derivative, saved)
 
@@ -81,7 +87,16 @@ def end_of(one: Tensor, dim: Any, keepdim: bool, function: Callable[[Numbers], A
     out = reduced(one, dim, keepdim, function, one.dtype)
     if dim is None:
         return spread_to_ends(one, out, None, keepdim)
-    return Values(out, reduced(one, dim, keepdim, lambda x: x.index(function(x)), types.int64))
+    at = reduced(one, dim, keepdim, lambda x: x.index(function(x)), types.int64)
+    saved = Saved(at)
+
+    def derivative(g: Tensor) -> tuple[Tensor]:
+        steps = [1] * one.ndim
+        steps[dim : dim + 1 or None] = one._shape[dim : dim + 1 or None]
+        order = new([*range(math.prod(steps))], steps, types.int64)
+        return (where(order == spread(saved(), one, dim, keepdim), spread(g, one, dim, keepdim), 0.0),)
+
+    return Values(record(out, "MaxBackward0", (one,), derivative, [saved]), at)
 
 
 def running(one: Tensor, dim: int, function: Callable[[Numbers], Numbers], kind: Kind | None = None) -> Tensor:
@@ -94,8 +109,4 @@ def running(one: Tensor, dim: int, function: Callable[[Numbers], Numbers], kind:
     rows = [function(values[i : i + size]) for i in range(0, len(values), size or 1)]
     kind = kind or (one.dtype if one.dtype.kind == 2 else types.int64)
     out = new(kind.stored([x for row in rows for x in row]), turned._shape, kind).transpose(dim, -1).contiguous()
-
-    def derivative(g: Tensor) -> tuple[Tensor]:
-        raise NotInThePage("the derivative of what runs along a dimension, such as cumsum")
-
-    return record(out, "CumsumBackward0", (one,), derivative)
+    return underivable(out, "Cumsum", (one,), "what runs along a dimension, such as cumsum")

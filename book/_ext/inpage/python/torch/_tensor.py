@@ -544,6 +544,12 @@ class Tensor:
 
     clip, clip_ = clamp, clamp_
 
+    def fmax(self, other: Tensor) -> Tensor:
+        return where((self >= other) | other.isnan(), self, other)
+
+    def fmin(self, other: Tensor) -> Tensor:
+        return where((self <= other) | other.isnan(), self, other)
+
     def clamp_min(self, min: Any) -> Tensor:
         return self.clamp(min=min)
 
@@ -692,7 +698,8 @@ class Tensor:
 
     def median(self) -> Tensor:
         values = sorted(self._values())
-        return new([values[(len(values) - 1) // 2]], (), self.dtype)
+        middle = next((one for one in values if one != one), values[(len(values) - 1) // 2])
+        return spread_to_ends(self, new([middle], (), self.dtype), None, False)
 
     def cumsum(self, dim: int) -> Tensor:
         return running(self, dim, lambda x: [*itertools.accumulate(x, initial=0)][1:])
@@ -1012,6 +1019,15 @@ def record(
     return out
 
 
+def underivable(out: Tensor, name: str, inputs: Sequence[Any], what: str) -> Tensor:
+    """Remember that a tensor has a gradient, which is not in the page."""
+
+    def derivative(g: Tensor) -> tuple[Tensor]:
+        raise NotInThePage(f"the derivative of {what}")
+
+    return record(out, f"{name}Backward0", inputs, derivative)
+
+
 def tensor(data: Any, *, dtype: Kind | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """A tensor of numbers in nested lists."""
     check_device(device)
@@ -1103,7 +1119,7 @@ def _add_methods() -> None:
 
 ALIASES = {
     "multiply": "mul", "divide": "div", "true_divide": "div", "subtract": "sub", "absolute": "abs", "negative": "neg",
-    "greater": "gt", "less": "lt", "fmax": "maximum", "fmin": "minimum",
+    "greater": "gt", "less": "lt",
 }  # fmt: skip
 """Second names of methods."""
 _add_methods()

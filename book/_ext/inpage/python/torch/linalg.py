@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from . import _tensor
 from ._numbers import NotInThePage, lacking
-from ._tensor import Tensor, new
+from ._tensor import Tensor, new, underivable
 
 Rows = list[list[float]]
 
@@ -42,7 +42,8 @@ def eigh(A: Tensor, UPLO: str = "L") -> Eigen:
     order = sorted(range(n), key=lambda k: rows[k][k])
     values = [rows[k][k] for k in order]
     vectors = [turned[i][k] for i in range(n) for k in order]
-    return Eigen(new(A.dtype.stored(values), (n,), A.dtype), new(A.dtype.stored(vectors), (n, n), A.dtype))
+    found = new(A.dtype.stored(values), (n,), A.dtype), new(A.dtype.stored(vectors), (n, n), A.dtype)
+    return Eigen(*(underivable(one, "LinalgEigh", (A,), "linalg.eigh") for one in found))
 
 
 def _rotate(rows: Rows, turned: Rows, i: int, j: int) -> None:
@@ -86,7 +87,8 @@ def solve(A: Tensor, B: Tensor) -> Tensor:
         found[k] = [
             (rows[k][n + c] - sum(rows[k][j] * found[j][c] for j in range(k + 1, n))) / rows[k][k] for c in range(width)
         ]
-    return new(A.dtype.stored([x for row in found for x in row]), B.shape, A.dtype)
+    out = new(A.dtype.stored([x for row in found for x in row]), B.shape, A.dtype)
+    return underivable(out, "LinalgSolveEx", (A, B), "linalg.solve")
 
 
 def inv(A: Tensor) -> Tensor:
@@ -134,8 +136,9 @@ def lstsq(A: Tensor, B: Tensor, *, rcond: float | None = None, driver: str | Non
             solution = [x + share * v for x, v in zip(solution, turn, strict=True)]
     rank = sum(size > limit for size in sizes)
     empty = new([], (0,), A.dtype)
+    shortest = new(A.dtype.stored(solution), (width,), A.dtype)
     return LeastSquares(
-        new(A.dtype.stored(solution), (width,), A.dtype), empty, _tensor.tensor(rank),
+        underivable(shortest, "LinalgLstsq", (A, B), "linalg.lstsq"), empty, _tensor.tensor(rank),
         new(sorted(sizes, reverse=True), (width,), A.dtype),
     )  # fmt: skip
 
