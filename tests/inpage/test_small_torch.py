@@ -660,6 +660,16 @@ LOOPS = {
             q += 1
         seen = p.tolist(), q.tolist(), r.tolist(), q.requires_grad, str(r.dtype)
     """,
+    "a copy of all": """
+        import copy
+        p = torch.ones(2, requires_grad=True)
+        p.grad, p.note = torch.tensor([3.0, 4.0]), [1]
+        a, b, c = copy.deepcopy([p, p, p.detach()[1:]])
+        c += 1
+        seen = a.tolist(), a is b, a.grad.tolist(), a.grad is p.grad, a.requires_grad, a.note, a.note is p.note
+        seen += (p.tolist(), c.tolist())
+    """,
+    "a copy of what was computed": "import copy; copy.deepcopy(torch.ones(2, requires_grad=True) * 2)",
     "default type": """
         torch.set_default_dtype(torch.float64)
         seen = str(torch.zeros(1).dtype), str(torch.get_default_dtype())

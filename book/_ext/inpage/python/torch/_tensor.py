@@ -10,6 +10,7 @@ import itertools
 import math
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import deepcopy
 from typing import Any, NamedTuple
 
 from . import _indexing, _printing, _random
@@ -322,6 +323,19 @@ class Tensor:
 
     def __reduce__(self) -> Any:
         return _rebuilt, ([*self._values()], self._shape, self.dtype.name, self._requires_grad)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        if self._node is not None:
+            raise RuntimeError(
+                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the "
+                "moment."
+            )
+        made = self.detach().requires_grad_(self._requires_grad)
+        parts: tuple[Any, ...] = self._storage, self._changes, self._grad, self.__dict__
+        copies = [deepcopy(one, memo) for one in parts]  # what shares memory goes on to
+        made._storage, made._changes, made._grad = copies[:3]
+        made.__dict__.update(copies[3])
+        return made
 
     def __getattr__(self, name: str) -> Any:
         raise types.lacking("Tensor", name)
