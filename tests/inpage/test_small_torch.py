@@ -483,6 +483,8 @@ SAVING = [
     "w.tanh()", "w.sigmoid()", "w.relu()", "w.square()", "w.sign()", "torch.maximum(w, x)", "w.double()", "w.clone()",
     "w.flip(0)", "w.diff()", "w.lerp(x, 0.3)", "x.lerp(w, 0.7)", "torch.addcmul(x, w, x)", "torch.addcdiv(x, x, w)",
     "torch.outer(w[0], x[0])", "(w * 1).exp_()", "(w * 1).pow_(2)", "(w * 1).mul_(w)", "(w * 1).clamp_(1, 3)",
+    "w.norm()", "w.norm(dim=0)", "w @ x", "x @ w", "w @ w", "w[0].dot(x[0])", "torch.where(x > 1, w, x)",
+    "w.masked_fill(x > 1, 0.0)",
 ]  # fmt: skip
 
 
@@ -553,7 +555,9 @@ WRITING = [
     "b = w * 1; b.addcmul_(b, x)", "b = w * 1; b.addcdiv_(x, b)", "b = w * 1; b.addcmul_(w, x, value=2)",
     "b = w * 1; b.sub_(b, alpha=2)", "b = w * 1; b.sqrt_()", "b = w * 1; v = b.data; v *= 2; b = b * b",
     "b = w * 1; torch.add(x, 1, out=b)", "c = torch.tensor([0, 1]); b = w[c]; c[0] = 2",
-    "c = x > 1; b = w[c]; c[0] = False", "b = w * 1\nwith torch.no_grad(): b *= 2",
+    "c = x > 1; b = w[c]; c[0] = False",
+    "c = x > 1; b = torch.where(c, w, x); c[0] = False", "b = torch.where(x > 1, w - 1, 0 * w).sqrt()",
+    "b = w * 1\nwith torch.no_grad(): b *= 2",
 ]  # fmt: skip
 """What writes into tensors of which a gradient is asked; `b` is what it is taken of."""
 

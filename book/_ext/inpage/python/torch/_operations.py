@@ -352,13 +352,14 @@ def where(condition: Tensor, one: Any = None, other: Any = None) -> Any:
     ]
     out = new(kind.stored(values), shape, kind)
 
+    saved = Saved(condition)
+
     def derivative(g: Tensor) -> tuple[Tensor, Tensor]:
-        zero = g * 0.0
         return (
-            summed_to(where(condition, g, zero), one._shape), summed_to(where(condition, zero, g), other._shape)
+            summed_to(where(saved(), g, 0.0), one._shape), summed_to(where(saved(), 0.0, g), other._shape)
         )  # fmt: skip
 
-    return record(out, "WhereBackward0", (one, other), derivative)
+    return record(out, "WhereBackward0", (one, other), derivative, [saved])
 
 
 def _plain_product(a: Tensor, b: Tensor) -> Tensor:
@@ -385,7 +386,7 @@ def product(a: Tensor, b: Tensor) -> Tensor:
         raise RuntimeError("both arguments to matmul need to be at least 1D, but they are 0D and 1D")
     if b.ndim > 2:
         raise NotInThePage("the product with several matrices at once")
-    left = a.reshape(math.prod(a._shape[:-1]), a._shape[-1])
+    left = a if a.ndim == 2 else a.reshape(math.prod(a._shape[:-1]), a._shape[-1])
     right = b if b.ndim == 2 else b.unsqueeze(1)
     if left._shape[1] != right._shape[0]:
         if a.ndim == b.ndim == 1:
@@ -396,9 +397,13 @@ def product(a: Tensor, b: Tensor) -> Tensor:
         said = f"{left._shape[0]}x{left._shape[1]} and {right._shape[0]}x{right._shape[1]}"
         raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({said})")
     out = _plain_product(left, right)
-    left_, right_ = left.detach(), right.detach()
-    record(
-        out, "MmBackward0", (left, right),
-        lambda g: (_plain_product(g, right_.t()), _plain_product(left_.t().contiguous(), g)),
-    )  # fmt: skip
+    saved, needed = (Saved(left), Saved(right)), (left._requires_grad, right._requires_grad)
+
+    def derivative(g: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        return (
+            _plain_product(g, saved[1]().t()) if needed[0] else None,
+            _plain_product(saved[0]().t().contiguous(), g) if needed[1] else None,
+        )
+
+    record(out, "MmBackward0", (left, right), derivative, saved)
     return out.reshape(a._shape[:-1] + b._shape[1:])

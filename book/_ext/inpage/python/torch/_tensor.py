@@ -674,13 +674,14 @@ class Tensor:
             p = 2
         if p == 2:
             out = reduced(self, dim, keepdim, lambda x: math.sqrt(total_of([y * y for y in x])), self.dtype)
+            saved = Saved(self), Saved(out)
 
             def derivative(g: Tensor) -> tuple[Tensor]:
-                length = spread(out.detach(), self, dim, keepdim)
-                share = self.detach() / length
+                own, length = saved[0](), spread(saved[1](), self, dim, keepdim)
+                share = own / length
                 return (spread(g, self, dim, keepdim) * where(length == 0, 0.0, share),)
 
-            return record(out, "LinalgVectorNormBackward0", (self,), derivative)
+            return record(out, "LinalgVectorNormBackward0", (self,), derivative, saved)
         sizes = self.abs()
         if p == math.inf:
             return sizes.max() if dim is None else sizes.amax(dim, keepdim)
