@@ -578,6 +578,19 @@ def test_a_gradient_after_what_was_written_in_place(code: str) -> None:
             one.set_default_dtype(one.float32)
 
 
+OVERLAPPING = [
+    "e.fill_(2)", "e.zero_()", "e.copy_(x)", "e += 1", "e[0] = 5", "e[0] = x[0]", "e[:] = x", "e[:, 0] = 7", "e[:] = 5",
+    "e[...] = x", "e.exp_()", "e.clamp_(0, 0.5)", "e[0] *= 2", "e.mul_(x)", "e[0, 0] = 3", "e.T.sub_(1)",
+    "e[:1] += 1", "f = x[:1].expand(1, 3); f += 1", "e.expand(2, 2, 3).div_(2)", "e.lerp_(x, 0.5)", "e.abs_()",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("code", OVERLAPPING)
+def test_what_is_written_where_several_numbers_share_a_place(code: str) -> None:
+    line = f"p = torch.ones(3)\ne = p.expand(2, 3)\nx = torch.ones(2, 3) * 4\n{code}\nseen = p, x"
+    assert_same(*seen_by_both(line, line, code), code)
+
+
 LOOPS = {
     "a training loop": """
         p = torch.ones(2, dtype=torch.float64, requires_grad=True)

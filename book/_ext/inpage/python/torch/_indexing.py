@@ -248,7 +248,7 @@ def get(tensor: Tensor, key: Any) -> Tensor:
 
 def put(tensor: Tensor, key: Any, value: Any) -> None:
     """``tensor[key] = value``."""
-    from ._operations import check_in_place, overwrite
+    from ._operations import check_apart, check_in_place, overwrite
     from ._tensor import Tensor, sharing
     from ._tensor import tensor as made
 
@@ -263,6 +263,8 @@ def put(tensor: Tensor, key: Any, value: Any) -> None:
     if any(_is_advanced(part) for part in parts):
         where, shape = _chosen(view, [part for part in parts if part is None or not hasattr(part, "__index__")
                                       or _is_advanced(part)])  # fmt: skip
+    if where is None:
+        check_apart(view)
     source = value if isinstance(value, Tensor) else made(value, dtype=tensor.dtype)
     while source.ndim > len(shape) and source._shape[0] == 1:
         source = source[0]

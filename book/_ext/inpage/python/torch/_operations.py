@@ -21,6 +21,10 @@ ONE_OF_SEVERAL = (
     "This view is the output of a function that returns multiple views. Such functions do not allow the output views "
     "to be modified inplace. You should replace the inplace operation by an out-of-place one."
 )
+OVERLAP = (
+    "unsupported operation: more than one element of the written-to tensor refers to a single memory location. Please "
+    "clone() the tensor before performing the operation."
+)
 SEVERAL = ("UnbindBackward0", "SplitBackward0")
 """The functions that return several views."""
 
@@ -226,9 +230,16 @@ def check_in_place(one: Tensor) -> None:
             raise RuntimeError(ONE_OF_SEVERAL)
 
 
+def check_apart(one: Tensor) -> None:
+    if any(step == 0 and size > 1 for size, step in zip(one._shape, one._strides or (), strict=False)):
+        raise RuntimeError(OVERLAP)
+
+
 def store(one: Tensor, compute: Callable[[], Any], any_type: bool = False) -> Tensor:
     """Compute new numbers for a tensor, and write them where its numbers are."""
     check_in_place(one)
+    if not any_type:
+        check_apart(one)
     out = compute()
     if out is NotImplemented:
         raise TypeError("unsupported operand type")

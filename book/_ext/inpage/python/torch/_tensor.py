@@ -589,13 +589,16 @@ class Tensor:
 
     def copy_(self, other: Any, non_blocking: bool = False) -> Tensor:
         source = other if isinstance(other, Tensor) else tensor(other, dtype=self.dtype)
+        check_apart(self)
         whole = source.expand(self._shape)
         copy = new([*whole._values()], self._shape, source.dtype)
         record(copy, "CopyBackwards", (whole,), lambda g: (g,))
         return store(self, lambda: copy, any_type=True)
 
     def fill_(self, value: Any) -> Tensor:
-        return store(self, lambda: new(self.dtype.stored([value]), (), self.dtype).expand(self._shape))
+        check_in_place(self)
+        overwrite(self, new(self.dtype.stored([value]), (), self.dtype).expand(self._shape))
+        return self
 
     def zero_(self) -> Tensor:
         return self.fill_(0)
@@ -1075,9 +1078,12 @@ from ._operations import (  # noqa: E402  # noqa: E402
     arithmetic,
     bitwise,
     bounded,
+    check_apart,
+    check_in_place,
     compared,
     in_place,
     one_by_one,
+    overwrite,
     product,
     scaled,
     store,
