@@ -29,6 +29,7 @@ from optim_code.marking import checking, faults
 from optim_code.marking.checking import Verdict
 
 NEAR = 1e-12
+THERE = "the section's notebook runs it"
 
 
 @pytest.fixture(scope="module")
@@ -289,8 +290,19 @@ def test_a_verdict_is_that_of_the_last_check(page: Session) -> None:
 @pytest.mark.parametrize(
     ("line", "lacks"),
     [
-        ("torch.fft.fft(p.grad)", "torch.fft is not in the small torch of this page"),
-        ("import numpy", "numpy is not in this page"),
+        ("torch.fft.fft(p.grad)", f"torch.fft is not in the small torch of this page; {THERE}"),
+        ("torch._foreach_neg_([p.grad])", f"torch._foreach_neg_ is not in the small torch of this page; {THERE}"),
+        ("import numpy", f"numpy is not in this page; {THERE}"),
+        (
+            "p.ndim == 2 and torch.diff(p.grad, prepend=p.grad)",
+            "the small torch of this page breaks off with TypeError: Tensor.diff() got an unexpected keyword argument "
+            "'prepend'; try it in the section's notebook",
+        ),
+        (
+            "p.grad.allclose(3)",
+            "the small torch of this page breaks off with AttributeError: 'int' object has no attribute 'dtype'; "
+            "try it in the section's notebook",
+        ),
     ],
 )
 def test_a_class_that_uses_what_the_page_lacks_gets_no_verdict(page: Session, line: str, lacks: str) -> None:
@@ -307,8 +319,44 @@ def test_a_class_that_uses_what_the_page_lacks_gets_no_verdict(page: Session, li
     """
     result = page.run(textwrap.dedent(code))
     assert result["verdict"] is None
-    expected = f"CannotMark: this page cannot mark Mine: {lacks}; the section's notebook runs it"
-    assert result["error"].splitlines()[-1] == expected
+    assert result["error"].splitlines()[-1] == f"CannotMark: this page cannot mark Mine: {lacks}"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'p.data -= torch.mul(group["lr"], p.grad)', 'p.data -= torch.div(p.grad, 1 / group["lr"], rounding_mode=None)',
+        'p.data -= torch.pow(p.grad, exponent=1) * torch.tensor(group["lr"], dtype=float)',
+        'p.data -= group["lr"] * torch.stack([p.grad, 0 * p.grad]).sum(axis=0)',
+    ],
+)  # fmt: skip
+def test_a_right_class_passes_in_each_of_pytorchs_ways_to_write_it(page: Session, line: str) -> None:
+    code = f"""
+        class Mine(Optim):
+            def __init__(self, params, lr):
+                super().__init__(params, dict(lr=lr))
+
+            def my_step(self, p, state, group):
+                {line}
+
+        check("sgd", Mine)
+    """
+    assert page.run(textwrap.dedent(code))["verdict"]["passed"]
+
+
+@pytest.mark.parametrize("line", ["p.sqroot()", "torch.sqrt(2.0)", "p.data.mul_(None)", "p.grad.missing"])
+def test_what_pytorch_refuses_too_is_a_mistake_of_the_class(page: Session, line: str) -> None:
+    code = f"""
+        class Mine(Optim):
+            def __init__(self, params, lr):
+                super().__init__(params, dict(lr=lr))
+
+            def my_step(self, p, state, group):
+                {line}
+
+        check("sgd", Mine)
+    """
+    assert not page.run(textwrap.dedent(code))["verdict"]["passed"]
 
 
 def test_a_class_that_is_raced_on(page: Session) -> None:
@@ -342,6 +390,8 @@ WRONG_CODE = {
     "torch.fft": "NotInThePage: torch.fft is not in the small torch of this page; the section's notebook runs it",
     "from torch import fft": "ImportError: torch.fft is not in the small torch of this page",
     "torch.ones(2).cholesky()": "NotInThePage: Tensor.cholesky is not in the small torch of this page",
+    "torch.ones(2).allclose(3)": "NotInThePage: the small torch of this page breaks off with AttributeError: 'int' "
+    "object has no attribute 'dtype'; try it in the section's notebook",
     "torch.ones(2).sqroot()": "AttributeError: 'Tensor' object has no attribute 'sqroot'",
     "torch.sqroot": "AttributeError: module 'torch' has no attribute 'sqroot'",
     "from torch import sqroot": "ImportError: module 'torch' has no attribute 'sqroot'",

@@ -36,6 +36,7 @@ import traceback
 import types
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 LONGEST = 20_000
@@ -84,6 +85,22 @@ class CannotMark(Exception):
 
 LACKS = re.compile(r"\S+ is not in (the small torch of )?this page; the section's notebook runs it")
 """What is said of a part of PyTorch, or of a package, that the page has not."""
+TORCH = str(Path(__file__).with_name("torch"))
+
+
+def page_lacks(error: BaseException) -> str:
+    """What an error says about the page, in words; empty if it is about the reader's code.
+
+    An error that the small torch does not raise in so many words is an accident there: PyTorch may run that line.
+    """
+    if isinstance(error, (AttributeError, ImportError)) and LACKS.search(str(error)):
+        return str(error)
+    last = traceback.extract_tb(error.__traceback__)[-1:]
+    inside = [frame for frame in last if frame.filename.startswith(TORCH) and not str(frame.line).startswith("raise")]
+    if not inside or isinstance(error, (RecursionError, MemoryError)) or not isinstance(error, Exception):
+        return ""
+    said = "".join(traceback.format_exception_only(type(error), error)).strip()
+    return f"the small torch of this page breaks off with {said}; try it in the section's notebook"
 
 
 class Missing:
@@ -166,18 +183,26 @@ def show(value: Any) -> None:
 
 def watch(session: Session) -> None:
     """Let a session know of each figure that is drawn, and of each verdict."""
-    from optim_code.marking import checking
+    from optim_code.marking import checking, faults, trials
 
     for name in USED:
         importlib.import_module(name)
     pictures: Any = sys.modules["optim_code.pictures"]  # the page's own, beside this file
 
-    check = checking.check
+    check, lacking = checking.check, dict[str, str]()
+
+    def first_line(error: BaseException) -> str:
+        said = faults.first_line(error)
+        lacking[said] = page_lacks(error)
+        return said
+
+    trials.first_line = first_line  # type: ignore[attr-defined]
 
     def watched_check(name: str, cls: Any) -> Any:
+        lacking.clear()
         verdict = check(name, cls)
-        if (lacks := LACKS.search(verdict.found)) and verdict.mistake in ("NotInThePage", "ModuleNotFoundError"):
-            raise CannotMark(f"this page cannot mark {verdict.cls}: {lacks[0]}")
+        for lacks in (lacks for said, lacks in lacking.items() if lacks and said in verdict.found):
+            raise CannotMark(f"this page cannot mark {verdict.cls}: {lacks}")
         fields = ("method", "cls", "passed", "mistake", "found", "hint", "step", "note")
         session.verdicts.append({field: getattr(verdict, field) for field in fields})
         return verdict
@@ -240,6 +265,8 @@ def told(error: BaseException, cell: str) -> str:
         said = f"SystemExit: {error.code}" if error.code not in (None, 0) else "SystemExit: the page's Python goes on"
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(OWN)]
     own = "".join(traceback.StackSummary.from_list(frames).format())
+    if (lacks := page_lacks(error)) and not LACKS.search(said):
+        said = f"NotInThePage: {lacks}"
     return f"Traceback (most recent call last):\n{own}{said}" if own else said
 
 

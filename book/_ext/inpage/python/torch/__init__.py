@@ -17,7 +17,7 @@ from ._numbers import NotInThePage as NotInThePage
 __version__ = "small"
 
 Tensor, Size, device, layout, strided = _tensor.Tensor, _tensor.Size, _tensor.device, _tensor.layout, _tensor.STRIDED
-tensor, where, Generator = _tensor.tensor, _operations.where, _random.Generator
+tensor, where, Generator = _numbers.named(_tensor.tensor), _numbers.named(_operations.where), _random.Generator
 FloatTensor = Tensor
 
 dtype, bool, uint8, int32, int64 = _numbers.dtype, _numbers.bool_, _numbers.uint8, _numbers.int32, _numbers.int64

@@ -9,6 +9,7 @@ from typing import Any
 
 from . import _numbers, _random, _tensor
 from ._numbers import dtype, float64, int64
+from ._operations import is_number, joint_type
 from ._shapes import joint_shape, sizes
 from ._tensor import DEFAULT, Tensor, new, record, tensor
 from .autograd.graph import is_grad_enabled
@@ -16,7 +17,7 @@ from .autograd.graph import is_grad_enabled
 # --- made from numbers -----------------------------------------------------------------------------------------------
 
 
-def as_tensor(data: Any, dtype: dtype | None = None, device: Any = None) -> Tensor:
+def as_tensor(data: Any, *, dtype: dtype | None = None, device: Any = None) -> Tensor:
     if isinstance(data, Tensor):
         return data.to(dtype) if dtype is not None else data
     return tensor(data, dtype=dtype, device=device)
@@ -283,8 +284,12 @@ METHODS = (
     *("diag", "nonzero", "index_select", "masked_select", "masked_fill", "equal", "isclose", "allclose", "clone"),
     *("detach", "fmax", "fmin", *_tensor.ALIASES),
     *_numbers.FLOATING, *_numbers.KEEPING, *_numbers.ASKING, *_numbers.COMPARISONS, *_numbers.BITWISE,
-    *(name for name in _numbers.ARITHMETIC if name not in ("rsub", "rpow", "add", "sub")),
+    *(name for name in _numbers.ARITHMETIC if name not in ("add", "sub", *_tensor.REVERSED)),
 )  # fmt: skip
+FOUR = ("add", "sub", "mul", "div", "subtract", "multiply", "divide", "true_divide")
+"""The functions of two that are of two numbers, too."""
+NUMBER_FIRST = (*FOUR, "pow", "remainder", "floor_divide", *_numbers.BITWISE)
+"""The functions of two whose first may be a number."""
 
 
 def _function(name: str) -> Callable[..., Any]:
@@ -292,9 +297,11 @@ def _function(name: str) -> Callable[..., Any]:
 
     def function(input: Any = None, *args: Any, out: Tensor | None = None, **more: Any) -> Any:
         if not isinstance(input, Tensor):
-            if name == "pow" and args and isinstance(args[0], Tensor):
-                return input ** args[0]
-            raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
+            other = next(iter((*args, *more.values())), None)
+            either = isinstance(other, Tensor) or (name in FOUR and is_number(other))
+            if not is_number(input) or not either or name not in NUMBER_FIRST:
+                raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
+            input = tensor(input, dtype=joint_type(other, input) if isinstance(other, Tensor) else None)
         result = getattr(input, name)(*args, **more)
         if out is None:
             return result
@@ -312,9 +319,9 @@ def _function(name: str) -> Callable[..., Any]:
     return function
 
 
-FUNCTIONS = {name: _function(name) for name in METHODS}
+FUNCTIONS = {name: _numbers.named(_function(name)) for name in METHODS}
 PUBLIC = {
-    name: value
+    name: value if isinstance(value, type) else _numbers.named(value)
     for name, value in globals().items()
     if getattr(value, "__module__", None) == __name__ and not name.startswith("_")
 } | FUNCTIONS

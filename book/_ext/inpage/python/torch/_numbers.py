@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import json
 import math
 import struct
@@ -28,9 +30,9 @@ Stored = Callable[[Numbers], Numbers]
 
 
 def lacking(place: str, name: str) -> AttributeError:
-    """What to raise for a name that a module or class has not: PyTorch may have it."""
+    """What to raise for a name that a module or class has not: PyTorch may have it, and has many private ones."""
     known = json.loads(WHOLE.read_text(encoding="utf-8")).get(place, "")
-    if not name.startswith("__") and name in known.split():
+    if not name.startswith("__") and (name.startswith("_") or name in known.split()):
         return NotInThePage(f"{place}.{name}")
     return AttributeError(
         f"'Tensor' object has no attribute '{name}'"
@@ -94,8 +96,36 @@ float32 = dtype("float32", "Float", 5, 2, 4, lambda numbers: array("f", numbers)
 float64 = dtype("float64", "Double", 6, 2, 8, lambda numbers: [*map(float, numbers)])
 KINDS = (bool_, int64, None)
 """The type of Python's own truths and whole numbers; that of its floats is the default type."""
-PYTHON = {bool: 0, int: 1, float: 2}
-"""The kind of Python's own numbers."""
+PYTHON = {bool: bool_, int: int64, float: float64}
+"""The types that Python's own stand for."""
+SYNONYMS = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "x1": "input", "x2": "other"}
+"""NumPy's names of arguments, which PyTorch takes, too."""
+
+
+def as_dtype(one: Any) -> Any:
+    found = PYTHON.get(one, one) if isinstance(one, type) else one
+    if found is complex:
+        raise NotInThePage("a complex number")
+    if found is not None and not isinstance(found, dtype):
+        raise TypeError(f"argument 'dtype' must be torch.dtype, not {type(one).__name__}")
+    return found
+
+
+def named(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that takes its arguments by all the names that they have in PyTorch, a shape among them."""
+    code = function.__code__
+    place = code.co_argcount + code.co_kwonlyargcount
+    several = code.co_varnames[place] if code.co_flags & inspect.CO_VARARGS else ""
+
+    @functools.wraps(function)
+    def call(*args: Any, **more: Any) -> Any:
+        if more:
+            more = {SYNONYMS.get(key, key): as_dtype(one) if key == "dtype" else one for key, one in more.items()}
+            if several in more:
+                args = (*args, more.pop(several))
+        return function(*args, **more)
+
+    return call
 
 
 # --- one number at a time ------------------------------------------------------------------------------------------
@@ -224,7 +254,9 @@ ARITHMETIC: dict[str, Callable[[Numbers, Numbers], Numbers]] = {
     "maximum": _each(larger),
     "minimum": _each(smaller),
     "remainder": _each(remainder),
+    "rremainder": _each(lambda x, y: remainder(y, x)),
     "floor_divide": _each(quotient),
+    "rfloor_divide": _each(lambda x, y: quotient(y, x)),
     "atan2": _each(math.atan2),
     "hypot": _each(math.hypot),
 }

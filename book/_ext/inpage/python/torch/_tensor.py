@@ -361,8 +361,8 @@ class Tensor:
     def to(self, *args: Any, dtype: Kind | None = None, device: Any = None, copy: bool = False, **_: Any) -> Tensor:
         wanted = dtype or self.dtype
         for one in args:
-            if isinstance(one, Kind):
-                wanted = one
+            if isinstance(one, (Kind, type)):
+                wanted = types.as_dtype(one)
             elif isinstance(one, Tensor):
                 wanted = one.dtype
             else:
@@ -433,6 +433,12 @@ class Tensor:
 
     def __floordiv__(self, other: Any) -> Any:
         return arithmetic("floor_divide", self, other)
+
+    def __rmod__(self, other: Any) -> Any:
+        return arithmetic("rremainder", self, other)
+
+    def __rfloordiv__(self, other: Any) -> Any:
+        return arithmetic("rfloor_divide", self, other)
 
     def __iadd__(self, other: Any) -> Any:
         return in_place("add", self, other)
@@ -513,6 +519,14 @@ class Tensor:
         scale, (more,) = scaled(args, 1, alpha, other)
         return store(self, lambda: added("sub", self, more, scale))
 
+    def div(self, other: Any, *, rounding_mode: str | None = None) -> Tensor:
+        if rounding_mode not in (None, "floor"):
+            raise NotInThePage(f"division with rounding_mode={rounding_mode!r}")
+        return two("div" if rounding_mode is None else "floor_divide", arithmetic, self, other)
+
+    def pow(self, exponent: Any) -> Tensor:
+        return two("pow", arithmetic, self, exponent)
+
     def addcmul(self, *args: Any, value: Any = 1, tensor1: Any = None, tensor2: Any = None) -> Tensor:
         scale, (one, two) = scaled(args, 2, value, tensor1, tensor2)
         return added_terms(self, scale, one, two, "mul")
@@ -573,17 +587,23 @@ class Tensor:
     def matmul(self, other: Tensor) -> Tensor:
         return product(self, other)
 
-    mm = mv = inner = matmul
+    inner = matmul
 
-    def dot(self, other: Tensor) -> Tensor:
-        if self.ndim != 1 or other.ndim != 1:
-            raise RuntimeError(f"1D tensors expected, but got {self.ndim}D and {other.ndim}D tensors")
-        return product(self, other)
+    def mm(self, mat2: Tensor) -> Tensor:
+        return product(self, mat2)
 
-    def outer(self, other: Tensor) -> Tensor:
-        if self.ndim != 1 or other.ndim != 1:
+    def mv(self, vec: Tensor) -> Tensor:
+        return product(self, vec)
+
+    def dot(self, tensor: Tensor) -> Tensor:
+        if self.ndim != 1 or tensor.ndim != 1:
+            raise RuntimeError(f"1D tensors expected, but got {self.ndim}D and {tensor.ndim}D tensors")
+        return product(self, tensor)
+
+    def outer(self, vec2: Tensor) -> Tensor:
+        if self.ndim != 1 or vec2.ndim != 1:
             raise RuntimeError(f"outer: Expected 1-D argument self, but got {self.ndim}-D")
-        return self.unsqueeze(-1) * other
+        return self.unsqueeze(-1) * vec2
 
     # --- in place ------------------------------------------------------------------------------------------------
 
@@ -696,11 +716,11 @@ class Tensor:
     def amin(self, dim: Any = (), keepdim: bool = False) -> Tensor:
         return spread_to_ends(self, reduced(self, dim, keepdim, least, self.dtype), dim, keepdim)
 
-    def max(self, dim: Any = None, keepdim: bool = False) -> Any:
-        return end_of(self, dim, keepdim, most, "maximum")
+    def max(self, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
+        return end_of(self, dim if other is None else other, keepdim, most, "maximum")
 
-    def min(self, dim: Any = None, keepdim: bool = False) -> Any:
-        return end_of(self, dim, keepdim, least, "minimum")
+    def min(self, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
+        return end_of(self, dim if other is None else other, keepdim, least, "minimum")
 
     def argmax(self, dim: Any = None, keepdim: bool = False) -> Tensor:
         return reduced(self, dim, keepdim, lambda x: x.index(most(x)), types.int64)
@@ -744,10 +764,10 @@ class Tensor:
 
     # --- shapes --------------------------------------------------------------------------------------------------
 
-    def view(self, *shape: Any) -> Tensor:
-        if len(shape) == 1 and isinstance(shape[0], Kind):
+    def view(self, *size: Any) -> Tensor:
+        if len(size) == 1 and isinstance(size[0], Kind):
             raise NotInThePage("Tensor.view with a type")
-        wanted = fitting(sizes(shape), self._numel)
+        wanted = fitting(sizes(size), self._numel)
         strides = _indexing.strides_of_view(self._shape, steps_of(self), wanted)
         if strides is None:
             raise RuntimeError(
@@ -825,8 +845,8 @@ class Tensor:
     def mT(self) -> Tensor:
         return self.transpose(-1, -2)
 
-    def expand(self, *shape: Any) -> Tensor:
-        wanted = sizes(shape)
+    def expand(self, *size: Any) -> Tensor:
+        wanted = sizes(size)
         if wanted == self._shape:
             return self
         more = len(wanted) - self.ndim
@@ -846,8 +866,8 @@ class Tensor:
     def expand_as(self, other: Tensor) -> Tensor:
         return self.expand(other._shape)
 
-    def repeat(self, *counts: Any) -> Tensor:
-        times = sizes(counts)
+    def repeat(self, *repeats: Any) -> Tensor:
+        times = sizes(repeats)
         if len(times) < self.ndim:
             raise RuntimeError(
                 "Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor"
@@ -874,10 +894,11 @@ class Tensor:
             raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({self._shape[at]}).")
         return self[(slice(None),) * at + (slice(start, start + length),)]
 
-    def split(self, size: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    def split(self, split_size: Any, dim: int = 0) -> tuple[Tensor, ...]:
         if not self._shape:
             raise RuntimeError("split expects at least a 1-dimensional tensor")
         whole = self._shape[dim]
+        size = split_size
         lengths = [min(size, whole - i) for i in range(0, whole, size)] if isinstance(size, int) else size
         starts = itertools.accumulate(lengths, initial=0)
         return named(
@@ -1064,6 +1085,14 @@ def kind_of(values: Numbers) -> Kind:
     return types.bool_ if all(isinstance(one, bool) for one in values) else types.int64
 
 
+def two(name: str, apply: Callable[[str, Tensor, Any], Any], one: Tensor, other: Any) -> Any:
+    """An operation as a method, which fails where an operator would ask the other side."""
+    out = apply(name, one, other)
+    if out is NotImplemented:
+        raise TypeError(f"{name}(): argument 'other' must be Tensor or Number, not {type(other).__name__}")
+    return out
+
+
 def check_device(wanted: Any) -> None:
     if wanted is not None and not isinstance(wanted, bool):
         device(wanted)
@@ -1096,6 +1125,8 @@ CONVERSIONS = {
     "bool": types.bool_,
 }  # fmt: skip
 """The methods that change the type."""
+REVERSED = ("rsub", "rpow", "rremainder", "rfloor_divide")
+"""Operations of a number and a tensor, which are no methods."""
 
 
 def _add_methods() -> None:
@@ -1108,17 +1139,11 @@ def _add_methods() -> None:
     def of_one_in_place(name: str) -> Callable[[Tensor], Tensor]:
         return lambda self: store(self, lambda: one_by_one(name, self))
 
-    def of_two(name: str, apply: Callable[[str, Tensor, Any], Any]) -> Callable[[Tensor, Any], Any]:
-        def method(self: Tensor, other: Any) -> Any:
-            out = apply(name, self, other)
-            if out is NotImplemented:
-                raise TypeError(f"{name}(): argument 'other' must be Tensor or Number, not {type(other).__name__}")
-            return out
+    def of_two(name: str, apply: Callable[[str, Tensor, Any], Any]) -> Callable[..., Any]:
+        return lambda self, other: two(name, apply, self, other)
 
-        return method
-
-    def of_two_in_place(method: Callable[[Tensor, Any], Any]) -> Callable[[Tensor, Any], Tensor]:
-        return lambda self, other: store(self, lambda: method(self, other))
+    def of_two_in_place(method: Callable[..., Any]) -> Callable[..., Tensor]:
+        return lambda self, *args, **more: store(self, lambda: method(self, *args, **more))
 
     for name, kind in CONVERSIONS.items():
         setattr(Tensor, name, of_type(kind))
@@ -1128,14 +1153,18 @@ def _add_methods() -> None:
             setattr(Tensor, f"{name}_", of_one_in_place(name))
     for table, apply in ((ARITHMETIC, arithmetic), (COMPARISONS, compared), (BITWISE, bitwise)):
         for name in table:
-            if name not in ("add", "sub", "rsub", "rpow"):
-                method = of_two(name, apply)
+            if name not in ("add", "sub") and name not in REVERSED:
+                method = vars(Tensor).get(name) or of_two(name, apply)
                 setattr(Tensor, name, method)
                 setattr(Tensor, f"{name}_", of_two_in_place(method))
     for name, other in ALIASES.items():
         for end in ("", "_"):
             if hasattr(Tensor, f"{other}{end}"):
                 setattr(Tensor, f"{name}{end}", getattr(Tensor, f"{other}{end}"))
+    for name, value in [*vars(Tensor).items()]:
+        if not name.startswith("_") and callable(value):
+            value.__name__, value.__qualname__ = name, f"Tensor.{name}"
+            setattr(Tensor, name, types.named(value))
 
 
 ALIASES = {

@@ -6,7 +6,7 @@ import math
 from typing import Any, NamedTuple
 
 from . import _tensor
-from ._numbers import NotInThePage, lacking
+from ._numbers import NotInThePage, lacking, named
 from ._tensor import Tensor, new, underivable
 
 Rows = list[list[float]]
@@ -147,10 +147,12 @@ def _dot(a: list[float], b: list[float]) -> float:
     return math.fsum(x * y for x, y in zip(a, b, strict=True))
 
 
+@named
 def vector_norm(x: Tensor, ord: Any = 2, dim: Any = None, keepdim: bool = False) -> Tensor:
     return x.norm(ord, dim, keepdim)
 
 
+@named
 def norm(A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False) -> Tensor:
     return A.norm(2 if ord is None else ord, dim, keepdim)
 
