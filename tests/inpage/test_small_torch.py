@@ -349,6 +349,33 @@ MAKERS = [
 ]  # fmt: skip
 
 
+REFUSED = [
+    "torch.where(torch.tensor([1, 0]), 1.0, 2.0)", "torch.where(torch.ones(2), 1.0, 2.0)", "torch.where(True, x, 0)",
+    "torch.where(x > 0, None, 0)", "torch.where(x > 0, 'a', 0)", "torch.where(x > 0, input=x, other=-x)",
+    "x.where(x > 1, 0)",
+    "x.masked_fill(torch.tensor([1, 0]), 0.0)", "x.masked_fill(x > 0, x)", "x.masked_fill_(x, 0.0)",
+    "torch.tensor([1, 2]).masked_fill(x > 0, 7)", "x.masked_select(torch.tensor([1, 0]))", "torch.mm(torch.eye(2), x)",
+    "torch.mm(x, torch.eye(2))", "torch.mv(torch.eye(2), torch.eye(2))", "torch.mv(x, x)", "torch.eye(2).mm([1])",
+    "torch.inner(torch.ones(2, 3), torch.eye(3) * 2)", "torch.inner(x, torch.tensor([[1.0, 2], [3, 4]]))",
+    "torch.inner(x, torch.tensor(2.0))", "torch.maximum(x, 0.0)", "x.minimum(0)", "torch.atan2(x, 1)",
+    "torch.hypot(x, 1)",
+    "torch.logical_and(x, True)", "x.logical_or(1)", "x.clamp(torch.zeros(2), 1)", "x.clamp(0, max=torch.zeros(2))",
+    "x.__setitem__(0, [1.0])", "x.__setitem__(slice(None), [1.0, 2.0])", "x.__setitem__([0], (1.0,))",
+    "x.__setitem__(0, None)", "x.__setitem__(0, range(1))", "x.copy_([1.0, 2.0])", "torch.tensor([x, x])",
+    "torch.tensor([*torch.eye(2)])", "torch.tensor([*x])", "torch.tensor([[*x], [1, 2]])",
+    "torch.tensor([1, torch.ones(0)])",
+    "torch.tensor([x.double()[0], 2])", "torch.tensor([torch.tensor(1), 2.5])", "torch.tensor([torch.ones(1), 2])",
+    "torch.tensor([torch.tensor(True)])", "torch.full((2,), torch.tensor(2.5))",
+]  # fmt: skip
+"""What the small torch would compute, and PyTorch refuses or computes otherwise; ``x`` is of two numbers."""
+
+
+@pytest.mark.parametrize("code", REFUSED)
+def test_what_pytorch_refuses_is_refused(code: str) -> None:
+    x = Pair(*(t.tensor([1.5, -2.0]) for t in (torch, small)))
+    compare(code, lambda t, a: eval(code, {"torch": t, "x": a[0]}), x)
+
+
 @pytest.mark.parametrize("code", MAKERS)
 def test_what_makes_a_tensor_or_fails(code: str) -> None:
     compare(code, lambda t, _: eval(code, {"torch": t}))

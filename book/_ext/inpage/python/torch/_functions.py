@@ -46,6 +46,8 @@ def full(
     requires_grad: Any = False,
 ) -> Tensor:
     shape = _checked_size((size,))
+    if isinstance(fill_value, Tensor) and not fill_value.ndim:
+        fill_value = fill_value.item()
     wanted = dtype or _tensor.kind_of([fill_value])
     return new(wanted.stored([fill_value]) * math.prod(shape), shape, wanted).requires_grad_(requires_grad)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def flattened(data: Any) -> tuple[Numbers, tuple[int, ...]]:
-    """The numbers of nested lists, and their shape.
+    """The numbers of nested lists, and their shape. Tensors of one number stay what they are: they have a type.
 
     Raises:
         ValueError, TypeError: as PyTorch does, if rows differ in length or something is no number.
@@ -24,7 +24,9 @@ def flattened(data: Any) -> tuple[Numbers, tuple[int, ...]]:
     from ._tensor import Tensor
 
     if isinstance(data, Tensor):
-        return data._values(), data._shape
+        if data._numel != 1:
+            raise ValueError("only one element tensors can be converted to Python scalars")
+        return [data], ()
     if is_number(data):
         return [data if isinstance(data, (int, float)) else float(data)], ()
     if isinstance(data, complex):
@@ -265,19 +267,18 @@ def put(tensor: Tensor, key: Any, value: Any) -> None:
                                       or _is_advanced(part)])  # fmt: skip
     if where is None:
         check_apart(view)
+    if not isinstance(value, (Tensor, int, float)):
+        raise TypeError(f"can't assign a {type(value).__name__} to a torch.{tensor.dtype.long_name}Tensor")
     source = value if isinstance(value, Tensor) else made(value, dtype=tensor.dtype)
     while source.ndim > len(shape) and source._shape[0] == 1:
         source = source[0]
     if source.ndim > len(shape) or any(a not in (1, b) for a, b in zip(source._shape[::-1], shape[::-1], strict=False)):
-        if source._numel == 1 and not isinstance(value, Tensor):
-            source = source.reshape(())
-        else:
-            raise RuntimeError(
-                f"shape mismatch: value tensor of shape {list(source._shape)} cannot be broadcast to indexing result "
-                f"of shape {list(shape)}"
-                if where is not None
-                else f"The expanded size of the tensor ({shape[-1] if shape else 1}) must match the existing size "
-                f"({source._shape[-1]}) at non-singleton dimension 0.  Target sizes: {list(shape)}.  "
-                f"Tensor sizes: {list(source._shape)}"
-            )
+        raise RuntimeError(
+            f"shape mismatch: value tensor of shape {list(source._shape)} cannot be broadcast to indexing result "
+            f"of shape {list(shape)}"
+            if where is not None
+            else f"The expanded size of the tensor ({shape[-1] if shape else 1}) must match the existing size "
+            f"({source._shape[-1]}) at non-singleton dimension 0.  Target sizes: {list(shape)}.  "
+            f"Tensor sizes: {list(source._shape)}"
+        )
     overwrite(tensor, source.expand(shape), view._positions() if where is None else where)

@@ -346,12 +346,18 @@ def bounded(name: str, one: Tensor, bound: Any) -> Tensor:
     return record(out, "ClampBackward1", (one, bound), derivative, saved)
 
 
-def where(condition: Tensor, one: Any = None, other: Any = None) -> Any:
+def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     """Numbers of one where a condition holds, and of another where it doesn't."""
-    if one is None:
+    if input is None and other is None:
         return tuple(condition.nonzero().unbind(1))
-    both = [x if isinstance(x, Tensor) else None for x in (one, other)]
-    if both[0] is None and both[1] is None:
+    one = input
+    if not isinstance(condition, Tensor) or not all(isinstance(x, Tensor) or is_number(x) for x in (one, other)):
+        raise TypeError("where() takes a tensor, and two tensors or numbers")
+    if condition.dtype not in (types.bool_, types.uint8):
+        raise RuntimeError(
+            f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype.long_name}"
+        )
+    if not isinstance(one, Tensor) and not isinstance(other, Tensor):
         one = tensor(one)
     first = one if isinstance(one, Tensor) else other
     kind = joint_type(first, other if first is one else one)

@@ -560,6 +560,8 @@ class Tensor:
     def clamp(self, min: Any = None, max: Any = None) -> Tensor:
         if min is None and max is None:
             raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
+        if len({isinstance(one, Tensor) for one in (min, max) if one is not None}) == 2:
+            raise TypeError("clamp() takes two tensors or two numbers")
         out = self if min is None else bounded("maximum", self, min)
         return out if max is None else bounded("minimum", out, max)
 
@@ -587,12 +589,20 @@ class Tensor:
     def matmul(self, other: Tensor) -> Tensor:
         return product(self, other)
 
-    inner = matmul
+    def inner(self, other: Tensor) -> Tensor:
+        if not self._shape or not other._shape:
+            return self * other
+        return product(self, other.mT if other.ndim > 1 else other)
 
     def mm(self, mat2: Tensor) -> Tensor:
+        for name, one in (("self", self), ("mat2", mat2)):
+            if isinstance(one, Tensor) and one.ndim != 2:
+                raise RuntimeError(f"{name} must be a matrix")
         return product(self, mat2)
 
     def mv(self, vec: Tensor) -> Tensor:
+        if isinstance(vec, Tensor) and (self.ndim, vec.ndim) != (2, 1):
+            raise RuntimeError(f"vector + matrix @ vector expected, got 1, {self.ndim}, {vec.ndim}")
         return product(self, vec)
 
     def dot(self, tensor: Tensor) -> Tensor:
@@ -608,6 +618,8 @@ class Tensor:
     # --- in place ------------------------------------------------------------------------------------------------
 
     def copy_(self, other: Any, non_blocking: bool = False) -> Tensor:
+        if not isinstance(other, (Tensor, int, float)):
+            raise TypeError(f"copy_(): argument 'other' (position 1) must be Tensor, not {type(other).__name__}")
         source = other if isinstance(other, Tensor) else tensor(other, dtype=self.dtype)
         check_apart(self)
         whole = source.expand(self._shape)
@@ -623,11 +635,16 @@ class Tensor:
     def zero_(self) -> Tensor:
         return self.fill_(0)
 
+    def where(self, condition: Tensor, other: Any) -> Tensor:
+        return where(condition, self, other)
+
     def masked_fill(self, mask: Tensor, value: Any) -> Tensor:
-        return where(mask, value, self)
+        if isinstance(value, Tensor) and value._shape:
+            raise RuntimeError(f"masked_fill_ only supports a 0-dimensional value tensor, but got {value.ndim} of them")
+        return where(mask, value, self).to(self.dtype)
 
     def masked_fill_(self, mask: Tensor, value: Any) -> Tensor:
-        return store(self, lambda: where(mask, value, self), any_type=True)
+        return store(self, lambda: self.masked_fill(mask, value))
 
     def normal_(self, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Tensor:
         draws = _random.normal(self._numel, self.dtype, generator)
@@ -955,6 +972,8 @@ class Tensor:
         return self[(slice(None),) * (dim % self.ndim) + (index,)]
 
     def masked_select(self, mask: Tensor) -> Tensor:
+        if mask.dtype is not types.bool_:
+            raise RuntimeError("masked_select: expected BoolTensor for mask")
         return self[mask.expand(self._shape)]
 
     # --- comparisons of two tensors --------------------------------------------------------------------------------
@@ -1080,16 +1099,19 @@ def tensor(data: Any, *, dtype: Kind | None = None, device: Any = None, requires
 
 
 def kind_of(values: Numbers) -> Kind:
-    if any(isinstance(one, float) for one in values) or not values:
-        return DEFAULT[0]
-    return types.bool_ if all(isinstance(one, bool) for one in values) else types.int64
+    """The type of Python's numbers, and of tensors among them."""
+    kinds = {one.dtype if isinstance(one, Tensor) else types.KINDS[kind_number(one)] or DEFAULT[0] for one in values}
+    return max(kinds, key=lambda kind: kind.rank, default=DEFAULT[0])
 
 
 def two(name: str, apply: Callable[[str, Tensor, Any], Any], one: Tensor, other: Any) -> Any:
     """An operation as a method, which fails where an operator would ask the other side."""
-    out = apply(name, one, other)
+    out = NotImplemented
+    if name not in OF_TENSORS or isinstance(other, Tensor):
+        out = apply(name, one, other)
     if out is NotImplemented:
-        raise TypeError(f"{name}(): argument 'other' must be Tensor or Number, not {type(other).__name__}")
+        what = "Tensor" if name in OF_TENSORS else "Tensor or Number"
+        raise TypeError(f"{name}(): argument 'other' must be {what}, not {type(other).__name__}")
     return out
 
 
@@ -1111,6 +1133,7 @@ from ._operations import (  # noqa: E402  # noqa: E402
     check_in_place,
     compared,
     in_place,
+    kind_number,
     one_by_one,
     overwrite,
     product,
@@ -1125,6 +1148,8 @@ CONVERSIONS = {
     "bool": types.bool_,
 }  # fmt: skip
 """The methods that change the type."""
+OF_TENSORS = ("maximum", "minimum", "atan2", "hypot", "logical_and", "logical_or", "logical_xor")
+"""Operations of two tensors, never of a tensor and a number."""
 REVERSED = ("rsub", "rpow", "rremainder", "rfloor_divide")
 """Operations of a number and a tensor, which are no methods."""
 
