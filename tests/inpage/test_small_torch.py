@@ -376,6 +376,35 @@ def test_what_pytorch_refuses_is_refused(code: str) -> None:
     compare(code, lambda t, a: eval(code, {"torch": t, "x": a[0]}), x)
 
 
+UNUSUAL = [
+    "A.std(1, False)", "A.std(1, True)", "A.var(0, False, True)", "A.var(False)", "torch.std(A, True)", "A.var(1, 0)",
+    "A.var(1, unbiased=False, keepdim=True)", "A.var(1, correction=0)", "A.var(1, unbiased=True, correction=0)",
+    "A.norm(-inf)", "A.norm(-inf, dim=1)", "A.norm(0)", "A.norm(0, dim=0)", "A.norm(inf, keepdim=True)", "A.norm(-1)",
+    "A.norm(2, 1, dtype=torch.float64)", "A.long().norm()", "torch.linalg.norm(A)", "torch.linalg.norm(A, 'fro')",
+    "torch.linalg.norm(A, 1, dim=0)", "torch.linalg.norm(A[0], inf)", "torch.linalg.norm(A, 1, dim=(1,))",
+    "torch.linalg.norm(A.reshape(1, 2, 3), 1)", "torch.linalg.norm(A[0], 'fro')", "torch.linalg.norm(A[0, 0], 1)",
+    "torch.fmax(n, n.flip(0))", "torch.fmin(n, n.flip(0))", "torch.fmax(torch.tensor([1, 2]), torch.tensor([2.5, 1]))",
+    "n.sort()", "n.sort(descending=True)", "n.argsort(stable=True)", "torch.tensor([True, False]).sort()",
+    "torch.sinh(1000 * A)", "str(torch.trunc(-A / 9))", "str(torch.ceil(-A / 9))", "str(torch.round(-A / 9))",
+]  # fmt: skip
+"""Norms, variances, orders and roundings whose numbers are easily others; ``n`` has no numbers among its numbers."""
+
+
+@pytest.mark.parametrize("code", UNUSUAL)
+def test_an_unusual_call_has_pytorchs_numbers(code: str) -> None:
+    pairs = [
+        Pair(*(t.tensor(values) for t in (torch, small)))
+        for values in ([[0.0, -1, 2], [3, -4, 5.5]], [1.0, math.nan, 0.0, math.nan, -math.inf, 1.0])
+    ]
+    compare(code, lambda t, a: eval(code, {"torch": t, "A": a[0], "n": a[1], "inf": math.inf}), *pairs)
+
+
+@pytest.mark.parametrize("order", [1, -1, 2, -2, math.inf, -math.inf, "nuc"])
+def test_a_norm_of_matrices_that_is_not_there_is_refused(order: Any) -> None:
+    with pytest.raises(small.NotInThePage, match=f"{order} is not in the small torch of this page"):
+        small.linalg.norm(small.ones(2, 3), order)
+
+
 @pytest.mark.parametrize("code", MAKERS)
 def test_what_makes_a_tensor_or_fails(code: str) -> None:
     compare(code, lambda t, _: eval(code, {"torch": t}))

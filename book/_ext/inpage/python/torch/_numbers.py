@@ -203,8 +203,8 @@ def sigmoid(x: float) -> float:
     return 0.0 if x < -700 else 1 / (1 + math.exp(-x))
 
 
-def rounded(x: float) -> float:
-    return float(round(x)) if math.isfinite(x) else x
+def rounded(function: Callable[[float], int]) -> Callable[[float], float]:
+    return lambda x: math.copysign(function(x), x) if math.isfinite(x) else x
 
 
 # --- lists ---------------------------------------------------------------------------------------------------------
@@ -253,6 +253,8 @@ ARITHMETIC: dict[str, Callable[[Numbers, Numbers], Numbers]] = {
     "rpow": lambda a, b: _powers(b, a),
     "maximum": _each(larger),
     "minimum": _each(smaller),
+    "fmax": _each(lambda x, y: x if x > y or y != y else y),
+    "fmin": _each(lambda x, y: x if x < y or y != y else y),
     "remainder": _each(remainder),
     "rremainder": _each(lambda x, y: remainder(y, x)),
     "floor_divide": _each(quotient),
@@ -292,7 +294,7 @@ FLOATING: dict[str, Callable[[float], float]] = {
     "asin": defined(math.asin),
     "acos": defined(math.acos),
     "atan": math.atan,
-    "sinh": defined(math.sinh),
+    "sinh": lambda x: math.copysign(defined(math.sinh)(abs(x)), x),
     "cosh": defined(math.cosh),
     "tanh": math.tanh,
     "erf": math.erf,
@@ -305,10 +307,10 @@ KEEPING: dict[str, Callable[[Any], Any]] = {
     "sign": sign,
     "square": lambda x: x * x,
     "relu": lambda x: x if x != x or x > 0 else type(x)(0),
-    "floor": lambda x: float(math.floor(x)) if math.isfinite(x) else x,
-    "ceil": lambda x: float(math.ceil(x)) if math.isfinite(x) else x,
-    "trunc": lambda x: float(math.trunc(x)) if math.isfinite(x) else x,
-    "round": rounded,
+    "floor": rounded(math.floor),
+    "ceil": rounded(math.ceil),
+    "trunc": rounded(math.trunc),
+    "round": rounded(round),
     "frac": lambda x: math.fmod(x, 1.0) if math.isfinite(x) else math.nan,
 }
 """Functions of one number whose result has its type."""

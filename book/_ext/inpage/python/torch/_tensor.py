@@ -688,11 +688,18 @@ class Tensor:
 
         return record(out, "ProdBackward0", (self,), derivative, saved)
 
-    def var(self, dim: Any = None, keepdim: bool = False, *, unbiased: bool = True, correction: int = 1) -> Tensor:
+    def var(
+        self, dim: Any = None, unbiased: Any = None, keepdim: bool = False, *, correction: int | None = None
+    ) -> Tensor:
+        if isinstance(dim, bool):
+            dim, unbiased = None, dim
+        if unbiased is not None and (correction is not None or not isinstance(unbiased, bool)):
+            raise TypeError("var() takes unbiased, which is True or False, or else correction")
         own = self.detach()
         apart = own - own.mean(dim, keepdim=True)
         total = (apart * apart).sum(dim, keepdim)
-        count = max(self._numel // max(total._numel, 1) - (correction if unbiased else 0), 0)
+        lost = (unbiased is not False) if correction is None else correction
+        count = max(self._numel // max(total._numel, 1) - lost, 0)
         saved = Saved(self)
 
         def derivative(g: Tensor) -> tuple[Tensor]:
@@ -701,18 +708,23 @@ class Tensor:
 
         return record(total / count, "VarBackward0", (self,), derivative, [saved])
 
-    def std(self, dim: Any = None, keepdim: bool = False, *, unbiased: bool = True, correction: int = 1) -> Tensor:
-        square = self.var(dim, keepdim, unbiased=unbiased, correction=correction)
+    def std(self, *args: Any, **more: Any) -> Tensor:
+        square = self.var(*args, **more)
         out = square.detach().sqrt()
         saved = Saved(out)
         return record(
             out, "StdBackward0", (square,), lambda g: (where(saved() == 0, 0.0, g / (2 * saved())),), [saved]
         )  # fmt: skip
 
-    def norm(self, p: Any = 2, dim: Any = None, keepdim: bool = False) -> Tensor:
-        if p is None or isinstance(p, str):  # Frobenius' norm
-            p = 2
-        if p == 2:
+    def norm(self, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: Kind | None = None) -> Tensor:
+        if dtype is not None:
+            return self.to(dtype).norm(p, dim, keepdim)
+        if self.dtype.kind != 2:
+            kind = self.dtype.long_name
+            raise RuntimeError(f"linalg.vector_norm: Expected a floating point or complex tensor as input. Got {kind}")
+        if isinstance(p, str) and p != "fro":
+            raise NotInThePage(f"the norm {p}")
+        if p in (None, "fro", 2):
             out = reduced(self, dim, keepdim, lambda x: math.sqrt(total_of([y * y for y in x])), self.dtype)
             saved = Saved(self), Saved(out)
 
@@ -722,9 +734,11 @@ class Tensor:
                 return (spread(g, self, dim, keepdim) * where(length == 0, 0.0, share),)
 
             return record(out, "LinalgVectorNormBackward0", (self,), derivative, saved)
+        if p == 0:
+            return (self != 0).to(self.dtype).sum(dim, keepdim)
         sizes = self.abs()
-        if p == math.inf:
-            return sizes.max() if dim is None else sizes.amax(dim, keepdim)
+        if abs(p) == math.inf:
+            return (sizes.amax if p > 0 else sizes.amin)(dim, keepdim)
         return sizes.sum(dim, keepdim) if p == 1 else (sizes**p).sum(dim, keepdim) ** (1 / p)
 
     def amax(self, dim: Any = (), keepdim: bool = False) -> Tensor:
@@ -772,11 +786,14 @@ class Tensor:
             out = out.narrow(dim, 1, max(size - 1, 0)) - out.narrow(dim, 0, max(size - 1, 0))
         return out
 
-    def sort(self, dim: int = -1, descending: bool = False) -> Values:
-        order = running(self, dim, lambda x: sorted(range(len(x)), key=x.__getitem__, reverse=descending), types.int64)
-        return Values(running(self, dim, lambda x: sorted(x, reverse=descending)), order)
+    def sort(self, dim: int = -1, descending: bool = False, *, stable: bool | None = None) -> Values:
+        def order(x: Numbers) -> list[int]:
+            return sorted(range(len(x)), key=lambda i: (x[i] != x[i], x[i]), reverse=descending)
 
-    def argsort(self, dim: int = -1, descending: bool = False) -> Tensor:
+        values = running(self, dim, lambda x: [x[i] for i in order(x)], self.dtype)
+        return Values(values, running(self, dim, order, types.int64))
+
+    def argsort(self, dim: int = -1, descending: bool = False, *, stable: bool | None = None) -> Tensor:
         return self.sort(dim, descending).indices
 
     # --- shapes --------------------------------------------------------------------------------------------------
@@ -1148,7 +1165,7 @@ CONVERSIONS = {
     "bool": types.bool_,
 }  # fmt: skip
 """The methods that change the type."""
-OF_TENSORS = ("maximum", "minimum", "atan2", "hypot", "logical_and", "logical_or", "logical_xor")
+OF_TENSORS = ("maximum", "minimum", "fmax", "fmin", "atan2", "hypot", "logical_and", "logical_or", "logical_xor")
 """Operations of two tensors, never of a tensor and a number."""
 REVERSED = ("rsub", "rpow", "rremainder", "rfloor_divide")
 """Operations of a number and a tensor, which are no methods."""

@@ -154,7 +154,13 @@ def vector_norm(x: Tensor, ord: Any = 2, dim: Any = None, keepdim: bool = False)
 
 @named
 def norm(A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False) -> Tensor:
-    return A.norm(2 if ord is None else ord, dim, keepdim)
+    count = A.ndim if dim is None else 1 if isinstance(dim, int) else len(dim)
+    if ord is not None and (count != 1 or isinstance(ord, str)):
+        if count != 2:
+            raise RuntimeError(f"linalg.norm: ord is for vectors and matrices, got {count} dimensions")
+        if ord != "fro":
+            raise NotInThePage(f"the norm of a matrix with ord={ord}")
+    return A.norm(ord, dim, keepdim)
 
 
 class LinAlgError(RuntimeError):
