@@ -10,7 +10,7 @@ from typing import Any
 from . import _numbers, _random, _tensor
 from ._numbers import dtype, float64, int64
 from ._operations import is_number, joint_type
-from ._shapes import joint_shape, sizes
+from ._shapes import joint_shape, sizes, within
 from ._tensor import DEFAULT, Tensor, new, record, tensor
 from .autograd.graph import is_grad_enabled
 
@@ -29,7 +29,16 @@ def from_numpy(array: Any) -> Tensor:
     raise TypeError(f"expected np.ndarray (got {type(array).__name__})")
 
 
+def _sequence(size: Any) -> tuple[Any]:
+    """A size that must be one sequence."""
+    if not isinstance(size, (tuple, list)):
+        raise TypeError(f"argument 'size' must be tuple of ints, not {type(size).__name__}")
+    return (size,)
+
+
 def _checked_size(size: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not size:
+        raise TypeError("missing 1 required positional argument: 'size'")
     shape = sizes(size)
     for one in shape:
         if one < 0:
@@ -45,7 +54,7 @@ def full(
     device: Any = None,
     requires_grad: Any = False,
 ) -> Tensor:
-    shape = _checked_size((size,))
+    shape = _checked_size(_sequence(size))
     if isinstance(fill_value, Tensor) and not fill_value.ndim:
         fill_value = fill_value.item()
     wanted = dtype or _tensor.kind_of([fill_value])
@@ -95,6 +104,7 @@ empty_like = zeros_like
 def eye(n: Any, m: Any = None, *, dtype: dtype | None = None) -> Tensor:
     wanted = dtype or DEFAULT[0]
     columns = n if m is None else m
+    _checked_size((n, columns))
     return new(wanted.stored([i == j for i in range(n) for j in range(columns)]), (n, columns), wanted)
 
 
@@ -102,12 +112,18 @@ def arange(start: Any, end: Any = None, step: Any = 1, *, dtype: dtype | None = 
     if end is None:
         start, end = 0, start
     wanted = dtype or (int64 if all(isinstance(x, int) for x in (start, end, step)) else DEFAULT[0])
-    count = max(math.ceil((end - start) / step), 0)
+    if not step:
+        raise RuntimeError("step must be nonzero")
+    count = math.ceil((end - start) / step)
+    if count < 0 or (end - start) * step < 0:
+        raise RuntimeError("upper bound and lower bound inconsistent with step sign")
     return new(wanted.stored([start + i * step for i in range(count)]), (count,), wanted)
 
 
 def linspace(start: Any, end: Any, steps: Any, *, dtype: dtype | None = None) -> Tensor:
     wanted = dtype or DEFAULT[0]
+    if steps < 0:
+        raise RuntimeError("number of steps must be non-negative")
     step = (end - start) / (steps - 1) if steps > 1 else 0
     values = [start + i * step if i < steps // 2 else end - (steps - 1 - i) * step for i in range(steps)]
     return new(wanted.stored(values if steps > 1 else [start] * steps), (steps,), wanted)
@@ -125,12 +141,12 @@ def manual_seed(seed: Any) -> _random.Generator:
 
 
 def randn(*size: Any, generator: Any = None, dtype: dtype | None = None, requires_grad: bool = False) -> Tensor:
-    wanted, shape = dtype or DEFAULT[0], sizes(size)
+    wanted, shape = dtype or DEFAULT[0], _checked_size(size)
     return new(_random.normal(math.prod(shape), wanted, generator), shape, wanted).requires_grad_(requires_grad)
 
 
 def rand(*size: Any, generator: Any = None, dtype: dtype | None = None, requires_grad: bool = False) -> Tensor:
-    wanted, shape = dtype or DEFAULT[0], sizes(size)
+    wanted, shape = dtype or DEFAULT[0], _checked_size(size)
     return new(_random.uniform(math.prod(shape), wanted, generator), shape, wanted).requires_grad_(requires_grad)
 
 
@@ -145,7 +161,7 @@ def rand_like(input: Tensor, *, dtype: dtype | None = None) -> Tensor:
 def randint(low: Any, high: Any = None, size: Any = None, *, generator: Any = None) -> Tensor:
     if size is None:
         low, high, size = 0, low, high
-    shape = sizes((size,))
+    shape = sizes(_sequence(size))
     return new(_random.whole(low, high, math.prod(shape), generator), shape, int64)
 
 
@@ -173,6 +189,7 @@ def stack(tensors: Sequence[Tensor], dim: Any = 0) -> Tensor:
             )
     if not shapes:
         raise RuntimeError("stack expects a non-empty TensorList")
+    dim = within(dim, len(shapes[0]) + 1)
     return cat([one.unsqueeze(dim) for one in tensors], dim)
 
 
@@ -184,7 +201,7 @@ def cat(tensors: Sequence[Tensor], dim: Any = 0) -> Tensor:
         raise RuntimeError(f"zero-dimensional tensor (at position {at}) cannot be concatenated")
     parts = [one for one in tensors if one.shape != (0,)] or [tensors[0]]
     kind = functools.reduce(lambda a, b: a if a.rank >= b.rank else b, [one.dtype for one in tensors])
-    along = dim % parts[0].ndim
+    along = within(dim, parts[0].ndim)
     turned = [one.transpose(0, along) for one in parts]
     for n, one in enumerate(turned):
         if one.shape[1:] != turned[0].shape[1:]:
@@ -251,7 +268,9 @@ def get_default_dtype() -> dtype:
     return DEFAULT[0]
 
 
-def set_default_dtype(d: dtype) -> None:
+def set_default_dtype(d: Any) -> None:
+    if not isinstance(d, dtype) or d.kind != 2:
+        raise TypeError("only floating-point types are supported as the default type")
     DEFAULT[0] = d
 
 
@@ -266,7 +285,10 @@ def get_num_threads() -> Any:
 class finfo:
     """The limits of a type of floats."""
 
-    def __init__(self, type: dtype | None = None) -> None:
+    def __init__(self, type: Any = None) -> None:
+        type = _numbers.as_dtype(type)
+        if type is not None and type.kind != 2:
+            raise TypeError("torch.finfo() requires a floating point input type")
         digits, least, most = {"float64": (52, 1022, 1024), "float32": (23, 126, 128), "float16": (10, 14, 16)}[
             (type or DEFAULT[0]).name
         ]

@@ -101,6 +101,9 @@ PYTHON = {bool: bool_, int: int64, float: float64}
 SYNONYMS = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "x1": "input", "x2": "other"}
 """NumPy's names of arguments, which PyTorch takes, too."""
 
+OVER = ("sum", "mean", "prod", "max", "min", "median")
+"""The methods that keep a dimension only if they are told which."""
+
 
 def as_dtype(one: Any) -> Any:
     found = PYTHON.get(one, one) if isinstance(one, type) else one
@@ -123,6 +126,8 @@ def named(function: Callable[..., Any]) -> Callable[..., Any]:
             more = {SYNONYMS.get(key, key): as_dtype(one) if key == "dtype" else one for key, one in more.items()}
             if several in more:
                 args = (*args, more.pop(several))
+            if "keepdim" in more and "dim" not in more and len(args) == 1 and function.__name__ in OVER:
+                raise TypeError(f"{function.__name__}() takes keepdim only beside dim")
         return function(*args, **more)
 
     return call

@@ -98,6 +98,8 @@ def arithmetic(name: str, a: Tensor, b: Any) -> Any:
             "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a "
             "mask, use the `~` or `logical_not()` operator instead."
         )
+    if name == "pow" and kind.kind == 1 and not isinstance(b, Tensor) and b < 0:
+        raise RuntimeError("Integers to negative integer powers are not allowed.")
     x, y, shape = _operands(a, b, kind)
     # PyTorch takes a root for the number 0.5, but not for a tensor of it: minus infinity has a power, and no root.
     root = {0.5: "sqrt", -0.5: "rsqrt"}.get(b) if name == "pow" and not isinstance(b, Tensor) else None
@@ -181,6 +183,9 @@ def one_by_one(name: str, a: Tensor) -> Tensor:
         values = [FLOATING[name](x) for x in a._values()]
     else:
         kind = a.dtype
+        if kind.kind == 0 and name != "sign":
+            kind_of_error = RuntimeError if name in ("neg", "relu") else NotImplementedError
+            raise kind_of_error(f"{name} is not implemented for 'Bool'; to invert a mask, use `~`")
         values = [KEEPING[name](x) for x in a._values()]
     out = new(kind.stored(values), a._shape, kind)
     if RECORDING[0] and a._requires_grad:
@@ -316,6 +321,8 @@ def added(name: str, a: Tensor, b: Any, scale: Any) -> Tensor:
     if scale == 1:
         return arithmetic(name, a, b)
     kind = joint_type(a, b)
+    if kind.kind < kind_number(scale):
+        raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
     if a._requires_grad or (isinstance(b, Tensor) and b._requires_grad) or kind is not types.float64:
         return arithmetic(name, a, scale * b)
     x, y, shape = _operands(a, b, kind)
@@ -326,6 +333,8 @@ def added(name: str, a: Tensor, b: Any, scale: Any) -> Tensor:
 def added_terms(a: Tensor, scale: Any, one: Tensor, two: Tensor, name: str) -> Tensor:
     """``a + scale * one * two``, or divided by ``two``, in the type of all three."""
     kind = max((one, two, a), key=lambda x: (bool(x._shape), x.dtype.rank)).dtype
+    if name == "div" and kind.kind != 2:
+        raise RuntimeError("Integer division with addcdiv is no longer supported")
     first, second = one.to(kind), two.to(kind)
     term = arithmetic(name, first if scale == 1 else arithmetic("mul", first, scale), second)
     return arithmetic("add", a, term)

@@ -79,6 +79,8 @@ default = Generator()
 
 def uniform(count: int, dtype: dtype, generator: Generator | None) -> Numbers:
     """Numbers from 0 up to 1."""
+    if dtype.kind != 2:
+        raise NotImplementedError(f"random floats are not implemented for '{dtype.long_name}'")
     source = generator or default
     return [source.even(dtype.name == "float64") for _ in range(count)]
 
@@ -86,7 +88,7 @@ def uniform(count: int, dtype: dtype, generator: Generator | None) -> Numbers:
 def normal(count: int, dtype: dtype, generator: Generator | None) -> Numbers:
     """Normal numbers of mean 0 and variance 1."""
     source = generator or default
-    if count < BLOCK:
+    if count < BLOCK and dtype.kind == 2:
         return dtype.stored([source.normal() for _ in range(count)])
     even = uniform(count, dtype, source)
     for first in range(0, count - BLOCK + 1, BLOCK):
@@ -115,5 +117,7 @@ def permutation(count: int, generator: Generator | None) -> list[int]:
 
 def whole(low: int, high: int, count: int, generator: Generator | None) -> list[int]:
     """Whole numbers from ``low`` up to ``high``."""
+    if low >= high:
+        raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
     source = generator or default
     return [low + (source.word() if high - low < 2**32 else source.words()) % (high - low) for _ in range(count)]

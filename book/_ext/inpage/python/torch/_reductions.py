@@ -10,18 +10,15 @@ from . import _numbers as types
 from ._numbers import Numbers
 from ._numbers import dtype as Kind
 from ._operations import arithmetic, where
+from ._shapes import within
 from ._tensor import Tensor, Values, new, record, underivable
 from .autograd.graph import Saved
 
 
 def dimensions(one: Tensor, dim: Any) -> list[int]:
-    if dim is None or dim == ():
+    if dim is None or dim == () or dim == []:
         return [*range(one.ndim)]
-    for d in [dim] if isinstance(dim, int) else dim:
-        if not -max(one.ndim, 1) <= d < max(one.ndim, 1):
-            low, high = -max(one.ndim, 1), max(one.ndim, 1) - 1
-            raise IndexError(f"Dimension out of range (expected to be in range of [{low}, {high}], but got {d})")
-    dims = [d % max(one.ndim, 1) for d in ([dim] if isinstance(dim, int) else dim)]
+    dims = [within(d, one.ndim) for d in ([dim] if isinstance(dim, int) else dim)]
     if len({*dims}) < len(dims):
         raise RuntimeError(f"dim {max(dims, key=dims.count)} appears multiple times in the list of dims")
     return dims

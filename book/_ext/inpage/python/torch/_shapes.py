@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -23,9 +24,17 @@ def steps_of(one: Tensor) -> tuple[int, ...]:
 
 def sizes(given: tuple[Any, ...]) -> tuple[int, ...]:
     """A shape that was given as one sequence or as several numbers."""
-    if len(given) == 1 and not isinstance(given[0], int):
+    if len(given) == 1 and not hasattr(given[0], "__index__"):
         given = tuple(given[0])
-    return tuple(int(size) for size in given)
+    return tuple(operator.index(size) for size in given)
+
+
+def within(dim: int, count: int) -> int:
+    """A dimension of so many, counted from 0."""
+    most = max(count, 1)
+    if not -most <= dim < most:
+        raise IndexError(f"Dimension out of range (expected to be in range of [{-most}, {most - 1}], but got {dim})")
+    return dim % most
 
 
 def fitting(shape: tuple[int, ...], numel: int) -> tuple[int, ...]:

@@ -29,7 +29,7 @@ from ._numbers import (
     total_of,
 )
 from ._numbers import dtype as Kind
-from ._shapes import fitting, joint_shape, row_by_row, sizes, steps_of, summed_to
+from ._shapes import fitting, joint_shape, row_by_row, sizes, steps_of, summed_to, within
 from .autograd import backward as run_backward
 from .autograd.graph import RECORDING, Derivative, Node, Saved, edge_of
 
@@ -252,6 +252,11 @@ class Tensor:
         return places
 
     def _write(self, values: Numbers) -> None:
+        if self._strides and any(step == 0 and n > 1 for n, step in zip(self._shape, self._strides, strict=True)):
+            raise RuntimeError(
+                "unsupported operation: more than one element of the written-to tensor refers to a single memory "
+                "location. Please clone() the tensor before performing the operation."
+            )
         if self._strides is None:
             self._storage[self._offset : self._offset + self._numel] = values
         else:
@@ -825,16 +830,17 @@ class Tensor:
     def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Tensor:
         if not self._shape:
             return self.reshape(1)
-        first, last = start_dim % self.ndim, end_dim % self.ndim
+        first, last = within(start_dim, self.ndim), within(end_dim, self.ndim)
+        if first > last:
+            raise RuntimeError("flatten() has invalid args: start_dim cannot come after end_dim")
         middle = math.prod(self._shape[first : last + 1])
         return self.reshape(*self._shape[:first], middle, *self._shape[last + 1 :])
 
     ravel = flatten
 
-    def squeeze(self, dim: int | None = None) -> Tensor:
-        kept = [
-            i for i, size in enumerate(self._shape) if size != 1 or (dim is not None and i != dim % max(self.ndim, 1))
-        ]
+    def squeeze(self, dim: Any = None) -> Tensor:
+        over = dimensions(self, dim)
+        kept = [i for i, size in enumerate(self._shape) if size != 1 or i not in over]
         strides = steps_of(self)
         return viewed(
             self, tuple(self._shape[i] for i in kept), tuple(strides[i] for i in kept), self._offset,
@@ -842,7 +848,7 @@ class Tensor:
         )  # fmt: skip
 
     def unsqueeze(self, dim: int) -> Tensor:
-        at = dim % (self.ndim + 1)
+        at = within(dim, self.ndim + 1)
         strides = steps_of(self)
         shape, steps = [*self._shape], [*strides]
         shape.insert(at, 1)
@@ -852,7 +858,9 @@ class Tensor:
         )
 
     def permute(self, *dims: Any) -> Tensor:
-        order = [d % self.ndim for d in sizes(dims)]
+        order = dimensions(self, sizes(dims))
+        if len(order) != self.ndim:
+            raise RuntimeError(f"permute() takes all {self.ndim} dimensions, got {len(order)}")
         back = [order.index(i) for i in range(self.ndim)]
         strides = steps_of(self)
         return viewed(
@@ -918,12 +926,15 @@ class Tensor:
     def select(self, dim: int, index: int) -> Tensor:
         if not self._shape:
             raise IndexError("select() cannot be applied to a 0-dim tensor.")
-        return self[(slice(None),) * (dim % self.ndim) + (index,)]
+        return self[(slice(None),) * within(dim, self.ndim) + (index,)]
 
     def narrow(self, dim: int, start: int, length: int) -> Tensor:
         if not self._shape:
             raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
         (at,) = dimensions(self, [dim])
+        start += self._shape[at] if start < 0 else 0
+        if length < 0:
+            raise RuntimeError("narrow(): length must be non-negative.")
         if start + length > self._shape[at]:
             raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({self._shape[at]}).")
         return self[(slice(None),) * at + (slice(start, start + length),)]
@@ -931,9 +942,11 @@ class Tensor:
     def split(self, split_size: Any, dim: int = 0) -> tuple[Tensor, ...]:
         if not self._shape:
             raise RuntimeError("split expects at least a 1-dimensional tensor")
-        whole = self._shape[dim]
+        whole = self._shape[within(dim, self.ndim)]
         size = split_size
         lengths = [min(size, whole - i) for i in range(0, whole, size)] if isinstance(size, int) else size
+        if sum(lengths) != whole:
+            raise RuntimeError(f"split_with_sizes expects split_sizes to sum exactly to {whole}, but got {lengths}")
         starts = itertools.accumulate(lengths, initial=0)
         return named(
             "SplitBackward0", (self.narrow(dim, start, length) for start, length in zip(starts, lengths, strict=False))
@@ -946,9 +959,9 @@ class Tensor:
 
     def flip(self, *dims: Any) -> Tensor:
         out = self.detach().clone()
-        for d in sizes(dims) if self._shape else ():
+        for d in dimensions(self, sizes(dims)) if self._shape else ():
             order = new([*range(self._shape[d])][::-1], (self._shape[d],), types.int64)
-            out = out[(slice(None),) * (d % self.ndim) + (order,)]
+            out = out[(slice(None),) * d + (order,)]
         return record(out, "FlipBackward0", (self,), lambda g: (g.flip(*dims),))
 
     def diagonal(self, offset: int = 0) -> Tensor:
@@ -986,7 +999,9 @@ class Tensor:
         _indexing.put(self, key, value)
 
     def index_select(self, dim: int, index: Tensor) -> Tensor:
-        return self[(slice(None),) * (dim % self.ndim) + (index,)]
+        if index.dtype.kind != 1:
+            raise RuntimeError("index_select(): Expected dtype int32 or int64 for index")
+        return self[(slice(None),) * within(dim, self.ndim) + (index,)]
 
     def masked_select(self, mask: Tensor) -> Tensor:
         if mask.dtype is not types.bool_:
@@ -1111,6 +1126,10 @@ def tensor(data: Any, *, dtype: Kind | None = None, device: Any = None, requires
     else:
         values, shape = _indexing.flattened(data)
         kind = dtype or kind_of(values)
+        most = 1 << (8 * kind.itemsize - (kind is not types.uint8))
+        if kind.kind == 1 and not all(-most <= int(one) < most for one in values):
+            wide = kind is types.int64
+            raise (ValueError if wide else RuntimeError)(f"value cannot be converted to type {kind} without overflow")
     made = new(kind.stored(values), shape, kind)
     return made.requires_grad_() if requires_grad else made
 
