@@ -404,7 +404,12 @@ UNUSUAL = [
     "torch.linalg.norm(A.reshape(1, 2, 3), 1)", "torch.linalg.norm(A[0], 'fro')", "torch.linalg.norm(A[0, 0], 1)",
     "torch.fmax(n, n.flip(0))", "torch.fmin(n, n.flip(0))", "torch.fmax(torch.tensor([1, 2]), torch.tensor([2.5, 1]))",
     "n.sort()", "n.sort(descending=True)", "n.argsort(stable=True)", "torch.tensor([True, False]).sort()",
-    "torch.sinh(1000 * A)", "str(torch.trunc(-A / 9))", "str(torch.ceil(-A / 9))", "str(torch.round(-A / 9))",
+    "A.median(1)", "A.median(0, keepdim=True)", "n.median()", "n.reshape(2, 3).median(0)", "A.nonzero(as_tuple=True)",
+    "torch.nonzero(A[1, 0], as_tuple=True)", "A.round(decimals=1)", "(A / 7).round_(decimals=2)",
+    "A.round(decimals=-1)",
+    "A.long().round(decimals=1)", "torch.stack([1.0, 2.0])", "torch.cat([A, 1.0])", "torch.stack(A)", "torch.cat(A)",
+    "torch.hstack([A[0, 0], n])", "torch.vstack([A[0, 0], A[0, 1]])", "torch.hstack([1.0])", "torch.sinh(1000 * A)",
+    "str(torch.trunc(-A / 9))", "str(torch.ceil(-A / 9))", "str(torch.round(-A / 9))",
 ]  # fmt: skip
 """Norms, variances, orders and roundings whose numbers are easily others; ``n`` has no numbers among its numbers."""
 

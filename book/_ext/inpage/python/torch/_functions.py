@@ -179,8 +179,17 @@ def normal(mean: Any, std: Any, size: Any = None, *, generator: Any = None) -> T
 # --- of several tensors ----------------------------------------------------------------------------------------------
 
 
+def _tensors(given: Any) -> Any:
+    if not isinstance(given, (list, tuple)):
+        raise TypeError(f"argument 'tensors' (position 1) must be tuple of Tensors, not {type(given).__name__}")
+    for n, one in enumerate(given):
+        if not isinstance(one, Tensor):
+            raise TypeError(f"expected Tensor as element {n} in argument 0, but got {type(one).__name__}")
+    return given
+
+
 def stack(tensors: Sequence[Tensor], dim: Any = 0) -> Tensor:
-    shapes = [one.shape for one in tensors]
+    shapes = [one.shape for one in _tensors(tensors)]
     for n, shape in enumerate(shapes):
         if shape != shapes[0]:
             raise RuntimeError(
@@ -194,7 +203,7 @@ def stack(tensors: Sequence[Tensor], dim: Any = 0) -> Tensor:
 
 
 def cat(tensors: Sequence[Tensor], dim: Any = 0) -> Tensor:
-    if not tensors:
+    if not _tensors(tensors):
         raise ValueError("torch.cat(): expected a non-empty list of Tensors")
     if any(not one.ndim for one in tensors):
         at = next(n for n, one in enumerate(tensors) if not one.ndim)
@@ -219,11 +228,12 @@ concat = concatenate = cat
 
 
 def hstack(tensors: Sequence[Tensor]) -> Tensor:
-    return cat(tensors, 0 if tensors[0].ndim == 1 else 1)
+    rows = [one if one.ndim else one.unsqueeze(0) for one in _tensors(tensors)]
+    return cat(rows, 0 if rows[0].ndim == 1 else 1)
 
 
 def vstack(tensors: Sequence[Tensor]) -> Tensor:
-    return cat([one.reshape(1, -1) if one.ndim < 2 else one for one in tensors])
+    return cat([one.reshape(1, -1) if one.ndim < 2 else one for one in _tensors(tensors)])
 
 
 def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:

@@ -358,7 +358,7 @@ def bounded(name: str, one: Tensor, bound: Any) -> Tensor:
 def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     """Numbers of one where a condition holds, and of another where it doesn't."""
     if input is None and other is None:
-        return tuple(condition.nonzero().unbind(1))
+        return condition.nonzero(as_tuple=True)
     one = input
     if not isinstance(condition, Tensor) or not all(isinstance(x, Tensor) or is_number(x) for x in (one, other)):
         raise TypeError("where() takes a tensor, and two tensors or numbers")

@@ -81,10 +81,15 @@ def spread_to_ends(source: Tensor, out: Tensor, dim: Any, keepdim: bool) -> Tens
 def end_of(one: Tensor, dim: Any, keepdim: bool, function: Callable[[Numbers], Any], pair: str) -> Any:
     if isinstance(dim, Tensor):
         return arithmetic(pair, one, dim)
-    out = reduced(one, dim, keepdim, function, one.dtype)
     if dim is None:
-        return spread_to_ends(one, out, None, keepdim)
-    at = reduced(one, dim, keepdim, lambda x: x.index(function(x)), types.int64)
+        return spread_to_ends(one, reduced(one, dim, keepdim, function, one.dtype), None, keepdim)
+    return with_place(one, dim, keepdim, lambda x: x.index(function(x)))
+
+
+def with_place(one: Tensor, dim: int, keepdim: bool, place: Callable[[Numbers], int]) -> Values:
+    """Of each row along a dimension the number at the place that a function says, and the place."""
+    out = reduced(one, dim, keepdim, lambda x: x[place(x)], one.dtype)
+    at = reduced(one, dim, keepdim, place, types.int64)
     saved = Saved(at)
 
     def derivative(g: Tensor) -> tuple[Tensor]:

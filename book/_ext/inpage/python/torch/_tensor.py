@@ -532,6 +532,16 @@ class Tensor:
     def pow(self, exponent: Any) -> Tensor:
         return two("pow", arithmetic, self, exponent)
 
+    def round(self, *, decimals: int = 0) -> Tensor:
+        if not decimals:
+            return one_by_one("round", self)
+        if self.dtype.kind != 2:
+            raise NotImplementedError(f"\"round_cpu\" not implemented for '{self.dtype.long_name}'")
+        scale = 10.0 ** abs(decimals)
+        if decimals < 0:
+            return one_by_one("round", self / scale) * scale
+        return one_by_one("round", self * scale) / scale
+
     def addcmul(self, *args: Any, value: Any = 1, tensor1: Any = None, tensor2: Any = None) -> Tensor:
         scale, (one, two) = scaled(args, 2, value, tensor1, tensor2)
         return added_terms(self, scale, one, two, "mul")
@@ -770,10 +780,14 @@ class Tensor:
     def any(self, dim: Any = None, keepdim: bool = False) -> Tensor:
         return reduced(self, dim, keepdim, any, types.bool_)
 
-    def median(self) -> Tensor:
-        values = sorted(self._values())
-        middle = next((one for one in values if one != one), values[(len(values) - 1) // 2])
-        return spread_to_ends(self, new([middle], (), self.dtype), None, False)
+    def median(self, dim: int | None = None, keepdim: bool = False) -> Any:
+        def middle(x: Numbers) -> int:
+            lacking = [i for i, value in enumerate(x) if value != value]
+            return lacking[0] if lacking else sorted(range(len(x)), key=x.__getitem__)[(len(x) - 1) // 2]
+
+        if dim is not None:
+            return with_place(self, dim, keepdim, middle)
+        return spread_to_ends(self, reduced(self, None, False, lambda x: x[middle(x)], self.dtype), None, False)
 
     def cumsum(self, dim: int) -> Tensor:
         return running(self, dim, lambda x: [*itertools.accumulate(x, initial=0)][1:])
@@ -987,7 +1001,9 @@ class Tensor:
         out.diagonal(diagonal)._write(self._values())
         return record(out, "DiagBackward0", (self,), lambda g: (g.diagonal(diagonal).clone(),))
 
-    def nonzero(self) -> Tensor:
+    def nonzero(self, *, as_tuple: bool = False) -> Any:
+        if as_tuple:
+            return (self if self._shape else self.unsqueeze(0)).nonzero().unbind(1)
         places = itertools.product(*map(range, self._shape))
         found = [place for place, value in zip(places, self._values(), strict=True) if value]
         return new([i for place in found for i in place], (len(found), self.ndim), types.int64)
@@ -1177,7 +1193,7 @@ from ._operations import (  # noqa: E402  # noqa: E402
     store,
     where,
 )
-from ._reductions import dimensions, end_of, reduced, running, spread, spread_to_ends  # noqa: E402
+from ._reductions import dimensions, end_of, reduced, running, spread, spread_to_ends, with_place  # noqa: E402
 
 CONVERSIONS = {
     "double": types.float64, "float": types.float32, "half": types.float16, "int": types.int32, "long": types.int64,
@@ -1197,27 +1213,25 @@ def _add_methods() -> None:
     def of_one(name: str) -> Callable[[Tensor], Tensor]:
         return lambda self: one_by_one(name, self)
 
-    def of_one_in_place(name: str) -> Callable[[Tensor], Tensor]:
-        return lambda self: store(self, lambda: one_by_one(name, self))
-
     def of_two(name: str, apply: Callable[[str, Tensor, Any], Any]) -> Callable[..., Any]:
         return lambda self, other: two(name, apply, self, other)
 
-    def of_two_in_place(method: Callable[..., Any]) -> Callable[..., Tensor]:
+    def in_place_of(method: Callable[..., Any]) -> Callable[..., Tensor]:
         return lambda self, *args, **more: store(self, lambda: method(self, *args, **more))
 
     for name, kind in CONVERSIONS.items():
         setattr(Tensor, name, of_type(kind))
     for name in (*FLOATING, *KEEPING, *ASKING):
-        setattr(Tensor, name, of_one(name))
+        method = vars(Tensor).get(name) or of_one(name)
+        setattr(Tensor, name, method)
         if name not in ASKING or name == "logical_not":
-            setattr(Tensor, f"{name}_", of_one_in_place(name))
+            setattr(Tensor, f"{name}_", in_place_of(method))
     for table, apply in ((ARITHMETIC, arithmetic), (COMPARISONS, compared), (BITWISE, bitwise)):
         for name in table:
             if name not in ("add", "sub") and name not in REVERSED:
                 method = vars(Tensor).get(name) or of_two(name, apply)
                 setattr(Tensor, name, method)
-                setattr(Tensor, f"{name}_", of_two_in_place(method))
+                setattr(Tensor, f"{name}_", in_place_of(method))
     for name, other in ALIASES.items():
         for end in ("", "_"):
             if hasattr(Tensor, f"{other}{end}"):
