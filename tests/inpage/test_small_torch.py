@@ -429,6 +429,12 @@ def test_a_norm_of_matrices_that_is_not_there_is_refused(order: Any) -> None:
         small.linalg.norm(small.ones(2, 3), order)
 
 
+@pytest.mark.parametrize("right", [(2, 1), (2, 3)])
+def test_least_squares_of_several_right_sides_are_refused(right: tuple[int, ...]) -> None:
+    with pytest.raises(small.NotInThePage, match="lstsq of anything but one matrix and one vector"):
+        small.linalg.lstsq(small.eye(2), small.ones(right))
+
+
 @pytest.mark.parametrize("code", MAKERS)
 def test_what_makes_a_tensor_or_fails(code: str) -> None:
     compare(code, lambda t, _: eval(code, {"torch": t}))
@@ -859,6 +865,20 @@ def test_a_tensor_is_printed_as_pytorch_prints_it() -> None:
 )  # fmt: skip
 def test_small_and_large_numbers_are_printed_in_pytorchs_form(values: list[float]) -> None:
     assert repr(torch.tensor(values, dtype=torch.float64)) == repr(small.tensor(values, dtype=small.float64))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "A.max(1)", "A.min(0, keepdim=True)", "torch.max(A, 1)", "A.sort()", "A.median(0)", "A.max(1)[0]",
+        "torch.linalg.eigh(A.T @ A)", "A.shape[:1]", "A.shape[0]", "A.shape + (1,)", "(1,) + A.shape", "A.shape * 2",
+        "2 * A.shape", "A.T.shape[::-1]",
+        "type(A)", "type(A.shape)", "type(A.dtype)", "type(A.device)", "type(A.max(1))",
+    ],
+)  # fmt: skip
+def test_what_is_no_tensor_is_printed_as_pytorch_prints_it(code: str) -> None:
+    texts = [repr(eval(code, {"torch": t, "A": t.tensor([[0.0, 1.0], [2.0, 0.0]])})) for t in (torch, small)]
+    assert texts[0] == texts[1]
 
 
 def test_a_tensor_with_a_gradient_is_printed_with_it() -> None:

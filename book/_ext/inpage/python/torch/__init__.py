@@ -29,6 +29,9 @@ no_grad, enable_grad = autograd.graph.no_grad, autograd.graph.enable_grad
 inference_mode, set_grad_enabled = autograd.graph.inference_mode, autograd.graph.set_grad_enabled
 is_grad_enabled = autograd.graph.is_grad_enabled
 
+for _class in (Tensor, Size, device, layout, dtype):
+    _class.__module__ = "torch"
+
 # Last, because among the functions are names of Python's own, such as `abs` and `all`.
 globals().update(_functions.PUBLIC)
 

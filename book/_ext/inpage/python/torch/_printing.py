@@ -83,6 +83,12 @@ def tensor_text(tensor: Tensor, default: dtype) -> str:
     return f"{text})"
 
 
+def fields_text(found: Any) -> str:
+    """The text of several tensors with names."""
+    fields = ",\n".join(f"{name}={getattr(found, name)!r}" for name in found._fields)
+    return f"torch.return_types.{type(found).__name__}(\n{fields})"
+
+
 def _shown(tensor: Tensor) -> Tensor:
     """The numbers at the edges of a large tensor, which are all that is printed of it."""
     from ._functions import cat

@@ -43,15 +43,42 @@ class Size(tuple):  # type: ignore[type-arg]
     def numel(self) -> int:
         return math.prod(self)
 
+    def __getitem__(self, key: Any) -> Any:
+        return Size(super().__getitem__(key)) if isinstance(key, slice) else super().__getitem__(key)
+
+    def __add__(self, other: Any) -> Size:
+        return Size(super().__add__(other))
+
+    def __radd__(self, other: Any) -> Size:
+        return Size((*other, *self))
+
+    def __mul__(self, times: Any) -> Size:
+        return Size(super().__mul__(times))
+
+    __rmul__ = __mul__
+
     def __repr__(self) -> str:
         return f"torch.Size([{', '.join(map(str, self))}])"
 
 
 class Values(NamedTuple):
-    """What ``max`` and ``min`` give along a dimension."""
+    """What ``max``, ``min``, ``sort`` and ``median`` give along a dimension; `as_called` makes one of a method."""
 
     values: Tensor
     indices: Tensor
+
+    def __repr__(self) -> str:
+        return _printing.fields_text(self)
+
+
+RETURNED = {
+    name: type(name, (Values,), {"__slots__": (), "__module__": "torch.return_types"})
+    for name in ("max", "min", "sort", "median")
+}
+
+
+def as_called(name: str, found: Any) -> Any:
+    return RETURNED[name](*found) if isinstance(found, Values) else found
 
 
 class device:
@@ -763,10 +790,10 @@ class Tensor:
         return spread_to_ends(self, reduced(self, dim, keepdim, least, self.dtype), dim, keepdim)
 
     def max(self, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
-        return end_of(self, dim if other is None else other, keepdim, most, "maximum")
+        return as_called("max", end_of(self, dim if other is None else other, keepdim, most, "maximum"))
 
     def min(self, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
-        return end_of(self, dim if other is None else other, keepdim, least, "minimum")
+        return as_called("min", end_of(self, dim if other is None else other, keepdim, least, "minimum"))
 
     def argmax(self, dim: Any = None, keepdim: bool = False) -> Tensor:
         return reduced(self, dim, keepdim, lambda x: x.index(most(x)), types.int64)
@@ -786,7 +813,7 @@ class Tensor:
             return lacking[0] if lacking else sorted(range(len(x)), key=x.__getitem__)[(len(x) - 1) // 2]
 
         if dim is not None:
-            return with_place(self, dim, keepdim, middle)
+            return as_called("median", with_place(self, dim, keepdim, middle))
         return spread_to_ends(self, reduced(self, None, False, lambda x: x[middle(x)], self.dtype), None, False)
 
     def cumsum(self, dim: int) -> Tensor:
@@ -805,12 +832,12 @@ class Tensor:
             out = out.narrow(dim, 1, max(size - 1, 0)) - out.narrow(dim, 0, max(size - 1, 0))
         return out
 
-    def sort(self, dim: int = -1, descending: bool = False, *, stable: bool | None = None) -> Values:
+    def sort(self, dim: int = -1, descending: bool = False, *, stable: bool | None = None) -> Any:
         def order(x: Numbers) -> list[int]:
             return sorted(range(len(x)), key=lambda i: (x[i] != x[i], x[i]), reverse=descending)
 
         values = running(self, dim, lambda x: [x[i] for i in order(x)], self.dtype)
-        return Values(values, running(self, dim, order, types.int64))
+        return as_called("sort", Values(values, running(self, dim, order, types.int64)))
 
     def argsort(self, dim: int = -1, descending: bool = False, *, stable: bool | None = None) -> Tensor:
         return self.sort(dim, descending).indices

@@ -7,19 +7,23 @@ from typing import Any, NamedTuple
 
 from . import _tensor
 from ._numbers import NotInThePage, lacking, named
+from ._printing import fields_text
 from ._tensor import Tensor, new, underivable
 
 Rows = list[list[float]]
 
 
-class Eigen(NamedTuple):
+class linalg_eigh(NamedTuple):
     """The eigenvalues of a symmetric matrix, the smallest first, and its eigenvectors as columns."""
 
     eigenvalues: Tensor
     eigenvectors: Tensor
 
+    def __repr__(self) -> str:
+        return fields_text(self)
 
-class LeastSquares(NamedTuple):
+
+class linalg_lstsq(NamedTuple):
     """What `lstsq` gives."""
 
     solution: Tensor
@@ -27,8 +31,11 @@ class LeastSquares(NamedTuple):
     rank: Tensor
     singular_values: Tensor
 
+    def __repr__(self) -> str:
+        return fields_text(self)
 
-def eigh(A: Tensor, UPLO: str = "L") -> Eigen:
+
+def eigh(A: Tensor, UPLO: str = "L") -> linalg_eigh:
     """The eigenvalues and eigenvectors of a symmetric matrix."""
     n = _square("linalg.eigh", A)
     rows = [[A.tolist()[max(i, j)][min(i, j)] for j in range(n)] for i in range(n)]
@@ -43,7 +50,7 @@ def eigh(A: Tensor, UPLO: str = "L") -> Eigen:
     values = [rows[k][k] for k in order]
     vectors = [turned[i][k] for i in range(n) for k in order]
     found = new(A.dtype.stored(values), (n,), A.dtype), new(A.dtype.stored(vectors), (n, n), A.dtype)
-    return Eigen(*(underivable(one, "LinalgEigh", (A,), "linalg.eigh") for one in found))
+    return linalg_eigh(*(underivable(one, "LinalgEigh", (A,), "linalg.eigh") for one in found))
 
 
 def _rotate(rows: Rows, turned: Rows, i: int, j: int) -> None:
@@ -100,11 +107,13 @@ def det(A: Tensor) -> Tensor:
     raise NotInThePage("torch.linalg.det")
 
 
-def lstsq(A: Tensor, B: Tensor, *, rcond: float | None = None, driver: str | None = None) -> LeastSquares:
+def lstsq(A: Tensor, B: Tensor, *, rcond: float | None = None, driver: str | None = None) -> linalg_lstsq:
     """The shortest of the vectors ``x`` for which ``A x`` is nearest to ``B``, by singular values.
 
     The columns of ``A`` are turned until they are orthogonal (Hestenes' one-sided Jacobi method).
     """
+    if (A.ndim, B.ndim) != (2, 1):
+        raise NotInThePage("lstsq of anything but one matrix and one vector")
     count, width = A.shape
     columns = [[row[k] for row in A.tolist()] for k in range(width)]
     turned = [[float(i == k) for i in range(width)] for k in range(width)]
@@ -137,7 +146,7 @@ def lstsq(A: Tensor, B: Tensor, *, rcond: float | None = None, driver: str | Non
     rank = sum(size > limit for size in sizes)
     empty = new([], (0,), A.dtype)
     shortest = new(A.dtype.stored(solution), (width,), A.dtype)
-    return LeastSquares(
+    return linalg_lstsq(
         underivable(shortest, "LinalgLstsq", (A, B), "linalg.lstsq"), empty, _tensor.tensor(rank),
         new(sorted(sizes, reverse=True), (width,), A.dtype),
     )  # fmt: skip
