@@ -328,6 +328,7 @@ MAKERS = [
     "torch.zeros(2).add(1, alpha=2)", "torch.zeros(3)[3]", "torch.zeros(2, 2)[0, 2]", "torch.zeros(2)['a']",
     "torch.zeros(2).view(3)", "torch.zeros(2).reshape(3)", "torch.zeros(2, 3).sum(5)", "len(torch.tensor(1))",
     "torch.zeros(2) + torch.zeros(3)", "torch.zeros(2).grad", "torch.zeros(2).is_leaf", "[1, 2] + torch.zeros(2)",
+    "torch.clamp_min(torch.ones(2), 2)", "torch.greater_equal(torch.ones(2), 1)", "torch.ones(2).not_equal(1)",
     "torch.add(2, torch.ones(2), alpha=3)", "torch.sub(0.1, torch.ones(2).double())", "torch.mul(2, 'a')",
     "torch.mul(0.1, torch.tensor([3]))", "torch.mul(2, other=torch.ones(2))",
     "torch.div(1, torch.tensor([3.0, 7.0]))", "torch.div(2, 3)", "torch.pow(2, 3)",

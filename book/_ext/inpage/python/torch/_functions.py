@@ -316,7 +316,7 @@ METHODS = (
     *("median", "cumsum", "cumprod", "diff", "sort", "argsort", "reshape", "flatten", "ravel", "squeeze", "unsqueeze"),
     *("permute", "transpose", "t", "broadcast_to", "unbind", "select", "narrow", "split", "chunk", "flip", "diagonal"),
     *("diag", "nonzero", "index_select", "masked_select", "masked_fill", "equal", "isclose", "allclose", "clone"),
-    *("detach", "fmax", "fmin", *_tensor.ALIASES),
+    *("detach", "fmax", "fmin", "clamp_min", "clamp_max", *_tensor.ALIASES),
     *_numbers.FLOATING, *_numbers.KEEPING, *_numbers.ASKING, *_numbers.COMPARISONS, *_numbers.BITWISE,
     *(name for name in _numbers.ARITHMETIC if name not in ("add", "sub", *_tensor.REVERSED)),
 )  # fmt: skip
@@ -329,7 +329,7 @@ NUMBER_FIRST = (*FOUR, "pow", "remainder", "floor_divide", *_numbers.BITWISE)
 def _function(name: str) -> Callable[..., Any]:
     """The function of a method: its tensor is the first argument, and ``out`` takes the result."""
 
-    def function(input: Any = None, *args: Any, out: Tensor | None = None, **more: Any) -> Any:
+    def function(input: Any, *args: Any, out: Tensor | None = None, **more: Any) -> Any:
         if not isinstance(input, Tensor):
             other = next(iter((*args, *more.values())), None)
             either = isinstance(other, Tensor) or (name in FOUR and is_number(other))

@@ -1271,7 +1271,7 @@ def _add_methods() -> None:
 
 ALIASES = {
     "multiply": "mul", "divide": "div", "true_divide": "div", "subtract": "sub", "absolute": "abs", "negative": "neg",
-    "greater": "gt", "less": "lt",
+    "greater": "gt", "less": "lt", "greater_equal": "ge", "less_equal": "le", "not_equal": "ne",
 }  # fmt: skip
 """Second names of methods."""
 _add_methods()
