@@ -279,11 +279,6 @@ class Tensor:
         return places
 
     def _write(self, values: Numbers) -> None:
-        if self._strides and any(step == 0 and n > 1 for n, step in zip(self._shape, self._strides, strict=True)):
-            raise RuntimeError(
-                "unsupported operation: more than one element of the written-to tensor refers to a single memory "
-                "location. Please clone() the tensor before performing the operation."
-            )
         if self._strides is None:
             self._storage[self._offset : self._offset + self._numel] = values
         else:
