@@ -344,7 +344,9 @@ def test_a_right_class_passes_in_each_of_pytorchs_ways_to_write_it(page: Session
     assert page.run(textwrap.dedent(code))["verdict"]["passed"]
 
 
-@pytest.mark.parametrize("line", ["p.sqroot()", "torch.sqrt(2.0)", "p.data.mul_(None)", "p.grad & 1"])
+@pytest.mark.parametrize(
+    "line", ["p.sqroot()", "torch.sqrt(2.0)", "p.data.mul_(None)", "p.grad & 1", "p.shape[9]", "p.size(9)"]
+)
 def test_what_pytorch_refuses_too_is_a_mistake_of_the_class(page: Session, line: str) -> None:
     code = f"""
         class Mine(Optim):

@@ -44,6 +44,8 @@ class Size(tuple):  # type: ignore[type-arg]
         return math.prod(self)
 
     def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, int) and not -len(self) <= key < len(self):
+            raise IndexError("tuple index out of range")
         return Size(super().__getitem__(key)) if isinstance(key, slice) else super().__getitem__(key)
 
     def __add__(self, other: Any) -> Size:
@@ -232,11 +234,11 @@ class Tensor:
         return self.dtype.itemsize
 
     def size(self, dim: int | None = None) -> Any:
-        return self.shape if dim is None else self._shape[dim]
+        return self.shape if dim is None else self._shape[within(dim, self.ndim)]
 
     def stride(self, dim: int | None = None) -> Any:
         strides = steps_of(self)
-        return strides if dim is None else strides[dim]
+        return strides if dim is None else strides[within(dim, self.ndim)]
 
     def storage_offset(self) -> int:
         return self._offset
@@ -957,7 +959,7 @@ class Tensor:
         return whole.reshape([n * size for n, size in zip(times, own, strict=True)]).clone()
 
     def unbind(self, dim: int = 0) -> tuple[Tensor, ...]:
-        return named("UnbindBackward0", (self.select(dim, i) for i in range(self._shape[dim])))
+        return named("UnbindBackward0", (self.select(dim, i) for i in range(self._shape[within(dim, self.ndim)])))
 
     def select(self, dim: int, index: int) -> Tensor:
         if not self._shape:
