@@ -78,7 +78,7 @@ def run(notebook: nbformat.NotebookNode, folder: Path, config: NbParserConfig) -
             notebook,
             resources={"metadata": {"path": str(inside if config.execution_in_temp else folder)}},
             timeout=own.get("timeout", config.execution_timeout),
-            allow_errors=own.get("allow_errors", config.execution_allow_errors),
+            force_raise_errors=True,
             record_timing=False,
             kernel_manager_class=kernel_manager(),
             # On a busy machine outputs can arrive seconds late. By default they would be left out, with a warning.

@@ -16,10 +16,12 @@ SOLUTIONS = ("solution", "solution-start")
 CELLS = ("code-cell", "raw-cell")
 TAGS = {
     "remove-cell", "remove-input", "remove-output", "remove-stdout", "remove-stderr", "hide-cell", "hide-input",
-    "hide-output", "scroll-output", "output_scroll", "raises-exception", "skip-execution", "full-width", "margin",
-    "popout", "parameters", "injected-parameters", "thebe-init", "thebe-interactive", "beside",
+    "hide-output", "scroll-output", "output_scroll", "full-width", "margin", "popout", "parameters",
+    "injected-parameters", "thebe-init", "thebe-interactive", "beside",
 }  # fmt: skip
 """The tags that MyST-NB, the theme, Jupyter and `figures.beside` know."""
+PASSING_TAGS = ("raises-exception", "skip-execution")
+"""The tags with which Jupyter lets a cell pass that fails."""
 EQUATION_TAGS = ("update-", "identity-", "claim-", "def-")
 """The beginnings of tags that name an equation."""
 CELL_OPTIONS = {
@@ -198,7 +200,10 @@ def check_cell(page: Page, block: Block, options: Any, notebook: bool) -> Iterat
         yield SourceFault(page, where, f"{of}: tags is no list; write :tags: [{tags}]")
         return
     for tag in tags or ():
-        if str(tag) not in TAGS and not str(tag).startswith(EQUATION_TAGS):
+        if str(tag) in PASSING_TAGS:
+            how = "take it out, and catch an error that the page shows"
+            yield SourceFault(page, where, f"{of}: with the tag {tag} a cell passes whatever it does; {how}")
+        elif str(tag) not in TAGS and not str(tag).startswith(EQUATION_TAGS):
             hint = near(str(tag).replace("_", "-"), TAGS) or "take it out, or fix its name"
             yield SourceFault(page, where, f"{of}: there is no tag {tag}; {hint}")
 

@@ -42,6 +42,8 @@ FRONT_KEYS = {
     "orphan", "tocdepth", "nosearch", "title", "author", "authors", "editor", "editors", "date", "abstract", "keywords",
     "language_info",
 }  # fmt: skip
+# Outputs are stored by what their cells run, and not by such settings.
+NOT_PER_PAGE = "{} is not for a page to set, because all cells run, and none may fail; take it out"
 RESERVED = {"search": "the page of the search", "index": "the way in", "genindex": "the index"}
 RESERVED |= {"py-modindex": "the index of the module"}
 """The names of pages that Sphinx and this book make at the top of the book."""
@@ -178,6 +180,10 @@ def check_front_matter(page: Page) -> Iterator[SourceFault]:
         yield SourceFault(
             page, key_line(page, 1, key), f"{key} stands inside another entry; begin its line with edition:"
         )
+    execution = value.get("execution")
+    for key in execution if isinstance(execution, dict) else ():
+        if key != "timeout":
+            yield SourceFault(page, key_line(page, 1, str(key)), NOT_PER_PAGE.format(f"execution: {key}"))
     if "mystnb" in value:
         yield from check_own_settings(page, value["mystnb"])
     if value.get("file_format", "mystnb") != "mystnb":
@@ -236,6 +242,9 @@ def check_own_settings(page: Page, own: object) -> Iterator[SourceFault]:
         if key not in known:
             question = near(str(key), known) or "take it out"
             yield SourceFault(page, line, f"mystnb has no setting {key}; {question}")
+            continue
+        if key.startswith("execution_") and key != "execution_timeout":
+            yield SourceFault(page, line, NOT_PER_PAGE.format(key))
             continue
         try:
             NbParserConfig().copy(**{key: value})

@@ -38,6 +38,14 @@ OWN = {
 }
 """Settings of our own below ``sphinx: config:``: their schemas, and what to write where one is wrong."""
 
+EXECUTION = {
+    "execute_notebooks": ("cache", "leave cells or figures out", "write cache"),
+    "exclude_patterns": ([], "leave cells or figures out", "take it out"),
+    "allow_errors": (False, "let a cell fail", "write false"),
+    "raise_on_error": (True, "let a cell fail", "write true"),
+}
+"""Settings below ``execute:`` that a book must not change: the value, what another one would do, and what to do."""
+
 
 def read_settings(edition: str, folder: Path) -> dict[str, Any]:
     """Check `_config.yml` and `_toc.yml`, and make Sphinx's configuration for an edition of them.
@@ -138,10 +146,14 @@ def check_config(config: Any, path: Path) -> None:
         if key in own and not get_validator().evolve(schema=schema).is_valid(own[key]):
             line = lines["sphinx", "config", key]
             raise Fault(f"_config.yml:{line}: {key}: {one_line(own[key])} is not what it takes; {how}")
-    mode = config.get("execute", {}).get("execute_notebooks", "cache")
-    if mode != "cache":
-        line = lines["execute", "execute_notebooks"]
-        raise Fault(f"_config.yml:{line}: execute_notebooks: {mode} would leave cells or figures out; write cache")
+    for key in own:
+        if re.match(r"(nb_|jupyter_)?execut", str(key)):
+            line = lines["sphinx", "config", key]
+            raise Fault(f"_config.yml:{line}: {key}: how cells run is set below execute: at the top; take this out")
+    for key, value in (config.get("execute") or {}).items():
+        if key in EXECUTION and value != EXECUTION[key][0]:
+            line, (_, fault, how) = lines["execute", key], EXECUTION[key]
+            raise Fault(f"_config.yml:{line}: {key}: {value} would {fault}; {how}")
     for name in config.get("bibtex_bibfiles", []):
         if not (path.parent / name).is_file():
             line = lines["bibtex_bibfiles",]
