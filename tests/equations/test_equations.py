@@ -283,9 +283,42 @@ def test_each_fault_of_an_equation_is_one_line_with_its_place(tree, added, said)
     assert "\n" not in complaint
 
 
-def test_a_claim_with_an_asserting_cell_is_taken(tree):
-    cell = "```{code-cell} ipython3\n:tags: [remove-cell, claim-x]\nassert 1 + 1 == 2\n```\n"
-    assert complaints(tree, "$$\nf = 1\n$$ (claim-x)\n\n" + cell) == []
+CLAIM = "$$\nf = 1\n$$ (claim-x)\n\n```{code-cell} ipython3\n:tags: [remove-cell, claim-x]\n"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "assert 1 + 1 == 2",
+        "files = !ls\nassert files",
+        "for n in (1, 2):\n    for m in (3, 4):\n        assert n < m",
+        'if True:\n    !ls\nholds("x", 1 < 2)',
+    ],
+)
+def test_a_claim_with_an_asserting_cell_is_taken(tree, code):
+    assert complaints(tree, f"{CLAIM}{code}\n```\n") == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "def f():\n    assert 1 > 2",
+        "class F:\n    def f(self):\n        assert 1 > 2",
+        "if False:\n    assert 1 > 2",
+        "while False:\n    assert 1 > 2",
+        "for n in (1, 2):\n    if n > 2:\n        assert 1 > 2",
+        "try:\n    assert 1 > 2\nexcept AssertionError:\n    pass",
+        "from contextlib import suppress\n\nwith suppress(AssertionError):\n    assert 1 > 2",
+        '"""\nassert 1 > 2\n"""',
+        "%%html\nassert 1 > 2",
+    ],
+)
+def test_a_claim_whose_assert_may_not_run_is_refused(tree, code):
+    (complaint,) = complaints(tree, f"{CLAIM}{code}\n```\n")
+    assert complaint.endswith(
+        "claim-x: a claim needs a hidden cell with an assert at its left margin, or in a loop there: "
+        ":tags: [remove-cell, claim-x]"
+    )
 
 
 def test_a_class_without_an_equation_is_named_with_its_place(tree):

@@ -36,6 +36,7 @@ from book._ext.faults import ROOT, Fault
 from book._ext.files import files_digest, pins, python_files, read_json, text_digest, write_json
 from book._ext.page.verdicts import Finding, verdicts
 from book._ext.remembered import remembered
+from book._ext.sources.asserts import surely_asserts
 from book._ext.sources.checking import check_without_build
 from book._ext.sources.marks import marks_of
 from book._ext.state import build_state, kept_state
@@ -119,7 +120,7 @@ def read_section(page: Page) -> tuple[list[Equation], dict[str, str]]:
         label = label_of(block, where)
         if label is not None:
             equations.append(Equation(label, block.body.strip(), page.docname, where))
-        elif block.name == "code-cell" and re.search(r"^\s*(?:assert\b|holds\()", block.body, re.M):
+        elif block.name == "code-cell" and surely_asserts(block.body):
             for tag in tags_of(block, where):
                 cells.setdefault(tag, where)
     return equations, cells
@@ -224,7 +225,8 @@ class Checker:
         if equation.kind == "claim":
             where = cells.get(equation.label)
             if where is None:
-                return "", f"a claim needs a hidden cell with an assert: :tags: [remove-cell, {equation.label}]"
+                how = f":tags: [remove-cell, {equation.label}]"
+                return "", f"a claim needs a hidden cell with an assert at its left margin, or in a loop there: {how}"
             file, _, line = where.rpartition(":")
             return (f"asserted by the cell at line {line}" + f" of {file}" * (file != f"{equation.docname}.md"),)
         key = text_digest(equation.label, equation.latex, self.base)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from book._ext.sources.asserts import empty_asserts
 from book._ext.sources.findings import ESCAPED, Book, Names, SourceFault, key_line, near
 from book._ext.sources.yaml_faults import read_plain, read_yaml
 from optim_code.equations.sections import Block, Page
@@ -174,6 +175,9 @@ def check_cell(page: Page, block: Block, options: Any, notebook: bool) -> Iterat
         front = "file_format: mystnb, kernelspec: and, indented, name: python3"
         text = f"{of} is not run, as the page has no front matter; begin the page with {front} between lines ---"
         yield SourceFault(page, line, text)
+    for number, asserted in empty_asserts(block.body):
+        how = "assert a comparison, with no brackets around it and its message"
+        yield SourceFault(page, block.start + number, f"assert {asserted:.40} is always true; {how}")
     if not isinstance(options, dict):
         return
     for parents, known, given in (

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from book._ext.remembered import remembered
+from book._ext.sources.asserts import parsed
 from book._ext.sources.findings import SourceFault
 from optim_code.equations.sections import Block, Page, tags_of
 
@@ -68,10 +69,8 @@ def calls_in(source: str) -> list[tuple[int, str | None]]:
     """The calls of `holds` in the code of a cell: the line, from 0, and the name; None if the name is computed."""
     if not CALL.search(source):
         return []
-    try:
-        # IPython's own commands are not Python.
-        tree = ast.parse(re.sub(r"^\s*[%!].*$", "pass", source, flags=re.M))
-    except SyntaxError:  # the cell will fail
+    tree = parsed(source)
+    if tree is None:
         return []
     places = {source.count("\n", 0, found.start()) + 1 for found in CALL.finditer(source)}
     around = [node for node in tree.body if places & {*range(node.lineno, (node.end_lineno or 0) + 1)}]
