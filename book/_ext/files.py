@@ -16,18 +16,26 @@ if TYPE_CHECKING:
 
 
 def source_files(*paths: Path) -> list[Path]:
-    """The given files and all files below the given folders, sorted, without the files that editors leave there."""
+    """The given files and all files below the given folders, sorted, without the files that editors leave there.
+
+    A link to a folder is followed, but not one that leads back to a folder above it.
+    """
     files: list[Path] = []
     for path in paths:
         if not path.is_dir():
             files.append(path)
             continue
         below: list[Path] = []
-        for folder, subfolders, names in os.walk(path):
-            subfolders[:] = filter(is_source, subfolders)
+        for folder, subfolders, names in os.walk(path, followlinks=True):
+            subfolders[:] = [name for name in subfolders if is_source(name) and not leads_up(Path(folder, name))]
             below += [Path(folder, name) for name in filter(is_source, names)]
         files += sorted(below)
     return files
+
+
+def leads_up(path: Path) -> bool:
+    """Whether a path is a link to a folder above it."""
+    return path.is_symlink() and path.resolve() in {folder.resolve() for folder in path.absolute().parents}
 
 
 def is_source(name: str) -> bool:

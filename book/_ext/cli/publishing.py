@@ -14,15 +14,17 @@ import functools
 import hashlib
 import os
 import shutil
+import sysconfig
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from book._ext.execute.freshness import data_folders
 from book._ext.faults import ROOT
-from book._ext.files import files_digest, pins, read_json, text_digest, write_json
+from book._ext.files import files_digest, pins, read_json, source_files, text_digest, write_json
 from book._ext.inpage import parts
 from book._ext.sources.editions import EDITIONS
+from optim_code.equations.sections import name_of
 
 BUILD = ROOT / "_build"
 WORK = BUILD / ".work"
@@ -77,7 +79,7 @@ def usual_sources() -> list[Path]:
 
 
 def note_sources(read: Iterable[Path]) -> bool:
-    """Note which files and folders outside of the usual ones a build has read.
+    """Note which files and folders a build has read that are not among the usual ones.
 
     Args:
         read: all files and folders that it has read.
@@ -85,26 +87,34 @@ def note_sources(read: Iterable[Path]) -> bool:
     Returns:
         Whether the note has changed.
     """
-    usual, elsewhere = usual_sources(), set()
+    usual, elsewhere = {*source_files(*usual_sources())}, set()
+    # Generated files are no sources, and installed packages are pinned.
+    places = (BUILD, *(Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib")))
+    no_sources = [path for place in places for path in (place, place.resolve())]
     for path in (Path(os.path.normpath(path)) for path in read):
-        name = path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else ""
-        # Generated files are no sources, and installed packages are pinned.
-        if name and not name.startswith((".", "_build")) and not any(path.is_relative_to(folder) for folder in usual):
-            elsewhere.add(name)
+        if not usual.issuperset(source_files(path)) and not any(path.is_relative_to(place) for place in no_sources):
+            elsewhere.add(name_of(path, ROOT))
     is_new = sorted(elsewhere) != read_note().get("elsewhere", [])
     if is_new:
         write_note(elsewhere=sorted(elsewhere))
     return is_new
 
 
-def input_digest() -> str:
-    """A digest of all that the book is made from."""
-    return text_digest(files_digest(*sources()), pins(ROOT), parts.installed())
+def input_digests() -> dict[str, str]:
+    """A digest of each file that the book is made from, by its name, and one of what is installed."""
+    files = {name_of(path, ROOT): files_digest(path) for path in source_files(*sources()) if path.is_file()}
+    return {**files, "what is installed": text_digest(pins(ROOT), parts.installed())}
+
+
+def input_digest(digests: dict[str, str] | None = None) -> str:
+    """A digest of all that the book is made from: of these digests, or of the files as they are now."""
+    found = input_digests() if digests is None else digests
+    return text_digest(*(f"{name}\0{found[name]}" for name in sorted(found)))
 
 
 def config_digest() -> str:
     """A digest of `CONFIGURED_BY` and of the bibliographies."""
-    bibliographies = sorted(path for folder in sources() for path in folder.rglob("*.bib"))
+    bibliographies = sorted(path for path in source_files(*sources()) if path.suffix == ".bib")
     present = [path for path in [*(ROOT / name for name in CONFIGURED_BY), *bibliographies] if path.exists()]
     return text_digest(files_digest(*present), pins(ROOT))
 

@@ -30,6 +30,7 @@ from book._ext.execute import warm_kernels
 from book._ext.execute.freshness import configure_environment
 from book._ext.faults import ROOT
 from book._ext.files import source_files
+from optim_code.equations.sections import name_of
 
 BOOK = BUILD / "html"
 POLL = 0.03
@@ -140,7 +141,7 @@ class Preview:
 def saved(before: Stamp, after: Stamp) -> str:
     """A text that says which file was saved, or removed, between two stamps."""
     changed = sorted(path for path in {*before, *after} if before.get(path) != after.get(path))
-    first = changed[0].relative_to(ROOT).as_posix()
+    first = name_of(changed[0], ROOT)
     if len(changed) > 1:
         return f"{first} and {len(changed) - 1} more were saved"
     return f"{first} was {'saved' if changed[0] in after else 'removed'}"

@@ -13,6 +13,7 @@ read code, or compute names, depend on every byte.
 from __future__ import annotations
 
 import ast
+import glob
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -43,13 +44,15 @@ NAME = re.compile(r"'([\w.]+)'")
 COMPUTING = {"__import__", "eval", "exec", "importlib", "pkgutil", "runpy"}
 INSPECTING = COMPUTING | {"__dict__", "__doc__", "__subclasses__", "dir", "getattr", "getdoc", "getmembers"}
 INSPECTING |= {"getsource", "globals", "help", "inspect", "locals", "modules", "operator", "py", "vars"}
-NOT_READ = {"_ext", "_static", "_templates"}
+EXTENSION, LOOK = "_ext", {"_static", "_templates"}
+LOOKS = {".css", ".html", ".jinja", ".js"}
+"""The suffixes of the style sheets, scripts and templates in `LOOK`; other files there are data."""
 LISTING = "-coverage}"
 """How the directives end that list all equations, and all sentences with a mark."""
 SHOWS_CODE = ("{auto", ".. auto", "{notation}")
 """The directives that show docstrings or tables from any module of `optim_code`."""
 NOT_DATA = {".md", ".bib", ".pyc", ".sty"}
-"""The suffixes of files that cells do not read."""
+"""The suffixes of files that are no data, unless a cell names them."""
 NOT_DATA_AT_THE_TOP = {"_build", "tests", "node_modules", "_config.yml", "_toc.yml", "apt.txt", "requirements.txt"}
 NOT_DATA_AT_THE_TOP |= {"requirements.lock", "pyproject.toml", "Makefile", "LICENSE", "CITATION.cff", "run"}
 """The files and folders at the top of the book that cells do not read; `optim_code.train` writes to ``run``."""
@@ -91,10 +94,17 @@ def read_syntax(source: str, of_package: bool) -> Syntax:
 
 
 class Data(NamedTuple):
-    """The data files of a tree: a digest of all, and the texts of the modules among them, which cells may import."""
+    """The files of a tree that cells may read.
+
+    Attributes:
+        digest: a digest of the data files.
+        modules: the texts of the modules among them, which cells may import.
+        others: the other files, such as texts and style sheets, which count for a section that names them.
+    """
 
     digest: str
     modules: list[str]
+    others: tuple[Path, ...] = ()
 
 
 class Code:
@@ -144,18 +154,19 @@ class Code:
     def data(self) -> Data:
         """The data files: all files in the tree that cells could read, but the texts that pages include."""
         texts = {path for page in sections.read_pages(self.root).values() for path in page.included}
-        files = [
-            path
-            for path in source_files(*data_folders(self.root))
-            if path.suffix not in NOT_DATA
-            and path not in texts
-            and not NOT_READ & {*path.relative_to(self.root).parts}
-            # `folders` has the modules of optim_code; any other module is a data file.
-            and not (path.suffix == ".py" and path.is_relative_to(self.root / PACKAGE))
-        ]
+        # `folders` has the modules of optim_code; any other module is a data file.
+        package = {*python_files(self.root / PACKAGE)}
+        readable = [path for path in source_files(*data_folders(self.root)) if path not in package]
+        files: list[Path] = []
+        others: list[Path] = []
+        for path in readable:
+            parts = {*path.relative_to(self.root).parts}
+            is_look = bool(LOOK & parts) and path.suffix in LOOKS
+            is_other = path.suffix in NOT_DATA or path in texts or EXTENSION in parts or is_look
+            (others if is_other else files).append(path)
         digest = named_digest((path.relative_to(self.root).as_posix(), path) for path in files)
         modules = [path for path in files if path.suffix == ".py"]
-        return Data(digest, [path.read_text(encoding="utf-8", errors="replace") for path in modules])
+        return Data(digest, [path.read_text(encoding="utf-8", errors="replace") for path in modules], tuple(others))
 
     @property
     def kernel(self) -> str:
@@ -185,7 +196,9 @@ class Code:
         if not sources:
             return ""
         code = self.reachable_digest([*sources, *data.modules])
-        depends = [page.docname, *sources, code, data.digest, self.kernel, pins(self.root)]
+        text = "\n".join([*sources, *data.modules])
+        named = files_digest(*(path for path in data.others if path.name in text))
+        depends = [page.docname, *sources, code, data.digest, named, self.kernel, pins(self.root)]
         return f"{page.docname.replace('/', '-')}-{text_digest(*depends)[:16]}"
 
 
@@ -218,10 +231,19 @@ def data_folders(root: Path) -> list[Path]:
 def files_read(env: BuildEnvironment) -> Iterator[Path]:
     """All files and folders that the pages of a book were made from."""
     root = Path(env.srcdir)
+    yield from look_files(root, env.config)
     for docname in env.found_docs:
         yield Path(env.doc2path(docname))
         yield from (root / name for name in env.dependencies.get(docname, ()))
     yield from (root / name for name in env.images)
+
+
+def look_files(root: Path, config: Config) -> list[Path]:
+    """The files and folders that the settings name for the look of pages: style sheets, templates, logos and more."""
+    logos = config.html_theme_options.get("logo") or {}
+    names = [config.html_logo, config.html_favicon, logos.get("image_light"), logos.get("image_dark")]
+    names += [*config.html_static_path, *config.templates_path, *config.html_extra_path]
+    return [root / name for name in names if name]
 
 
 def lazy_exports(tree: ast.Module) -> dict[str, str]:
@@ -261,7 +283,7 @@ def configure(app: Sphinx, config: Config) -> None:
     extension = files_digest(root / "book" / "_ext", Path(sections.__file__))
     config["descent_extension_digest"] = text_digest(extension, installed())
     # After a change of a style sheet or a template, Sphinx writes all pages again, but reads none.
-    config["descent_look_digest"] = files_digest(root / "book" / "_static", root / "book" / "_templates")
+    config["descent_look_digest"] = files_digest(*look_files(root, config))
     configure_environment(root)
 
 
@@ -295,11 +317,18 @@ def page_digest(app: Sphinx, page: Page) -> str:
     root, docname, kept = Path(app.srcdir), page.docname, kept_state(app.env)
     files = [root / name for name in sorted(app.env.dependencies.get(docname, ())) if "_build" not in Path(name).parts]
     parts = [page.text, kept.outputs[docname], files_digest(*files)]
+    if ".*" in page.text:  # a new file beside an old one may be the one that is shown
+        parts += sorted(str(path) for file in files for path in beside(file))
     if any(mark in page.text for mark in SHOWS_CODE):
         parts.append(code_of(app).every_byte)
     if LISTING in page.text:
         parts.append(kept.listed_digest)
     return text_digest(*parts)
+
+
+def beside(file: Path) -> Iterator[Path]:
+    """The files that have the same name up to its first dot."""
+    return file.parent.glob(f"{glob.escape(file.name.partition('.')[0])}.*")
 
 
 def remember_shown(app: Sphinx, env: BuildEnvironment) -> None:

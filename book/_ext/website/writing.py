@@ -107,7 +107,6 @@ def copy_assets(app: Sphinx) -> None:
     if build_state(app).pages_around_are_current:
         with compat.copy_errors_raised():
             builder.copy_download_files()
-            builder.copy_extra_files()
         return
     static = Path(app.outdir, "_static")
     for folder in (static, assets.sources(app)):
