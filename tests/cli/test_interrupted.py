@@ -167,6 +167,19 @@ def test_a_file_saved_during_a_build_is_in_the_book(copy: Copy) -> None:
     assert b"Saved late." in everything(copy.root)["_build/html/book/one.html"]
 
 
+def test_a_file_that_a_cell_writes_at_each_run_is_named_with_the_cell(tmp_path: Path) -> None:
+    copy = copy_book(tmp_path / "book")
+    writes = "import time\nfrom pathlib import Path\n\nimport optim_code\n\n"
+    writes += 'Path(optim_code.__file__).parents[1].joinpath("book", "out.csv").write_text(str(time.time()))'
+    copy.replace("book/one.md", 'print("the first cell")', writes)
+    done = copy.build(cold=True)  # a build of the preview does not try again
+    assert done.stdout.count("book/out.csv changed during the build; building again") == 1
+    assert done.stderr == (
+        "descent: book/out.csv changed during the build; build again, or if a cell writes it (book/one.md:10 names it),"
+        " let it write to a temporary folder\n"
+    )
+
+
 FULL_DISK = """
 import os, shutil, subprocess, sys
 from pathlib import Path

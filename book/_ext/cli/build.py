@@ -32,6 +32,7 @@ from book._ext.cli.publishing import (
     config_digest,
     current_pdfs,
     input_digest,
+    input_digests,
     keep_known_checksums,
     note_sources,
     publish,
@@ -164,7 +165,7 @@ def build(builder: str, edition: str = EDITIONS[0], pdfs: Mapping[str, Path] | N
     """
     remembered.start()
     code = start_kernels_early()
-    before, work = input_digest(), work_of(builder, edition)
+    before, work = input_digests(), work_of(builder, edition)
     remove_untrusted_work(work)
     app = run_sphinx(builder, edition, pdfs or {})
     if builder == "html":
@@ -172,15 +173,27 @@ def build(builder: str, edition: str = EDITIONS[0], pdfs: Mapping[str, Path] | N
         from book._ext.downloads.downloads import lay_out_pdfs
 
         lay_out_pdfs(Path(app.outdir), pdfs or {})
-    if input_digest() != before:
+    if (after := input_digests()) != before:
         shutil.rmtree(WORK / work)
-        raise Changed("a file was changed during the build; build again")
+        names = [name for name in sorted({**before, **after}) if before.get(name) != after.get(name)]
+        raise Changed(changed_in_build(names))
     if edition == EDITIONS[0] and note_sources(files_read(app.env)):
-        before = input_digest()
+        before = input_digests()
+    made_from = input_digest(before)
     write_note(
-        **{f"{work} inputs": before, f"{work} config": config_digest(), f"{work} work": work_digest(work)}, code=code
+        **{f"{work} inputs": made_from, f"{work} config": config_digest(), f"{work} work": work_digest(work)}, code=code
     )
     return app
+
+
+def changed_in_build(names: list[str]) -> str:
+    """A line about files that were changed during a build: by an editor, or by a cell, each time that it runs."""
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    cells = ((page, block) for page in read_pages(ROOT).values() for block in page.blocks if block.name == "code-cell")
+    places = [page.where(block.first) for page, block in cells if Path(names[0]).name in block.body]
+    named = f" ({places[0]} names it)" if places else ""
+    how = f"build again, or if a cell writes it{named}, let it write to a temporary folder"
+    return f"{names[0]}{more} changed during the build; {how}"
 
 
 def make_html() -> str:
@@ -263,7 +276,7 @@ def faults_in_one_line(command: list[str]) -> Iterator[None]:
             sys.exit(f"descent: {one_line(error)} ({type(error).__name__}); details in _build/error.log")
         fault = error
         if isinstance(fault, Changed) and not {AGAIN, LASTING} & set(os.environ):
-            print("a file was changed during the build; building again", flush=True)
+            print(f"{str(fault).partition(';')[0]}; building again", flush=True)
             again = [sys.executable, "-m", "book._ext.cli.build", *command]
             os.execve(sys.executable, again, {**os.environ, AGAIN: "1"})
         sys.exit("\n".join(f"descent: {line}" for line in str(fault).splitlines()))
