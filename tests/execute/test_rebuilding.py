@@ -188,7 +188,9 @@ def books(tmp_path_factory: pytest.TempPathFactory) -> Books:
     race = figure_section("race", "AdamOptimizer", "lr=0.1, alpha=0.7, momentum=0.7")
     copy.write(
         "book/race.md",
-        race.replace("# Race", "(sec-race)=\n(sec-quadratic)=\n(sec-momentum)=\n# Race") + PLAYGROUND + DATA,
+        race.replace("# Race", "(sec-race)=\n(sec-quadratic)=\n(sec-landscapes)=\n(sec-momentum)=\n# Race")
+        + PLAYGROUND
+        + DATA,
     )
     copy.write("book/two.md", (copy.root / "book/two.md").read_text() + TWO)
     copy.write("book/lone.md", "# Lone\n\nSee {ref}`sec-two`.\n")
