@@ -468,8 +468,9 @@ def _compare(
             p.grad = torch.tensor(part)
         try:
             optimizer.step()
-        except Exception as error:
-            raise EquationError(f"{oracle} raises {type(error).__name__} at step {t}: {error}") from error
+        except (Exception, SystemExit) as error:
+            said = f"{oracle} raises {type(error).__name__} at step {t}: {error}".removesuffix(": ")
+            raise EquationError(said) from error
         if not np.array_equal(torch.cat([p.grad for p in params if p.grad is not None]).numpy(), gradient):
             raise EquationError(f"{oracle} changes the gradient in place at step {t}")
         state = rule.plain.step(state, gradient.tolist(), hyper)

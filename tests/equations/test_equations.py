@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from book._ext.page.equations import Checker, read_section
-from book._ext.page.verdicts import Finding, verdicts
+from book._ext.page.verdicts import Finding, verdict
 from conftest import PAGES, ROOT
 from optim_code.equations.compiler import (
     SETTINGS,
@@ -243,6 +243,10 @@ class Recorder:
     def __call__(self, equations: list[tuple[str, str]]) -> list[Finding]:
         self.labels += [label for label, _ in equations]
         return verdicts(equations)
+
+
+def verdicts(equations: list[tuple[str, str]]) -> list[Finding]:
+    return [verdict(*equation) for equation in equations]
 
 
 RAN = Recorder()

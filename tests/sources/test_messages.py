@@ -348,6 +348,47 @@ def test_a_module_that_cannot_be_imported_says_where(copy: Copy) -> None:
     assert said == f"{OPTIMIZERS}:{number}: {reason}; fix that line, or what it imports"
 
 
+CANNOT = "so the equations cannot be checked; fix that line, or what it imports"
+LION = """
+
+class LionOptimizer(Optim):
+    def __init__(self, params, lr=0.1):
+        super().__init__(params, dict(lr=lr))
+        FIRST
+
+    def my_step(self, p, state, group):
+        STEP
+"""
+
+
+@pytest.mark.parametrize(
+    ("first", "step", "said"),
+    [
+        ("pass", "while True: pass", "PAGE: its check takes longer than 15 s; fix LionOptimizer, CLASS"),
+        ("pass", "import os; os._exit(0)", "PAGE: its check ended without a word; fix LionOptimizer, CLASS"),
+        ("pass", "sys.exit()", "PAGE: LionOptimizer raises SystemExit at step 1; fix the class, CLASS"),
+        ("sys.exit()", "pass", f"FIRST: SystemExit, {CANNOT}"),
+        ("print('here')", "p.sub_(group['lr'] * p.grad)", ""),
+    ],
+    ids=["endless", "killed", "exit", "exit at first", "print"],
+)  # fmt: skip
+def test_a_class_whose_check_does_not_end_is_named_with_its_line(copy: Copy, first: str, step: str, said: str) -> None:
+    copy.replace("_config.yml", "timeout: 120", "timeout: 15")
+    module = (copy.root / OPTIMIZERS).read_text(encoding="utf-8") + "\nimport sys\n"
+    line = module.count("\n") + 3
+    copy.write(OPTIMIZERS, module + LION.replace("FIRST", first).replace("STEP", step))
+    updates = (copy.root / "book" / "updates.md").read_text(encoding="utf-8")
+    copy.write("book/updates.md", updates + "\n$$\nw_{t+1} = w_t - \\eta\\, g_t\n$$ (update-lion)\n")
+    page = f"book/updates.md:{updates.count(chr(10)) + 2}: update-lion"
+    places = {"PAGE": page, "CLASS": f"{OPTIMIZERS}:{line}", "FIRST": f"{OPTIMIZERS}:{line + 3}"}
+    for name, place in places.items():
+        said = said.replace(name, place)
+    done = run_equations(copy.root)
+    lines = [row.partition("FAILS: ")[2] for row in done.stdout.splitlines() if "FAILS" in row]
+    lines = [f"{page}: {fault}" for fault in lines] + done.stderr.replace("descent: ", "").splitlines()
+    assert lines == [said] * bool(said), done.stdout
+
+
 def test_a_name_that_is_like_another_is_proposed_and_no_other() -> None:
     assert near("code-cel", ["code-cell", "note"]) == "did you mean code-cell?"
     assert near("quaternion", ["code-cell", "note"]) == ""

@@ -14,10 +14,10 @@ import json
 import re
 import subprocess
 import sys
-import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,7 +34,7 @@ from book._ext.execute.freshness import LISTING, PACKAGE, Code, code_of
 from book._ext.execute.light_imports import imported
 from book._ext.faults import ROOT, Fault
 from book._ext.files import files_digest, pins, python_files, read_json, text_digest, write_json
-from book._ext.page.verdicts import Finding, verdicts
+from book._ext.page.verdicts import Finding
 from book._ext.remembered import remembered
 from book._ext.sources.asserts import surely_asserts
 from book._ext.sources.checking import check_without_build
@@ -55,6 +55,9 @@ KEPT = 500
 """How many verdicts are kept for the next builds."""
 
 KINDS = ("update", "identity", "claim", "def")
+
+CHECK = "its check "
+"""How the fault of an equation begins whose check did not come to an end."""
 
 
 @dataclass(frozen=True)
@@ -187,14 +190,16 @@ class Checker:
         """Check the pending equations, and keep what was found.
 
         Args:
-            find: `book._ext.page.verdicts.verdicts`, or a function that runs it in another process.
+            find: `find_verdicts`, or a function that gives the findings up to the first equation that cannot be
+                checked.
 
         Returns:
             The verdicts on all equations.
         """
         if self.pending:
             findings = find([(equation.label, equation.latex) for _, equation in self.pending.values()])
-            for (index, (key, equation)), (against, fault, program) in zip(self.pending.items(), findings, strict=True):
+            for (index, (key, equation)), found in zip(self.pending.items(), findings, strict=False):
+                against, fault, program = found
                 fault = self.with_remedy(equation, fault)
                 self.verdicts[index] = replace(self.verdicts[index], against=against, fault=fault, program=program)
                 if not fault:
@@ -210,6 +215,9 @@ class Checker:
         name = class_named_after(equation.label.partition("-")[2], self.classes)
         if " raises " in fault and name:
             return f"{fault}; fix the class, {self.classes[name]}"
+        if fault.startswith(CHECK):
+            what = f"{name}, {self.classes[name]}" if equation.kind == "update" and name else "the equation"
+            return f"{fault}; fix {what}"
         return f"{fault}; write it, or fix the label" if "has no class of that name" in fault else fault
 
     def judge(self, equation: Equation, cells: dict[str, str], first: dict[str, Equation]) -> Sequence[Any]:
@@ -234,7 +242,7 @@ class Checker:
             self.used[key] = self.known[key]
             return self.known[key]
         self.pending[len(self.verdicts)] = (key, equation)
-        return ("",)
+        return ("not checked",)
 
     def classes_without_equation(self, first: dict[str, Equation]) -> Iterator[Verdict]:
         """A verdict with a fault for each optimizer without an update equation."""
@@ -316,27 +324,42 @@ def collect_equations(
 
 def start_check(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
     """Start to check the pending equations in another process, a fork of the kernel server if it runs."""
-
-    def find(equations: list[tuple[str, str]]) -> list[Finding]:
-        command = [*warm_kernels.python(), "-m", "book._ext.page.verdicts", json.dumps(equations)]
-        done = subprocess.run(command, cwd=app.srcdir, capture_output=True, text=True, check=False)
-        try:
-            return [(against, fault, program) for against, fault, program in json.loads(done.stdout.splitlines()[-1])]
-        except (ValueError, IndexError):
-            raise EquationsFail(cannot_check(done.stderr, Path(app.srcdir))) from None
-
     state = build_state(app)
     assert state.checker is not None
     pool = ThreadPoolExecutor(max_workers=1)
-    state.verdicts = pool.submit(state.checker.run, find)
+    state.verdicts = pool.submit(state.checker.run, partial(find_verdicts, app.config.nb_execution_timeout))
     pool.shutdown(wait=False)
 
 
-def cannot_check(trace: str, root: Path) -> str:
+def find_verdicts(seconds: int, equations: list[tuple[str, str]]) -> list[Finding]:
+    """The findings on equations, from another process.
+
+    Args:
+        seconds: how long the check of one equation may take.
+        equations: pairs of label and LaTeX.
+
+    Returns:
+        A finding for each equation, up to the first whose check does not come to an end.
+
+    Raises:
+        EquationsFail: if the check of an equation fails.
+    """
+    command = [*warm_kernels.python(), "-m", "book._ext.page.verdicts", str(seconds), json.dumps(equations)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    found = [(against, fault, program) for against, fault, program in map(json.loads, done.stdout.splitlines())]
+    if len(found) < len(equations):
+        if "Timeout (" not in done.stderr and "Traceback (" in done.stderr:
+            raise EquationsFail(cannot_check(done.stderr))
+        what = f"takes longer than {seconds} s" if "Timeout (" in done.stderr else "ended without a word"
+        found.append(("", CHECK + what, {}))
+    return found
+
+
+def cannot_check(trace: str) -> str:
     """A message about a check that failed: the last line of the book's own code in a traceback, and the error."""
-    within = re.findall(rf'File "{re.escape(str(root))}/([^"]+)", line (\d+)', trace)
+    within = re.findall(rf'File "{re.escape(str(ROOT))}/([^"]+)", line (\d+)', trace)
     place = ":".join(within[-1]) + ": " if within else ""
-    reason = (trace.strip().splitlines() or ["it said nothing"])[-1]
+    reason = trace.strip().splitlines()[-1]
     return f"{place}{reason}, so the equations cannot be checked; fix that line, or what it imports"
 
 
@@ -483,16 +506,9 @@ def setup(app: Sphinx) -> None:
 def main() -> int:
     """`make equations`: check all equations without a build, and print a line for each."""
     argparse.ArgumentParser(prog="make equations", description=main.__doc__).parse_args()
-
-    def find(equations: list[tuple[str, str]]) -> list[Finding]:
-        try:
-            return verdicts(equations)
-        except Exception:
-            raise EquationsFail(cannot_check(traceback.format_exc(), ROOT)) from None
-
     try:
-        check_without_build()
-        found = Checker(ROOT, contents(ROOT)).run(find)
+        settings = check_without_build()
+        found = Checker(ROOT, contents(ROOT)).run(partial(find_verdicts, settings.nb_execution_timeout))
     except (Fault, SphinxError, SectionError) as error:
         print("\n".join(f"descent: {line}" for line in str(error).splitlines()), file=sys.stderr)
         return 1

@@ -1,29 +1,26 @@
 """Check updates and identities, in a process that may have imported torch and SymPy already.
 
-The build runs ``python -m book._ext.page.verdicts JSON`` with a list of pairs of label and LaTeX. The program prints a
-`Finding` for each pair, as JSON.
+The build runs ``python -m book._ext.page.verdicts SECONDS JSON`` with a list of pairs of label and LaTeX. The program
+prints a `Finding` for each pair, as a line of JSON. It ends when a pair takes longer than that many seconds.
 """
 
 from __future__ import annotations
 
+import contextlib
+import faulthandler
 import inspect
 import json
 import sys
+import traceback
 import unicodedata
-from collections.abc import Iterable
 from typing import Any
 
 Finding = tuple[str, str, dict[str, Any]]
 """What an equation was checked against, its fault (empty if it holds), and the program of an update for playgrounds."""
 
 
-def verdicts(equations: Iterable[tuple[str, str]]) -> list[Finding]:
-    """The findings on equations, each given by its label and its LaTeX."""
-    return [verdict(label, latex) for label, latex in equations]
-
-
 def verdict(label: str, latex: str) -> Finding:
-    """The finding on one equation."""
+    """The finding on one equation, given by its label and its LaTeX."""
     # Imported here, because a build with nothing to check needs neither torch nor SymPy.
     from optim_code.equations import compiler as equations
 
@@ -79,5 +76,19 @@ def program(name: str, rule: Any, cls: type) -> dict[str, Any]:
     }
 
 
+def main(seconds: int, equations: list[tuple[str, str]]) -> None:
+    findings = sys.stdout
+    with contextlib.redirect_stdout(sys.stderr):  # a class may print
+        for label, latex in equations:
+            if seconds > 0:
+                # It ends the process even if a class catches every exception.
+                faulthandler.dump_traceback_later(seconds, exit=True)
+            print(json.dumps(verdict(label, latex)), file=findings, flush=True)
+
+
 if __name__ == "__main__":
-    print(json.dumps(verdicts(json.loads(sys.argv[1]))))
+    try:
+        main(int(sys.argv[1]), json.loads(sys.argv[2]))
+    except SystemExit:
+        traceback.print_exc()  # Python prints none, and the build reads the place from it
+        raise

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.config import Config
 from sphinx.errors import SphinxError
 from sphinx.util import logging
 from sphinx.util.docutils import docutils_namespace
@@ -374,8 +375,11 @@ def made_by_a_cell(node: nodes.Node) -> bool:
 # --- without a build -----------------------------------------------------------------------------------------------
 
 
-def check_without_build() -> None:
+def check_without_build() -> Config:
     """Check all sources by an application that is made for this purpose.
+
+    Returns:
+        Its settings.
 
     Raises:
         SphinxError: if they have faults.
@@ -383,4 +387,5 @@ def check_without_build() -> None:
     """
     with tempfile.TemporaryDirectory() as folder, docutils_namespace():
         config = read_settings(EDITIONS[0], Path(folder))
-        Sphinx(str(ROOT), None, folder, f"{folder}/trees", "dummy", config, status=None, warning=io.StringIO())
+        out = io.StringIO()
+        return Sphinx(str(ROOT), None, folder, f"{folder}/trees", "dummy", config, status=None, warning=out).config
