@@ -30,6 +30,7 @@ FRONT = NOTEBOOK.replace("kernelspec", 'myst:\n  substitutions:\n    key: "*repl
 FIRST = """
 ```{figure} dot.png
 :name: fig-first
+:alt: a dot
 
 The first.
 ```
@@ -65,7 +66,7 @@ BLOCKS = {
     "picture": "wN ![a [dot]](dot.png) {ref}`sec-two`",
     "image": "```{image} drawing.svg\n:alt: drawn\n```",
     "figure": "```{figure} dot.png\n:name: fig-N\n:alt: a dot\n\nCaption wN, {ref}`sec-two`.\n\nLegend wN.\n```",
-    "nameless figure": "```{figure} dot.png\nwN dotted {eq}`def-two`.\n```",
+    "nameless figure": "```{figure} dot.png\n:alt: a dot\n\nwN dotted {eq}`def-two`.\n```",
     "note": ":::{note}\nwN {ref}`sec-two`\n\n- noted\n:::",
     "note in a line": "```{tip} wN in a line\n```",
     "titled box": "```{admonition} Title *wN* $t$\n:class: tip\n\nIn it {eq}`def-two`.\n```",
@@ -125,7 +126,7 @@ CONTAINERS: dict[str, Callable[[str], str]] = {
     "see": fence(":{seealso}"),
     "grid": lambda text: fence("{grid}")(fence("{grid-item-card} Card")(text)),
     "div": fence(":{div} plain"),
-    "legend": lambda text: fence("{figure} dot.png")(f"Captioned\n\n{text}"),
+    "legend": lambda text: fence("{figure} dot.png\n:alt: a dot")(f"Captioned\n\n{text}"),
 }  # fmt: skip
 
 
@@ -266,7 +267,7 @@ REFUSED = {
     "role": ("words wN\nand {fas}`gear`", "a notebook has no words for this fontawesome"),
     "role after code": ("`co` wN\n`de` {fas}`gear`", "a notebook has no words for this fontawesome"),
     "directive": ("```{eval-rst}\n:field: wN\n```", "a notebook has nothing for this field list"),
-    "raw picture": ('wN <img src="dot.png">', 'a notebook has not the file that <img src="dot.png"> shows'),
+    "raw picture": ('wN <img src="../_static/favicon.svg">', "a notebook has not the file that <img src="),
     "raw frame": ('<iframe src="two.html" class="wN">\n</iframe>', "a notebook has not the file that <iframe"),
     "cell of blocks": (
         "```{list-table}\n:header-rows: 1\n\n* - a\n  - b\n* - - wN\n  - d\n```",

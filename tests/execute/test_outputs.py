@@ -532,7 +532,7 @@ def test_each_fault_of_a_page_is_named_with_its_line_on_every_try(small: Copy) -
     wrong = {
         '<img src="//b.org/dot.png" alt="">': "loads from another host, b.org; ",
         "A line <img src='https://c.org/dot.png'> of text": "loads from another host, c.org; ",
-        "```{image} http://d.org/dot.png\n```": "loads from another host, d.org; ",
+        "```{image} http://d.org/dot.png\n:alt: d\n```": "loads from another host, d.org; ",
         "```{raw} html\n<style>@import url(https://e.org/x.css)</style>\n```": "loads from another host, e.org; ",
         cell(RASTER).strip(): "a figure needs a name and a caption, and a description; write them in its ",
         figure("plt.plot([1])\nplt.show()", "bad").strip(): "a figure without a description; ",

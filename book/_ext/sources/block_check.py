@@ -102,7 +102,8 @@ def check_directive(book: Book, page: Page, block: Block, notebook: bool) -> Ite
         yield from faults
         if not faults and not isinstance(options, dict):
             yield SourceFault(page, start, f"{{{name}}}: its options are not of the form name: value; write them so")
-    yield from check_above_body(page, block)
+    above = [*check_above_body(page, block)]
+    yield from above
     if name == "toctree":
         text = "{toctree}: the contents of the book are in _toc.yml; list the pages there, and take it out"
         yield SourceFault(page, line, text)
@@ -113,6 +114,9 @@ def check_directive(book: Book, page: Page, block: Block, notebook: bool) -> Ite
                 where = key_line(page, line, str(key))
                 hint = near(str(key), known) or f"it takes {', '.join(known)}"
                 yield SourceFault(page, where, f"{{{name}}}: there is no option {key}; {hint}")
+    read_well = not above and (not block.options or isinstance(options, dict))
+    if name in ("figure", "image") and read_well and not (options or {}).get("alt"):
+        yield SourceFault(page, line, f"{{{name}}} has no text for those who cannot see it; write :alt: what it shows")
     if name in CELLS:
         yield from check_cell(page, block, options, notebook)
     yield from check_labels(book, page, block)

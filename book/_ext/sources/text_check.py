@@ -49,11 +49,11 @@ def check_token(book: Book, page: Page, token: Token, line: int) -> Iterator[Sou
         elif re.match(r"\$\$", text):
             what = "an equation that is indented by four spaces is shown as it is"
             yield SourceFault(page, line + first, f"{what}; take the spaces out")
-    elif token.type == "html_block" and (
-        found := re.search(r"\\\[|\\\(|\$\$|\\begin\{", without_comments(token.content))
-    ):
-        number = line + token.content[: found.start()].count("\n")
-        yield SourceFault(page, number, "an equation inside HTML is not checked; write it outside, $$ … $$ (label)")
+    elif token.type == "html_block":
+        yield from check_html(book, page, token.content, line)
+        if found := re.search(r"\\\[|\\\(|\$\$|\\begin\{", without_comments(token.content)):
+            number = line + token.content[: found.start()].count("\n")
+            yield SourceFault(page, number, "an equation inside HTML is not checked; write it outside, $$ … $$ (label)")
 
 
 def line_at(text: str, part: str, first: int) -> int:
@@ -64,6 +64,29 @@ def line_at(text: str, part: str, first: int) -> int:
 def without_comments(html: str) -> str:
     """HTML with spaces in place of its comments."""
     return re.sub(r"<!--.*?(-->|\Z)", lambda found: re.sub(r"[^\n]", " ", found[0]), html, flags=re.S)
+
+
+LOCAL = re.compile(r"\b(src|href|poster|data)\s*=\s*[\"']?(?![\w+.-]+:|//|#)([^\s\"'>]+)", re.I)
+"""An attribute of HTML with an address in the book."""
+
+
+def check_html(book: Book, page: Page, html: str, first: int) -> Iterator[SourceFault]:
+    """The faults of the addresses in raw HTML: Sphinx copies no file that only HTML names.
+
+    Args:
+        book: the book.
+        page: the page.
+        html: the raw HTML.
+        first: its first line.
+    """
+    for found in LOCAL.finditer(without_comments(html)):
+        path = unquote(re.split(r"[?#]", found[2])[0])
+        name = os.path.normpath(os.path.join(os.path.dirname(page.docname), path)).replace(os.sep, "/")
+        if name.removesuffix(".html") in book.pages or (book.root / "book" / name).is_file():
+            continue
+        how = "[text](page.md)" if found[1].lower() == "href" else "![what it shows](file)"
+        text = f"{found[1]}={found[2]} leads nowhere, as no file is copied for raw HTML; write {how}"
+        yield SourceFault(page, first + html[: found.start()].count("\n"), text)
 
 
 def check_text(book: Book, page: Page, token: Token, line: int) -> Iterator[SourceFault]:
@@ -88,10 +111,20 @@ def check_text(book: Book, page: Page, token: Token, line: int) -> Iterator[Sour
             yield SourceFault(
                 page, at, "a picture of another host is not there without a network; save it beside the page"
             )
+        elif child.type == "image" and not child.content.strip():
+            at = line_at(token.content, str(child.attrs.get("src", "")), line)
+            yield SourceFault(
+                page, at, "a picture without a text for those who cannot see it; write ![what it shows](file)"
+            )
+        elif child.type == "html_inline":
+            yield from check_html(book, page, child.content, line_at(token.content, child.content, line))
         elif child.type == "link_open":
             yield from check_link(book, page, str(child.attrs.get("href", "")), line, token.content)
     for found in NO_TABLE.finditer(token.content) if "|" in token.content else ():
         yield SourceFault(page, line + token.content[: found.start()].count("\n"), table_of_text(found))
+    # The parser has taken these spaces off the paragraph.
+    if re.match(rf"[ \t>]*{SPACE}\s*(?:#{{1,6}}|[-*+])[ \t]", page.lines[line]):
+        yield SourceFault(page, line, NO_BREAK_SPACE)
     for text, patterns in ((masked(token), PATTERNS), (plain_text(token), PATTERNS_OF_LINKS)):
         for sign, pattern, message in patterns:
             for found in pattern.finditer(text) if sign in text else ():
@@ -270,6 +303,9 @@ NAMES_OF_SYMBOLS = (
     "infty|times|cdot|leq|geq|approx|sqrt|frac|sum|int|hat|bar|mathbb|mathrm|left|right"
 )
 # Each entry is a string that must be in the text (to be fast), a pattern, and the message about a match.
+SPACE = r"[^\S \t\n]"
+"""A space that Markdown takes for a letter, such as the one that Alt-space types on a Mac."""
+NO_BREAK_SPACE = "a no-break space makes this no heading, list or table; write an ordinary one"
 PATTERNS: tuple[tuple[str, re.Pattern[str], Message], ...] = (
     ("{", re.compile(r"(?<!\{)\{([A-Za-z][\w:-]*)\}(?!\})( \0|.|$)", re.M), role_without_backticks),
     (":\0", re.compile(r"(?<![\w:]):([A-Za-z][\w:-]*?):\0"), rest_role),
@@ -295,6 +331,8 @@ PATTERNS: tuple[tuple[str, re.Pattern[str], Message], ...] = (
      always("%1 is no label; write it in a line of its own, (name)=")),
     (")=", re.compile(r"(?<=\s)(\([\w:.+-]+\)=)\s*$", re.M), always("%1 is no label; write it in a line of its own")),
     ("#", re.compile(r"^(#{1,6})(?=[A-Za-z])[^\n]*\Z"), always("%1 without a space is no heading; write one after it")),
+    ("", re.compile(rf"^(?:#{{1,6}}|[-*+]|\A\d+[.)]){SPACE}|^(?=[^\n]*--)[-|: ]*{SPACE}[^\n\w]*$", re.M),
+     always(NO_BREAK_SPACE)),
     ("[!", re.compile(r"^\s*\[!(\w+)\]", re.M),
      always("[!%1] is GitHub's; write ```{note}, the text, and ``` below it")),
     ("@", re.compile(r"\[?(?<![\w@])@[\w:-]+(?:; ?@[\w:-]+)*\]?"), cited),
