@@ -89,6 +89,28 @@ def test_a_module_that_cannot_be_read_is_one_line_for_the_build_and_for_make_equ
     assert len(done.stderr.splitlines()) == 1
 
 
+AT = r"optim_code/optimizers\.py:\d+:"
+
+
+@pytest.mark.parametrize(
+    ("added", "said"),
+    [
+        ("class AdamOptimizer(Optim):\n    pass\n", rf"{AT} AdamOptimizer is defined at line \d+ already; rename .*"),
+        ("class X:\n    def f(self): 1\n    def f(self): 2\n", rf"{AT} f is defined at line \d+ already; rename .*"),
+        ('class LionOptimizer(Optim):\n    """Adam: with signs."""\n',
+         rf"{AT} LionOptimizer is called Adam, like AdamOptimizer; begin its docstring with another name and a colon"),
+    ],
+    ids=["class", "function", "name"],
+)  # fmt: skip
+def test_what_a_later_class_or_function_would_replace_is_one_line(copy: Copy, added: str, said: str) -> None:
+    module = (copy.root / "optim_code" / "optimizers.py").read_text(encoding="utf-8")
+    copy.write("optim_code/optimizers.py", f"{module}\n\n{added}")
+    try:
+        assert re.fullmatch(f"descent: {said}", copy.fault())
+    finally:
+        copy.write("optim_code/optimizers.py", module)
+
+
 def test_a_class_that_drifts_from_its_equation_stops_the_build(copy: Copy) -> None:
     right, wrong = 'u_hat = state["u"]', 'u_hat = state["v"]'
     copy.replace("optim_code/optimizers.py", right, wrong)

@@ -348,6 +348,7 @@ def test_a_module_that_cannot_be_imported_says_where(copy: Copy) -> None:
     assert said == f"{OPTIMIZERS}:{number}: {reason}; fix that line, or what it imports"
 
 
+FIX = "fix that line, or one above it"
 CANNOT = "so the equations cannot be checked; fix that line, or what it imports"
 LION = """
 
@@ -387,6 +388,22 @@ def test_a_class_whose_check_does_not_end_is_named_with_its_line(copy: Copy, fir
     lines = [row.partition("FAILS: ")[2] for row in done.stdout.splitlines() if "FAILS" in row]
     lines = [f"{page}: {fault}" for fault in lines] + done.stderr.replace("descent: ", "").splitlines()
     assert lines == [said] * bool(said), done.stdout
+
+
+def test_scripts_that_no_browser_can_read_are_named_with_their_lines(copy: Copy) -> None:
+    copy.replace("_config.yml", "html_static_path: [book/_static]", "html_static_path: [book/_static, book/more]")
+    copy.write("book/_static/wide.js", "let a = 1;\nfunction ( {\n")
+    (copy.root / "book" / "more" / "deep").mkdir(parents=True)
+    copy.write("book/more/deep/own.js", "const a = ;\n")
+    copy.write("book/more/fine.js", "export const a = await 1;\n")
+    copy.write("book/more/module.js", "export const a = {\n")
+    copy.write("book/more/z.js", "return 1;\n")
+    assert [line.removeprefix("descent: ") for line in copy.faults()] == [
+        f"book/_static/wide.js:2: SyntaxError: Function statements require a function name; {FIX}",
+        f"book/more/deep/own.js:1: SyntaxError: Unexpected token ';'; {FIX}",
+        f"book/more/module.js:2: SyntaxError: Unexpected end of input; {FIX}",
+        f"book/more/z.js:1: SyntaxError: Illegal return statement; {FIX}",
+    ]
 
 
 def test_a_name_that_is_like_another_is_proposed_and_no_other() -> None:

@@ -162,6 +162,8 @@ class Checker:
         if code.fault:
             raise EquationsFail(code.fault)
         self.modules = modules_of(root)
+        if ambiguous := [*ambiguities(self.modules)]:
+            raise EquationsFail("\n".join(ambiguous))
         self.classes = optimizer_classes(self.modules)
         if not self.classes and not (root / PACKAGE / "optimizers.py").is_file():
             raise EquationsFail("optim_code/optimizers.py: No such file; put it back, updates are checked against it")
@@ -262,17 +264,20 @@ class Module(NamedTuple):
     Attributes:
         classes: for each class its line, and what readers call it: its docstring up to the first colon, or its name.
         constants: the values of the names that are set to a literal.
+        repeated: the names that are defined twice, in the module or in a class, each with its first and second line.
     """
 
     classes: dict[str, tuple[int, str]]
     constants: dict[str, Any]
+    repeated: list[tuple[str, int, int]]
 
 
 @remembered
 def read_module(source: str) -> Module:
     """Read the source of a module, because an import takes seconds."""
-    found = Module({}, {})
-    for node in ast.parse(source).body:
+    tree = ast.parse(source)
+    found = Module({}, {}, [*repeated(tree.body)])
+    for node in tree.body:
         if isinstance(node, ast.ClassDef):
             said, colon, _ = (ast.get_docstring(node) or "").split("\n")[0].partition(":")
             found.classes[node.name] = node.lineno, said if colon else node.name.removesuffix("Optimizer")
@@ -285,6 +290,35 @@ def read_module(source: str) -> Module:
                 with contextlib.suppress(ValueError, TypeError):
                     found.constants[ast.unparse(constant)] = ast.literal_eval(literal)
     return found
+
+
+def repeated(body: list[ast.stmt]) -> Iterator[tuple[str, int, int]]:
+    """The classes and functions that a later one of the same name replaces: the name, and both lines."""
+    first: dict[str, int] = {}
+    for node in body:
+        # Decorators such as `overload` and `setter` are for several functions of one name.
+        if isinstance(node, ast.ClassDef) or (isinstance(node, ast.FunctionDef) and not node.decorator_list):
+            if node.name in first:
+                yield node.name, first[node.name], node.lineno
+            first.setdefault(node.name, node.lineno)
+        if isinstance(node, ast.ClassDef):
+            yield from repeated(node.body)
+
+
+def ambiguities(modules: dict[str, Module]) -> Iterator[str]:
+    """A line for each second definition of a name in a module, and for each optimizer with the name of another."""
+    for path, module in modules.items():
+        for name, first, second in module.repeated:
+            yield f"{path}:{second}: {name} is defined at line {first} already; rename one of the two, or take it out"
+    called: dict[str, str] = {}
+    for name, where in optimizer_classes(modules).items():
+        said = modules[where.rpartition(":")[0]].classes[name][1].strip()
+        if said.lower() in called:
+            text = (
+                f"{where}: {name} is called {said}, like {called[said.lower()]}; begin its docstring with another name"
+            )
+            yield f"{text} and a colon"
+        called.setdefault(said.lower(), name)
 
 
 def modules_of(root: Path) -> dict[str, Module]:

