@@ -302,10 +302,10 @@ NAMES_OF_SYMBOLS = (
     "alpha|beta|gamma|delta|epsilon|varepsilon|eta|theta|lambda|mu|nu|xi|rho|sigma|tau|phi|psi|omega|nabla|partial|"
     "infty|times|cdot|leq|geq|approx|sqrt|frac|sum|int|hat|bar|mathbb|mathrm|left|right"
 )
-# Each entry is a string that must be in the text (to be fast), a pattern, and the message about a match.
 SPACE = r"[^\S \t\n]"
 """A space that Markdown takes for a letter, such as the one that Alt-space types on a Mac."""
 NO_BREAK_SPACE = "a no-break space makes this no heading, list or table; write an ordinary one"
+# Each entry is a string that must be in the text (to be fast), a pattern, and the message about a match.
 PATTERNS: tuple[tuple[str, re.Pattern[str], Message], ...] = (
     ("{", re.compile(r"(?<!\{)\{([A-Za-z][\w:-]*)\}(?!\})( \0|.|$)", re.M), role_without_backticks),
     (":\0", re.compile(r"(?<![\w:]):([A-Za-z][\w:-]*?):\0"), rest_role),
