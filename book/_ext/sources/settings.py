@@ -147,7 +147,7 @@ def check_config(config: Any, path: Path) -> None:
             line = lines["sphinx", "config", key]
             raise Fault(f"_config.yml:{line}: {key}: {one_line(own[key])} is not what it takes; {how}")
     for key in own:
-        if re.match(r"(nb_|jupyter_)?execut", str(key)):
+        if re.match(r"(nb_|jupyter_)?exec", str(key)):
             line = lines["sphinx", "config", key]
             raise Fault(f"_config.yml:{line}: {key}: how cells run is set below execute: at the top; take this out")
     for key, value in (config.get("execute") or {}).items():
