@@ -106,6 +106,7 @@ def test_the_kit_does_not_depend_on_any_answer(kit: Path, tmp_path: Path) -> Non
                     lines[number] = f"{CANARY} {CANARY}"
                 # The marks stay, because cells assert them.
                 lines[words[0]] += "".join(f" {{holds}}`{CANARY} <{name}>`" for name in names)
+                lines[words[0]] += f"\n\n$$\na = b\n$$ (def-{CANARY}-{path.stem}-{block.first})\n"
         path.write_text("\n".join(lines), encoding="utf-8")
     classes = root / "optim_code" / "optimizers.py"
     text = classes.read_text(encoding="utf-8").split("\n")
@@ -208,6 +209,14 @@ def test_numbers_are_the_same_in_both_editions(kit: Path, html: Path, name: str)
     mine, theirs = numbers(kit / "html"), numbers(html)
     assert mine
     assert mine == theirs
+
+
+def test_each_edition_counts_the_phrases_that_it_marks(kit: Path, html: Path) -> None:
+    for folder in (kit / "html", html):
+        rows = [[cell.get_text() for cell in row.select("td")] for row in page(folder, "checks").select("tr")]
+        said = [int(row[1]) for row in rows if len(row) == 2]
+        marked = [len(page(folder, Path(name).name).select(".held-note")) for name in PAGES if name != "book/editing"]
+        assert said == [*filter(None, marked), sum(marked)]
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -38,6 +38,7 @@ from book._ext.page.verdicts import Finding
 from book._ext.remembered import remembered
 from book._ext.sources.asserts import surely_asserts
 from book._ext.sources.checking import check_without_build
+from book._ext.sources.editions import EDITIONS, edition_text
 from book._ext.sources.marks import marks_of
 from book._ext.state import build_state, kept_state
 from optim_code.equations import class_named_after
@@ -139,20 +140,24 @@ class Checker:
         root: the top of the book.
         docnames: its pages, in their order.
         code: the modules of `optim_code`, if they have been read.
+        edition: the edition that lists them; all are checked.
 
     Attributes:
         verdicts: the verdict on each displayed equation, in their order; preliminary ones on the pending equations.
         pending: the equations that have to be run, by their index in `verdicts`, each with its key in `known`.
         known: the findings of earlier checks. A key is a digest of the equation and of the code that decides about it.
         modules: those of `optim_code`, by their paths.
-        phrases: how many phrases each page marks as asserted.
+        phrases: how many phrases each page of the edition marks as asserted.
+        shown: the labels of the equations that the edition shows.
         used: those findings of `known` that this check has used, and its new ones.
 
     Raises:
         EquationsFail: if the module is broken, or has no optimizers.
     """
 
-    def __init__(self, root: Path, docnames: Iterable[str], code: Code | None = None) -> None:
+    def __init__(
+        self, root: Path, docnames: Iterable[str], code: Code | None = None, edition: str = EDITIONS[0]
+    ) -> None:
         self.root = root
         self.memory = root / "_build" / ".equations.json"
         self.known: dict[str, list[Any]] = read_json(self.memory)
@@ -169,12 +174,15 @@ class Checker:
             raise EquationsFail("optim_code/optimizers.py: No such file; put it back, updates are checked against it")
         self.found: dict[str, list[Equation]] = {}
         self.phrases: dict[str, int] = {}
+        self.shown: set[str] = set()
         self.verdicts: list[Verdict] = []
         self.pending: dict[int, tuple[str, Equation]] = {}
         first: dict[str, Equation] = {}
         for docname in docnames:
             page = read_page(root, docname)
-            self.phrases[docname] = len(marks_of(page))
+            shown = replace(page, lines=edition_text(page.text, edition, page.where).split("\n"))
+            self.phrases[docname] = len(marks_of(shown))
+            self.shown |= {equation.label for equation in read_section(shown)[0]}
             self.found[docname], cells = read_section(page)
             for equation in self.found[docname]:
                 finding = self.judge(equation, cells, first)
@@ -348,11 +356,12 @@ def collect_equations(
     Raises:
         EquationsFail: if some have a fault that shows without running them.
     """
-    checker, kept = Checker(Path(app.srcdir), toc_order(env), code_of(app)), kept_state(env)
+    checker = Checker(Path(app.srcdir), toc_order(env), code_of(app), app.config.edition)
+    kept = kept_state(env)
     refuse_faults(checker.verdicts)
     build_state(app).checker = checker
     kept.sentences = checker.phrases
-    kept.listed_digest = text_digest(checker.state, repr(kept.sentences))
+    kept.listed_digest = text_digest(checker.state, repr(kept.sentences), *sorted(checker.shown))
     return []
 
 
@@ -418,9 +427,11 @@ def refuse_faults(verdicts: list[Verdict]) -> None:
 
 
 def fill_listing(app: Sphinx, docname: str, source: list[str]) -> None:
-    """Give the page that lists all equations their verdicts before Sphinx reads it."""
+    """Give the page that lists all equations of this edition their verdicts before Sphinx reads it."""
     if LISTING in source[0]:
-        kept_state(app.env).listed = [asdict(v) for v in await_verdicts(app)]
+        checker = build_state(app).checker
+        assert checker is not None
+        kept_state(app.env).listed = [asdict(v) for v in await_verdicts(app) if v.label in checker.shown]
 
 
 def require_verdicts(app: Sphinx, env: BuildEnvironment) -> list[str]:
