@@ -205,6 +205,7 @@ def odd(environment: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     solved = ["```{solution} ex:one:colon\nThe first way.\n```\n", "```{solution} ex:one:colon\nThe second.\n```\n"]
     asked[0] = asked[0].replace("\nTry", "\n:class: points-8\nTry")
     asked[1] = asked[1].replace("\nTry", "\n:class: dropdown points-0\nTry")
+    asked[-2:] = ["\n".join(["````{note}", *asked[-2:], "````\n"])]
     copy.write("book/one.md", "\n".join([ONE, *asked, *solved]))
     copy.replace("_config.yml", "answer: 5", "answer: 6")
     (copy.root / "book" / "sub").mkdir()

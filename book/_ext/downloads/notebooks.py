@@ -211,8 +211,13 @@ class Section:
             # The notebook has the solution that prints the class further up, as the class.
             is_class = label.endswith(MY_STEP) and any(map(self.class_at, node.findall(nodes.literal_block)))
             return [] if is_class else [Part("solution", self.markdown.join(node.children[1:]), label)]
-        if is_exercise_node(node):
-            return [Part("exercise", self.markdown.block(node), node["label"], points=self.points_of(node))]
+        if asked := list(node.findall(is_exercise_node)):  # in a box, too
+            texts = [self.markdown.block(node), *[""] * (len(asked) - 1)]
+            points = map(self.points_of, asked)
+            return [
+                Part("exercise", text, one["label"], points=n)
+                for text, one, n in zip(texts, asked, points, strict=True)
+            ]
         # Left out is the sentence of the page in whose place the notebook has a stub.
         above = node.parent[: node.parent.index(node)][-1:]
         return [] if any(isinstance(block, nodes.comment) and self.class_at(block) for block in above) else None
@@ -262,7 +267,7 @@ class Section:
                 title = part.source.partition("\n")[0]
                 arranged.append(Part("text", f"{title} stands further up, where its class belongs."))
             elif part.kind == "exercise" and self.edition == "student":
-                arranged += [part, Part("answer", ANSWER, part.name, points=part.points)]
+                arranged += [*[part] * bool(part.source), Part("answer", ANSWER, part.name, points=part.points)]
             elif part.source:
                 arranged.append(part)
         return arranged
