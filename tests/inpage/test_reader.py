@@ -288,6 +288,17 @@ def test_a_verdict_is_that_of_the_last_check(page: Session) -> None:
     assert page.run("1")["verdict"] is None
 
 
+def marked(page: Session, *lines: str) -> Any:
+    """What the page says of a class for SGD whose `my_step` has these lines."""
+    head = [
+        "class Mine(Optim):",
+        "    def __init__(self, params, lr):",
+        "        super().__init__(params, dict(lr=lr))",
+    ]
+    step = ["    def my_step(self, p, state, group):", *(f"        {line}" for line in lines)]
+    return page.run("\n".join([*head, *step, 'check("sgd", Mine)']))
+
+
 @pytest.mark.parametrize(
     ("line", "lacks"),
     [
@@ -307,18 +318,7 @@ def test_a_verdict_is_that_of_the_last_check(page: Session) -> None:
     ],
 )
 def test_a_class_that_uses_what_the_page_lacks_gets_no_verdict(page: Session, line: str, lacks: str) -> None:
-    code = f"""
-        class Mine(Optim):
-            def __init__(self, params, lr):
-                super().__init__(params, dict(lr=lr))
-
-            def my_step(self, p, state, group):
-                {line}
-                p.data -= group["lr"] * p.grad
-
-        check("sgd", Mine)
-    """
-    result = page.run(textwrap.dedent(code))
+    result = marked(page, line, 'p.data -= group["lr"] * p.grad')
     assert result["verdict"] is None
     assert result["error"].splitlines()[-1] == f"CannotMark: this page cannot mark Mine: {lacks}"
 
@@ -332,34 +332,14 @@ def test_a_class_that_uses_what_the_page_lacks_gets_no_verdict(page: Session, li
     ],
 )  # fmt: skip
 def test_a_right_class_passes_in_each_of_pytorchs_ways_to_write_it(page: Session, line: str) -> None:
-    code = f"""
-        class Mine(Optim):
-            def __init__(self, params, lr):
-                super().__init__(params, dict(lr=lr))
-
-            def my_step(self, p, state, group):
-                {line}
-
-        check("sgd", Mine)
-    """
-    assert page.run(textwrap.dedent(code))["verdict"]["passed"]
+    assert marked(page, line)["verdict"]["passed"]
 
 
 @pytest.mark.parametrize(
     "line", ["p.sqroot()", "torch.sqrt(2.0)", "p.data.mul_(None)", "p.grad & 1", "p.shape[9]", "p.size(9)"]
 )
 def test_what_pytorch_refuses_too_is_a_mistake_of_the_class(page: Session, line: str) -> None:
-    code = f"""
-        class Mine(Optim):
-            def __init__(self, params, lr):
-                super().__init__(params, dict(lr=lr))
-
-            def my_step(self, p, state, group):
-                {line}
-
-        check("sgd", Mine)
-    """
-    verdict = page.run(textwrap.dedent(code))["verdict"]
+    verdict = marked(page, line)["verdict"]
     assert not verdict["passed"]
     assert line in verdict["found"], verdict
     assert verdict["mistake"] != "my_step is not written"

@@ -124,7 +124,7 @@ def read_section(page: Page) -> tuple[list[Equation], dict[str, str]]:
         label = label_of(block, where)
         if label is not None:
             equations.append(Equation(label, block.body.strip(), page.docname, where))
-        elif block.name == "code-cell" and surely_asserts(block.body):
+        elif block.name == "code-cell" and "claim-" in block.options and surely_asserts(block.body):
             for tag in tags_of(block, where):
                 cells.setdefault(tag, where)
     return equations, cells
@@ -182,8 +182,9 @@ class Checker:
             page = read_page(root, docname)
             shown = replace(page, lines=edition_text(page.text, edition, page.where).split("\n"))
             self.phrases[docname] = len(marks_of(shown))
-            self.shown |= {equation.label for equation in read_section(shown)[0]}
             self.found[docname], cells = read_section(page)
+            own = self.found[docname] if shown.lines == page.lines else read_section(shown)[0]
+            self.shown |= {equation.label for equation in own}
             for equation in self.found[docname]:
                 finding = self.judge(equation, cells, first)
                 self.verdicts.append(Verdict(equation.label, equation.kind, docname, equation.where, *finding))

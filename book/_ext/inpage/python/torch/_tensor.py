@@ -959,7 +959,7 @@ class Tensor:
         return whole.reshape([n * size for n, size in zip(times, own, strict=True)]).clone()
 
     def unbind(self, dim: int = 0) -> tuple[Tensor, ...]:
-        return named("UnbindBackward0", (self.select(dim, i) for i in range(self._shape[within(dim, self.ndim)])))
+        return all_from("UnbindBackward0", (self.select(dim, i) for i in range(self._shape[within(dim, self.ndim)])))
 
     def select(self, dim: int, index: int) -> Tensor:
         if not self._shape:
@@ -986,7 +986,7 @@ class Tensor:
         if sum(lengths) != whole:
             raise RuntimeError(f"split_with_sizes expects split_sizes to sum exactly to {whole}, but got {lengths}")
         starts = itertools.accumulate(lengths, initial=0)
-        return named(
+        return all_from(
             "SplitBackward0", (self.narrow(dim, start, length) for start, length in zip(starts, lengths, strict=False))
         )
 
@@ -1116,7 +1116,7 @@ def viewed(
     return made
 
 
-def named(name: str, views: Iterable[Tensor]) -> tuple[Tensor, ...]:
+def all_from(name: str, views: Iterable[Tensor]) -> tuple[Tensor, ...]:
     """Views, with the name of the function that gave all of them."""
     several = tuple(views)
     for one in several:
