@@ -284,6 +284,22 @@ def test_a_module_that_is_no_more_is_one_line_and_the_server_goes_on(tmp_path: P
     assert err == ""
 
 
+def test_a_socket_that_is_there_takes_connections(tmp_path: Path) -> None:
+    server = (ROOT / "book/_ext/execute/kernel_server.py").read_text()
+    slow = server.replace("    listener.listen()\n", "    __import__('time').sleep(0.5)\n    listener.listen()\n")
+    assert slow != server
+    (tmp_path / "kernel_server.py").write_text(slow)
+    command = [sys.executable, "-s", str(tmp_path / "kernel_server.py"), str(tmp_path / "socket")]
+    started = subprocess.Popen(command)
+    try:
+        wait_until((tmp_path / "socket").exists)
+        with socket.socket(socket.AF_UNIX) as early:
+            early.connect(str(tmp_path / "socket"))
+    finally:
+        started.kill()
+        started.wait()
+
+
 @pytest.mark.parametrize(
     "ends",
     sample(

@@ -114,8 +114,10 @@ def serve(path: str, with_builds: bool, parent: int) -> None:
 
 def listen(path: str) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    listener.bind(path)
+    # A socket gets its name when somebody listens: a stub that finds it earlier would be refused.
+    listener.bind(f"{path}-new")
     listener.listen()
+    os.rename(f"{path}-new", path)
     return listener
 
 

@@ -31,7 +31,7 @@ HERE = Path(__file__).parent
 WAIT = 60.0
 """Seconds to wait for the socket of the server."""
 LONGEST = 70
-"""Characters in the name of a folder for temporary files, at most: the name of a socket there adds 32, up to 107."""
+"""Characters in the name of a folder for temporary files, at most: the name of a socket there adds 36, up to 107."""
 
 
 class WarmKernels:
