@@ -94,6 +94,7 @@ LISTENERS = {
         (500, "page.listings:remove_docstrings", "listings of classes → the same without docstrings"),
         (500, "inpage.page:note_code", "cells, exercises → what of the page can be run"),
         (500, "page.exercises:give_bodies_own_ids", "exercises → ids that are unique"),
+        (500, "page.exercises:note_solutions", "solutions → the ids of what stands in them"),
         (500, "website.offline:refuse_other_hosts", "the doctree → a warning for what another host would send"),
     ),
     "env-updated": (
@@ -102,6 +103,7 @@ LISTENERS = {
         (500, "downloads.notebooks:find_renamed", "the pages → the pages whose notebook has another name"),
     ),
     "env-get-updated": (
+        (550, "page.exercises:number_solutions_last", "all numbers → the same, with those in solutions last"),
         (
             850,
             "page.playground:collect_playgrounds",
@@ -117,6 +119,7 @@ LISTENERS = {
     "html-page-context": (
         (500, "page.playground:load_scripts", "the doctree → the playground's script and style"),
         (500, "inpage.page:offer_to_run", "what can be run → its data, script and style in the page"),
+        (500, "page.formulas:give_plain_title", "the title → the same with formulas as plain text"),
         (500, "page.bibliography:make_entries_list_items", "the HTML → roles that screen readers know"),
         (500, "website.search:collect_words", "the HTML → the words of the page"),
         (500, "downloads.notebooks:write_notebook", "the doctree, cells, numbers → the notebook of the page"),

@@ -67,6 +67,7 @@ class KeptState:
         listed_digest: a digest of all that the list of equations and sentences shows.
         listed: the verdicts that the list of all equations shows.
         marks: the text of the mark of each update equation, by label.
+        in_solutions: for each page the ids of what stands in solutions.
         sentences: how many phrases each page marks as asserted.
         playground: what all playgrounds share, and the figures that they can show.
         scripts: the names of the scripts that pages load when code first runs; none if they can run no code.
@@ -79,6 +80,7 @@ class KeptState:
     listed_digest: str = ""
     listed: list[dict[str, Any]] = field(default_factory=list)
     marks: dict[str, str] = field(default_factory=dict)
+    in_solutions: dict[str, set[str]] = field(default_factory=dict)
     sentences: dict[str, int] = field(default_factory=dict)
     playground: tuple[dict[str, Any], dict[str, Any]] = field(default_factory=lambda: ({}, {}))
     scripts: dict[str, str] = field(default_factory=dict)

@@ -38,6 +38,10 @@ Try half.
 ```
 It is a {SECRET}.
 
+$$
+y = x
+$$ (def-solved)
+
 ```{{code-cell}} ipython3
 first = 50
 print("{SECRET}", first)
@@ -60,6 +64,10 @@ The {SECRET} again.
 % ```{{solution}} ex-one-half
 % The {SECRET} as a remark.
 % ```
+
+$$
+x = y
+$$ (def-after)
 
 ```{{code-cell}} ipython3
 print("the last cell says", first + 3)
@@ -174,6 +182,18 @@ def test_both_editions_show_one_run_though_a_solution_has_cells(kit: Path) -> No
     assert "You write this code yourself" in page
     notebook = nbformat.read(kit / "one.ipynb", as_version=4)
     assert sum(cell.cell_type == "code" for cell in notebook.cells) == 2
+
+
+def test_what_stands_after_a_solution_has_one_number_in_both_editions(kit: Path, book: Copy) -> None:
+    number = r'<span class="eqno">\(([\d.]+)\)<a class="headerlink" href="#equation-([\w-]+)"'
+    teachers, students = (
+        dict(reversed(pair) for pair in re.findall(number, (folder / "book" / "one.html").read_text(encoding="utf-8")))
+        for folder in (book.root / "_build" / ".work" / "html" / "html", kit / "html")
+    )
+    solved = teachers.pop("def-solved")
+    assert teachers == students
+    assert students.keys() == {"def-after"}
+    assert solved > students["def-after"]
 
 
 def test_all_updates_are_in_the_kit_and_mark_a_class_there(kit: Path) -> None:

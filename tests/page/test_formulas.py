@@ -69,8 +69,9 @@ from optim_code import SGDOptimizer, output, w
 output(SGDOptimizer([w], lr=0.1), fname="one.pdf")
 ```
 
-See {{eq}}`def-two`.
+See {{eq}}`def-two`, {{ref}}`sec-heading` and {{doc}}`two`.
 
+(sec-heading)=
 ## Heading with $x_0$
 
 The end.
@@ -83,6 +84,7 @@ def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that holds all that is published, for the server to offer."""
     book = copy_book(tmp_path_factory.mktemp("formulas") / "book")
     book.write("book/one.md", SECTION)
+    book.replace("book/two.md", "# Two", "# Two, or $\\frac{a}{\\infty}$")
     first = book.build()
     assert first.returncode == 0, first.stderr
     book.replace("book/two.md", "f(w) = w", "f(w) = w^2")
@@ -231,6 +233,16 @@ def test_a_formula_that_cannot_be_typeset_is_one_line_with_its_place(copy: Copy)
     line = (copy.root / "book/two.md").read_text(encoding="utf-8").count("\n")
     wanted = f'book/two.md:{line}: WARNING: a formula cannot be typeset: Unknown command "\\fooo"; correct it'
     assert copy.fault() == wanted
+
+
+def test_a_reference_shows_the_formula_of_a_heading_and_a_tab_says_it(html: Path) -> None:
+    page = (html / PAGES["section"]).read_text(encoding="utf-8")
+    paragraph = re.search(r"<p>See .*</p>", page)
+    assert paragraph is not None
+    heading, title = mathml("x_0", False), mathml(r"\frac{a}{\infty}", False)
+    assert [paragraph[0].count(formula) for formula in (heading, title)] == [1, 1]
+    assert "\\" not in re.sub("<annotation.*?</annotation>", "", paragraph[0])
+    assert "<title>Two, or a/∞ &#8212; Descent</title>" in (html / "html/book/two.html").read_text(encoding="utf-8")
 
 
 def test_a_formula_stays_with_the_punctuation_that_touches_it(html: Path) -> None:

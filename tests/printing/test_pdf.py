@@ -17,7 +17,7 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup
 
-from book._ext.printing.pdf import expected_labels, install_command, read_log, run_latexmk
+from book._ext.printing.pdf import expected_labels, install_command, place_of_text, read_log, run_latexmk
 from book._ext.printing.typeset import column_spec
 from conftest import BUILD, ROOT, run_build
 
@@ -474,7 +474,7 @@ $$ c = 3 $$ (def-three)
 ```
 
 (sec-two-deep)=
-## Deep
+## Deep $\\nabla$
 
 Back to {eq}`def-one` and {cite:t}`writer2001one`.
 
@@ -483,8 +483,8 @@ Back to {eq}`def-one` and {cite:t}`writer2001one`.
 Do that.
 ```
 """,
-    "three": "# Three\n\nText.\n",
-    "references": "# References\n\n```{bibliography}\n```\n",
+    "three": f"# Three{' and three' * 6}\n\n```{{exercise}}\n:label: ex-three\nDo it.\n```\n",
+    "references": "# References\n\n```{bibliography}\n```\n\nSuch as {cite:t}`writer2001one`.\n",
 }
 BIB = "@article{writer2001one, author = {Writer, Wanda}, title = {On One}, journal = {Journal of One}, year = {2001}}\n"
 
@@ -509,7 +509,7 @@ def write_small_book(root: Path, *chapters: str) -> None:
         "root": "book/intro",
         "parts": [
             {"caption": "Sections", "numbered": True, "chapters": [{"file": f"book/{name}"} for name in chapters]},
-            {"caption": "Appendix", "chapters": [{"file": "book/references"}]},
+            *([] if "references" in chapters else [{"caption": "End", "chapters": [{"file": "book/references"}]}]),
         ],
     }
     (root / "_toc.yml").write_text(yaml.safe_dump(toc), encoding="utf-8")
@@ -535,16 +535,23 @@ def test_a_handout_names_what_is_in_other_sections(small: Path) -> None:
     text = text_of(small / "_build" / "pdf" / "one.pdf")
     assert "Own: (1.1)." in text
     assert (
-        "Elsewhere: (2.2) in Two, Table 2.1 in Two, Section 2.1 in Two, Two, Deep in Two, Exercise 2.1 in Two, "
+        "Elsewhere: (2.2) in Two, Table 2.1 in Two, Section 2.1 in Two, Two, Deep ∇ in Two, Exercise 2.1 in Two, "
         "my words (Two)."
     ) in text
-    assert "2.1 Deep Back to (1.1) in One" in text_of(small / "_build" / "pdf" / "two.pdf")
+    assert "2.1 Deep ∇ Back to (1.1) in One" in text_of(small / "_build" / "pdf" / "two.pdf")
+
+
+@printed
+@pytest.mark.parametrize(("name", "place"), [("one", "book/one.md: "), ("descent", "_config.yml: ")])
+def test_what_tex_says_of_a_title_has_its_place(small: Path, name: str, place: str) -> None:
+    source = (small / "_build/.work/latex/latex" / f"{name}.tex").read_text(encoding="utf-8").splitlines()
+    assert place_of_text(source, "\\title{") == place
 
 
 @printed
 def test_the_book_has_links_to_its_other_sections(small: Path) -> None:
     text = text_of(small / "_build" / "pdf" / "descent.pdf")
-    assert "Elsewhere: (2.2), Table 2.1, Section 2.1, Two, Deep, Exercise 2.1, my words." in text
+    assert "Elsewhere: (2.2), Table 2.1, Section 2.1, Two, Deep ∇, Exercise 2.1, my words." in text
     assert "See One, Section 2.1, (2.2). A heading Text." in text
 
 
@@ -610,10 +617,13 @@ def test_the_labels_that_the_first_run_is_told_have_the_numbers_that_it_finds(pd
 @printed
 def test_a_section_is_added_and_removed_by_the_table_of_contents_alone(small: Path) -> None:
     before = pdfs(small)
-    write_small_book(small, "one", "two", "three")
+    write_small_book(small, "one", "two", "three", "references")
     assert run_build("pdf", small).returncode == 0
-    handouts = {"one.pdf", "two.pdf", "three.pdf"}
+    handouts = {"one.pdf", "two.pdf", "three.pdf", "references.pdf"}
     assert set(pdfs(small)) == {"descent.pdf", *handouts, *(f"student/{name}" for name in handouts)}
+    # The head of the sheet has room for a long title alone.
+    sheet = run("pdftotext", "-f", 2, small / "_build" / "pdf" / "student" / "three.pdf", "-")
+    assert " ".join(sheet.split()).startswith(f"Exercise sheet: Three{' and three' * 6} Exercise sheet: Three")
     write_small_book(small, "one", "two")
     assert run_build("pdf", small).returncode == 0
     assert pdfs(small) == before
@@ -767,11 +777,11 @@ def test_a_long_table_breaks_the_lines_of_its_widest_column_only_if_they_are_too
 # The log of TeX
 
 SOURCE = [
-    "% from book/sgd",
+    "% from book/sgd.md",
     r"\section{Step}",
-    "% from book/sgd:7",
+    "% from book/sgd.md:7",
     r"See \ref{book/sgd:gone}",
-    "% from book/adam",
+    "% from book/adam.md",
     "x = 1",
 ]
 
@@ -792,6 +802,15 @@ SOURCE = [
         ),
         ("Overfull \\hbox (12.5pt too wide) detected at line 2", "^book/sgd.md: 12.5 pt too much"),
         ("Overfull \\vbox (96.9pt too high) has occurred while \\output is active []\n\n [16<./a.pdf>]", "on page 16"),
+        (
+            "LaTeX Warning: Float too large for page by 8.9pt on input line 4.",
+            "^book/sgd.md:7: 8.9 pt too much for the page: it is too high with its caption$",
+        ),
+        (
+            "Overfull \\hbox (12.5pt too wide) detected at line 6\n! Package tagpdf Error: 2 begin and 1 end\nl.9 x",
+            "^book/adam.md: 12.5 pt too much",
+        ),
+        ("! Package tagpdf Error: 2 begin and 1 end\nl.6 x", "^book/adam.md: TeX stops at 'x'"),
         ("! Undefined control sequence.\nl.6 x = \\foo\n", r"^book/adam.md: TeX stops at 'x = ..foo'"),
         ("! LaTeX Error: File `unicode-math.sty' not found.", "apt-get install latexmk"),
     ],

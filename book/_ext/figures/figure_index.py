@@ -8,11 +8,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 from sphinx.application import Sphinx
-from sphinx.util.nodes import clean_astext
 
 from book._ext.figures.figure_files import Figure, figure_number, figures_of, kinds_of, render
 from book._ext.figures.needed_code import Program
 from book._ext.page.equations import toc_order
+from book._ext.page.formula_text import plain_words
 from book._ext.page.formulas import head_tags
 from book._ext.remembered import remembered
 
@@ -37,7 +37,7 @@ def index_page(app: Sphinx) -> str:
 
 def heading(app: Sphinx, docname: str) -> str:
     number = ".".join(map(str, app.env.toc_secnumbers.get(docname, {}).get("") or ()))
-    return f"{number} {clean_astext(app.env.titles[docname])}".strip()
+    return f"{number} {plain_words(app.env.titles[docname])}".strip()
 
 
 @remembered

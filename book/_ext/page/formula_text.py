@@ -6,7 +6,9 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
+from docutils import nodes
 from docutils.utils.math import tex2unichar
+from sphinx.util.nodes import clean_astext
 
 TOKEN = re.compile(r"\\([A-Za-z]+)\*?|\\(.)|([{}^_~&])|\s+|(.)", re.S)
 TABLES = "mathbin mathclose mathfence mathop mathopen mathord mathpunct mathrel mathalpha"
@@ -42,6 +44,14 @@ def plain_text(tex: str) -> str:
     """
     text = " ".join(sequence(TOKEN.finditer(tex)).split())
     return unicodedata.normalize("NFC", re.sub(r"(?<=[(\[{]) | (?=[)\]},.^_])", "", text))
+
+
+def plain_words(node: nodes.Element) -> str:
+    """The text of a node, such as a title, with its formulas as plain text."""
+    copy = node.deepcopy()
+    for formula in list(copy.findall(nodes.math)):
+        formula.replace_self(nodes.Text(plain_text(formula.astext())))
+    return clean_astext(copy)
 
 
 def sequence(tokens: Iterator[re.Match[str]]) -> str:

@@ -22,8 +22,10 @@ from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
 from sphinx.util.math import get_node_equation_number
+from sphinx.util.nodes import clean_astext
 
 from book._ext.files import html_pages, package_folder
+from book._ext.page.formula_text import plain_text
 from book._ext.remembered import remembered
 
 logger = logging.getLogger(__name__)
@@ -164,6 +166,29 @@ class Unbroken(SphinxPostTransform):
                 around[place : place + len(pieces)] = pieces
 
 
+class TypesetReferences(SphinxPostTransform):
+    """Typesets the formulas of a title in references to it, which Sphinx gives as TeX."""
+
+    default_priority = 11  # when Sphinx has resolved the references
+
+    def run(self, **kwargs: Any) -> None:
+        headings = [heading for toc in self.env.tocs.values() for heading in toc.findall(nodes.reference)]
+        titles = {clean_astext(h): h.children for h in headings if next(h.findall(nodes.math), None)}
+        for reference in self.document.findall(nodes.reference) if titles else ():
+            for text in list(reference.findall(nodes.Text)):
+                if text in titles:
+                    text.parent.replace(text, [child.deepcopy() for child in titles[text]])
+
+
+def give_plain_title(app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: object) -> None:
+    """Give a browser the title of a page, for its tab, with formulas as plain text."""
+
+    def plain(formula: re.Match[str]) -> str:
+        return html.escape(plain_text("".join(map(html.unescape, ANNOTATION.findall(formula[0])))), quote=False)
+
+    context["title"] = MATH.sub(plain, context.get("title", ""))
+
+
 def or_tex(tex: str, display: bool) -> str:
     """A formula as MathML; as it was written if it cannot be typeset, of which the reader of the page has warned."""
     try:
@@ -269,6 +294,7 @@ def narrow_roots(font: Any) -> None:
 
 def setup(app: Sphinx) -> None:
     app.add_post_transform(Unbroken)
+    app.add_post_transform(TypesetReferences)
     app.add_css_file(STYLE)
     app.add_js_file(SCRIPT, loading_method="defer")
     app.add_html_math_renderer("mathml", (write_inline, None), (write_display, None))

@@ -16,7 +16,7 @@ from sphinx.util.docutils import SphinxDirective, SphinxRole
 from book._ext.execute.execution import executed_cells
 from book._ext.execute.outputs import HOLDS, glued_values
 from book._ext.page.equations import parse_myst
-from book._ext.page.formula_text import plain_text
+from book._ext.page.formula_text import plain_words
 from book._ext.sources.marks import split
 from book._ext.state import kept_state
 
@@ -63,8 +63,7 @@ def depart_html(self: Any, node: held) -> None:
         return
     name = f"holds-{node['name']}"
     # A screen reader reads TeX letter by letter.
-    parts = (plain_text(one.astext()) if isinstance(one, nodes.math) else one.astext() for one in node.children)
-    phrase = self.encode(" ".join("".join(parts).split()))
+    phrase = self.encode(" ".join(plain_words(node).split()))
     lines = zip(node["shown"][::2], node["shown"][1::2], strict=True)
     items = "".join(
         f'<span class="held-claim"><code>{self.encode(code)}</code> <span>{self.encode(shown)}</span></span>'

@@ -27,7 +27,7 @@ from sphinxcontrib.bibtex.nodes import raw_latex
 
 from book._ext.printing.cover import NAME, write_cover
 from book._ext.printing.pdf import numbered_sections, pdf_names
-from book._ext.printing.typeset import PrintTranslator, cited_work, latex, without_links
+from book._ext.printing.typeset import PrintTranslator, cited_work, latex, title_formula, without_links
 from book._ext.printing.typeset import equation_number as equation_number
 from book._ext.printing.worksheets import worksheets
 from book._ext.website.fonts import write_print_fonts
@@ -71,9 +71,6 @@ class HandoutBuilder(LaTeXBuilder):
         """The pages of the first level of the table of contents, in its order."""
         return list(self.env.toctree_includes.get(self.config.root_doc, []))
 
-    def title(self, docname: str) -> str:
-        return clean_astext(self.env.titles[docname])
-
     def title_in_latex(self, docname: str) -> str:
         """The title of a page for the head of its hand-out: with formulas and citations, without links."""
         document = self.env.get_doctree(docname)
@@ -87,7 +84,7 @@ class HandoutBuilder(LaTeXBuilder):
         words = []
         for text in plain.findall(nodes.Text):
             if isinstance(text.parent, nodes.math):
-                words.append(rf"\protect\({text}\protect\)")
+                words.append(title_formula(str(text), self.config.latex_engine))
             else:
                 raw = isinstance(text.parent, nodes.raw)
                 words.append(str(text) if raw else escape(str(text), self.config.latex_engine))
@@ -114,9 +111,11 @@ class HandoutBuilder(LaTeXBuilder):
         self.context["tableofcontents"] = r"\sphinxtableofcontents" if whole else ""
         year = escape(self.config.copyright, self.config.latex_engine)
         self.context["preamble"] = (
+            "% from _config.yml\n"
             rf"\def\booktitle{{{project}}}\def\booksubtitle{{{subtitle}}}\def\bookyear{{{year}}}"
             rf"\def\bookpaper{{{paper}}}\def\bookcover{{{cover}}}"
             f"\n\\usepackage{{descentprint}}\n{asked.get('preamble', '')}"
+            + ("" if whole else f"\n% from {self.document}.md")  # whose title comes next
         )
 
     def get_contentsname(self, indexfile: str) -> str:
@@ -181,7 +180,7 @@ class HandoutBuilder(LaTeXBuilder):
 
     def outside_words(self, reference: nodes.reference, docname: str, target: str) -> list[nodes.Node]:
         text = reference.astext()
-        if text == self.title(docname):
+        if text == clean_astext(self.env.titles[docname]):
             return self.of(docname, "")
         if next(reference.findall(nodes.literal), None):  # a name from the module says where it belongs
             return reference.children
@@ -189,16 +188,17 @@ class HandoutBuilder(LaTeXBuilder):
         return [*words, *(self.of(docname, " in ") if target else self.of(docname, " (", ")"))]
 
     def of(self, docname: str, before: str, after: str = "") -> list[nodes.Node]:
-        title = self.title(docname)
-        return [nodes.Text(before), nodes.emphasis(title, title), nodes.Text(after)]
+        title = self.env.titles[docname].deepcopy()
+        return [nodes.Text(before), nodes.emphasis("", "", *title.children), nodes.Text(after)]
 
     def cited_works(self, document: nodes.document) -> list[nodes.Node]:
-        """The list of works that a hand-out cites; the book has it in a chapter of its own."""
+        """The list of works that a hand-out cites and does not list; the book has it in a chapter of its own."""
         cited = "".join(node.rawsource for node in document.findall(raw_latex))
         keys = set(re.findall(r"\\hyperlink\{cite\.([^}]*)\}", cited))
         domain: Any = self.env.get_domain("cite")
         every = {f"{work.bibliography_key.docname}:{work.citation_id}": work for work in domain.citations}
-        works = [cited_work(key, format_work(every[key])) for key in every if key in keys]
+        elsewhere = [key for key, work in every.items() if work.bibliography_key.docname not in self.docnames]
+        works = [cited_work(key, format_work(every[key])) for key in elsewhere if key in keys]
         return [latex(r"\begin{handoutreferences}"), *works, latex(r"\end{handoutreferences}")] if works else []
 
 

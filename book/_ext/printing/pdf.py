@@ -35,7 +35,10 @@ FAULTS = {
     r"Label `(?P<what>[^']*)' multiply defined": "two things have the label {what}",
     r"Missing character: There is no (?P<what>\S+) (?:\(U\+\w+\) )?in font": "the fonts have no {what}",
 }
-OVERFULL = re.compile(r"Overfull \\[hv]box \((?P<points>[\d.]+)pt too (?:wide|high)\)(?P<where>[^\[]*)")
+OVERFULL = re.compile(
+    r"(?:Overfull \\[hv]box \(|LaTeX Warning: Float too large for page by )"
+    r"(?P<points>[\d.]+)pt(?: too (?:wide|high)\))?(?P<where>[^\[]*)"
+)
 
 
 class Latex(NamedTuple):
@@ -252,20 +255,19 @@ def read_log(log: str, source: list[str]) -> list[str]:
         One line for each problem, each once.
     """
     lines = log.splitlines()
-    # After an error TeX stops, and all references are still unknown: only the error counts.
-    problems = [
-        fatal_error(lines[number:], source) for number, line in enumerate(lines) if re.match("! (?! ==>)", line)
-    ]
-    if problems:
-        return list(dict.fromkeys(problems))
+    overfull, others = [], []
+    errors = {n: line for n, line in enumerate(lines) if re.match("! (?! ==>)", line)}
     for number, line in enumerate(lines):
         for pattern, meaning in FAULTS.items():
             if found := re.search(pattern, line):
-                problems.append(place_of_text(source, found["what"]) + meaning.format(what=found["what"]))
+                others.append(place_of_text(source, found["what"]) + meaning.format(what=found["what"]))
         if (found := OVERFULL.match(line)) and float(found["points"]) > WIDEST:
-            place, text = overfull(found["where"], lines[number + 1 :], source)
-            problems.append(f"{place}{found['points']} pt too much for the page{text}")
-    return list(dict.fromkeys(problems))
+            overfull.append(too_large(found, lines[number + 1 :], source))
+    # tagpdf counts a formula as a paragraph if it is too wide, and finds at the end that one is missing.
+    if errors and not (overfull and all("tagpdf" in line for line in errors.values())):
+        # After an error TeX stops, and all references are still unknown: only the error counts.
+        return list(dict.fromkeys(fatal_error(lines[number:], source) for number in errors))
+    return list(dict.fromkeys(overfull if errors else [*overfull, *others]))
 
 
 def fatal_error(lines: list[str], source: list[str]) -> str:
@@ -276,12 +278,23 @@ def fatal_error(lines: list[str], source: list[str]) -> str:
     return f"{where}TeX stops{at}: {lines[0][2:].rstrip('.')}{advice}"
 
 
-def overfull(where: str, after: list[str], source: list[str]) -> tuple[str, str]:
-    """The place of an overfull line and the text at its end; or of an overfull page, for which TeX gives no line."""
-    if place := re.search(r"\d+", where):
-        return source_place(source, int(place[0])), f", at {after[0][-60:]!r}" if "paragraph" in where else ""
-    page = next((found[1] for line in after if (found := re.match(r"\s*\[(\d+)", line))), "?")
-    return "", f", on page {page} as a whole"
+def too_large(found: re.Match[str], after: list[str], source: list[str]) -> str:
+    """What is too large, with its place: a line, with the text at its end, a figure, or a page, which has no line.
+
+    Args:
+        found: what `OVERFULL` found in the log.
+        after: the next lines of the log.
+        source: the lines of the document.
+    """
+    place = re.search(r"\d+", found["where"])
+    if "Float" in found[0]:
+        what = ": it is too high with its caption"
+    elif place:
+        what = f", at {after[0][-60:]!r}" if "paragraph" in found["where"] else ""
+    else:
+        page = next((number[1] for line in after if (number := re.match(r"\s*\[(\d+)", line))), "?")
+        what = f", on page {page} as a whole"
+    return f"{source_place(source, int(place[0])) if place else ''}{found['points']} pt too much for the page{what}"
 
 
 def place_of_text(source: list[str], text: str) -> str:
@@ -292,8 +305,5 @@ def place_of_text(source: list[str], text: str) -> str:
 
 def source_place(source: list[str], line: int) -> str:
     """The page and line that a line of LaTeX was made from, as the beginning of a message."""
-    page = next((text[7:] for text in reversed(source[:line]) if text.startswith("% from ")), None)
-    if page is None:
-        return f"on line {line} of the LaTeX: "
-    name, _, number = page.partition(":")
-    return f"{name}.md:{number}: " if number else f"{name}.md: "
+    place = next((text[7:] for text in reversed(source[:line]) if text.startswith("% from ")), None)
+    return f"on line {line} of the LaTeX: " if place is None else f"{place}: "

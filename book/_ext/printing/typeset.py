@@ -11,8 +11,11 @@ from docutils.nodes import Element
 from sphinx import addnodes
 from sphinx.builders.latex.nodes import footnotemark, footnotetext, math_reference
 from sphinx.util import logging
+from sphinx.util.texescape import escape
 from sphinx.writers.latex import LaTeXTranslator
 from sphinxcontrib.bibtex.nodes import raw_latex
+
+from book._ext.page.formula_text import plain_text
 
 logger = logging.getLogger(__name__)
 LINKS = (
@@ -62,7 +65,7 @@ class PrintTranslator(LaTeXTranslator):
 
     def visit_start_of_file(self, node: Element) -> None:
         super().visit_start_of_file(node)
-        self.body.append(f"% from {node['docname']}\n")
+        self.body.append(f"% from {node['docname']}.md\n")
         number = self.builder.env.toc_secnumbers.get(node["docname"], {}).get("")
         if not number:
             self.body.append("\\unnumbered\n")
@@ -72,8 +75,8 @@ class PrintTranslator(LaTeXTranslator):
     def dispatch_visit(self, node: nodes.Node) -> None:
         # TeX names lines of LaTeX. These comments lead from there to the line of the page.
         if isinstance(node, PLACED) and node.line and self.curfilestack:
-            page = self.curfilestack[-1]
-            own = node.source is None or node.source.endswith(f"{page}.md")
+            page = f"{self.curfilestack[-1]}.md"
+            own = node.source is None or node.source.endswith(page)
             lead = "" if not self.body or self.body[-1].endswith("\n") else "%\n"
             self.body.append(f"{lead}% from {page}:{node.line}\n" if own else f"{lead}% from {page}\n")
         super().dispatch_visit(node)
@@ -170,6 +173,12 @@ class PrintTranslator(LaTeXTranslator):
             short = "".join(self.popbody()).strip()
             self.body[-1] = f"{self.body[-1].removesuffix('{')}[{{{short}}}]{{"
 
+    def visit_math(self, node: Element) -> None:
+        if self.in_title:
+            self.body.append(title_formula(node.astext(), self.config.latex_engine))
+            raise nodes.SkipNode
+        super().visit_math(node)
+
     def visit_section(self, node: Element) -> None:
         # A heading must not stay behind on the page before when code or a box follows it at once.
         kinds = nodes.paragraph | nodes.literal_block | nodes.admonition
@@ -191,6 +200,11 @@ class PrintTranslator(LaTeXTranslator):
     def visit_admonition(self, node: Element) -> None:
         self.body.append("\n" + self.hypertarget_to(node, anchor=bool(node["ids"])))
         super().visit_admonition(node)
+
+
+def title_formula(tex: str, engine: str) -> str:
+    """A formula of a title in LaTeX; in the bookmarks, which have none, as plain text."""
+    return rf"\texorpdfstring{{\protect\({tex}\protect\)}}{{{escape(plain_text(tex), engine)}}}"
 
 
 def is_small(node: nodes.Node) -> bool:
