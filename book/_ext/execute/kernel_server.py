@@ -9,6 +9,7 @@ started this one.
 
 import ast
 import contextlib
+import functools
 import gc
 import importlib
 import os
@@ -30,10 +31,12 @@ EARLY = [
     "matplotlib.backends.backend_svg",
     "matplotlib.pyplot",
     "myst_nb.ext.glue",
-    "torch._dynamo",  # torch imports it at the first optimizer
+    "torch",
 ]
 """What kernels need. Not optim_code, because an editor may be changing it. Not matplotlib_inline, because it sets up
 the kernel that imports it, and this process is no kernel."""
+COMPILER = "torch._dynamo"
+"""torch's compiler. To import it takes as long as all the rest of torch."""
 
 
 def preload() -> None:
@@ -43,6 +46,8 @@ def preload() -> None:
     import_early(EARLY)
     with contextlib.suppress(Exception):
         read_formula()
+    with contextlib.suppress(Exception):
+        spare_compiler()
 
 
 def import_early(modules: Iterable[str]) -> None:
@@ -53,6 +58,35 @@ def import_early(modules: Iterable[str]) -> None:
         except Exception as error:
             reason = " ".join(str(error).split())
             print(f"kernel_server.py: {module} is not imported early ({type(error).__name__}: {reason})", flush=True)
+
+
+def spare_compiler() -> None:
+    """Let torch's optimizers work without its compiler, which they import only to keep it away from their methods.
+
+    In a process that has imported it, all is as torch has it.
+    """
+    from torch.optim import Optimizer
+
+    for cls in (Optimizer, *Optimizer.__subclasses__()):
+        for name, method in list(vars(cls).items()):
+            if COMPILER in getattr(getattr(method, "__code__", None), "co_names", ()):
+                setattr(cls, name, sparing(method))
+
+
+def sparing(method: Any) -> Any:
+    """A method of an optimizer that imports the compiler, without that."""
+    from torch import set_grad_enabled
+
+    @functools.wraps(method)
+    def run(self: Any, *arguments: Any, **named: Any) -> Any:
+        if COMPILER in sys.modules:
+            return method(self, *arguments, **named)
+        # All of what torch puts around a step but the compiler.
+        step = set_grad_enabled(self.defaults["differentiable"]) if method.__name__ == "step" else None
+        with step or contextlib.nullcontext():
+            return method.__wrapped__(self, *arguments, **named)
+
+    return run
 
 
 def read_formula() -> None:
