@@ -249,6 +249,12 @@ def test_a_right_table_of_contents_passes(tmp_path: Path) -> None:
         ("  timeout:", "\ttimeout:", "_config.yml:{}: not YAML: a tab; write spaces"),
         ("  timeout:", "  timout:",
          "_config.yml: Jupyter Book knows no setting execute: timout (line {}); did you mean timeout?"),
+        ("    html_css_files: [descent.css]", "    html_css_files: own.css",
+         "_config.yml:{}: html_css_files: own.css is not what it takes; write a list of names, such as [one, two]"),
+        ('figure: "Figure %s"', 'figure: "Figure %d"', "_config.yml:{}: numfig_format: figure: Figure %d has no place "
+         "for a number; write %s where it goes, such as Figure %s"),
+        ('figure: "Figure %s"', 'figure: "Figure"', "_config.yml:{}: numfig_format: figure: Figure has no place "
+         "for a number; write %s where it goes, such as Figure %s"),
         ("title: Descent", "5: 1\ntitle: Descent",
          "_config.yml: Jupyter Book knows no setting 5 (line {}); fix its name or take it out"),
     ],
@@ -403,6 +409,21 @@ def test_scripts_that_no_browser_can_read_are_named_with_their_lines(copy: Copy)
         f"book/more/deep/own.js:1: SyntaxError: Unexpected token ';'; {FIX}",
         f"book/more/module.js:2: SyntaxError: Unexpected end of input; {FIX}",
         f"book/more/z.js:1: SyntaxError: Illegal return statement; {FIX}",
+    ]
+
+
+def test_templates_and_files_of_the_look_that_cannot_be_used_are_named_with_their_lines(copy: Copy) -> None:
+    copy.replace("_config.yml", "html_css_files: [descent.css]", "html_css_files: [descent.css, own.css, bowl.css]")
+    copy.replace(
+        "_config.yml", "    templates_path:", "    html_js_files: [[own.js, {defer: defer}]]\n    templates_path:"
+    )
+    copy.write("book/_templates/own.html", "<p>\n{% if title %}\n{{ title }\n")
+    line = (copy.root / "_config.yml").read_text(encoding="utf-8").split("html_css_files")[0].count("\n") + 1
+    how = "in book/_static; write it or fix the name"
+    assert [text.removeprefix("descent: ") for text in copy.faults()] == [
+        "book/_templates/own.html:3: unexpected '}'; fix that line, or one above it",
+        f"_config.yml:{line}: html_css_files: there is no own.css {how}",
+        f"_config.yml:{line + 1}: html_js_files: there is no own.js {how}",
     ]
 
 

@@ -32,6 +32,7 @@ EARLY = [
     "matplotlib.pyplot",
     "myst_nb.ext.glue",
     "torch",
+    "torch.fx.experimental.symbolic_shapes",  # torch imports it, and SymPy, where `grad` is given gradients
 ]
 """What kernels need. Not optim_code, because an editor may be changing it. Not matplotlib_inline, because it sets up
 the kernel that imports it, and this process is no kernel."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from docutils import nodes
+from jinja2 import Environment, TemplateSyntaxError
 from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.errors import SphinxError
@@ -23,7 +24,7 @@ from sphinx.util import logging
 from sphinx.util.docutils import docutils_namespace
 
 from book._ext.compat import directives_and_roles
-from book._ext.faults import ROOT
+from book._ext.faults import ROOT, one_line
 from book._ext.remembered import remembered
 from book._ext.sources.block_check import EXERCISES, check_block, label_in, not_closed
 from book._ext.sources.editions import EDITIONS, says_edition
@@ -335,6 +336,30 @@ def check_scripts(root: Path, folders: Iterable[str]) -> Iterator[str]:
                 yield f"{path.relative_to(root).as_posix()}:{line}: {fault}; fix that line, or one above it"
 
 
+def check_templates(root: Path, folders: Iterable[str]) -> Iterator[str]:
+    """A line for each template in these folders that Jinja cannot read; it would stop each page that uses it."""
+    jinja = Environment(extensions=["jinja2.ext.i18n"])
+    for folder in folders:
+        for path in sorted((root / folder).rglob("*.html")):
+            try:
+                jinja.parse(path.read_text(encoding="utf-8", errors="replace"))
+            except TemplateSyntaxError as error:
+                place = f"{path.relative_to(root).as_posix()}:{error.lineno}"
+                yield f"{place}: {one_line(error.message)}; fix that line, or one above it"
+
+
+def check_assets(root: Path, config: Config) -> Iterator[str]:
+    """A line for each style sheet or script that the settings name and that is in no folder for them."""
+    for setting in ("html_css_files", "html_js_files"):
+        for entry in getattr(config, setting):
+            name = entry if isinstance(entry, str) else entry[0]
+            if "://" in name or any((root / folder / name).is_file() for folder in config.html_static_path):
+                continue
+            folders = " or ".join(config.html_static_path)
+            place = line_in(root / "_config.yml", name)
+            yield f"{place}: {setting}: there is no {name} in {folders}; write it or fix the name"
+
+
 @remembered
 def script_fault(text: str) -> tuple[str, str]:
     """The line and the fault of a script that cannot be read; two empty strings if it can."""
@@ -374,6 +399,8 @@ def check_all_sources(app: Sphinx) -> None:
     unreadable, faults = check_sources(root, docnames, names_of(app))
     lines = [*check_page_names(root, docnames), *check_bibliography(root), *unreadable, *map(str, faults)]
     lines += check_scripts(root, app.config.html_static_path)
+    lines += check_templates(root, app.config.templates_path)
+    lines += check_assets(root, app.config)
     if lines:
         raise SourceFaults("\n".join(lines))
 

@@ -25,7 +25,7 @@ REPLACED = (
 
 
 POINTS = {name: {"type": "integer", "minimum": 0} for name in ("class", "answer")}
-OWN = {
+FORMS = {
     "cover": ({"type": "string"}, "write the name of one figure, as in its fname, without .pdf"),
     "slides": (
         {"type": "array", "items": {"type": "string"}},
@@ -35,8 +35,13 @@ OWN = {
         {"type": "object", "properties": POINTS, "required": list(POINTS), "additionalProperties": False},
         "write {class: 10, answer: 5}, with whole numbers",
     ),
+    "numfig_format": ({"type": "object"}, "write {figure: Figure %s}"),
+    **dict.fromkeys(
+        ("html_css_files", "html_js_files", "html_static_path", "html_extra_path", "templates_path"),
+        ({"type": "array"}, "write a list of names, such as [one, two]"),
+    ),
 }
-"""Settings of our own below ``sphinx: config:``: their schemas, and what to write where one is wrong."""
+"""Settings below ``sphinx: config:`` of which Sphinx would say too little: their schemas, and what to write."""
 
 EXECUTION = {
     "execute_notebooks": ("cache", "leave cells or figures out", "write cache"),
@@ -142,7 +147,7 @@ def check_config(config: Any, path: Path) -> None:
         said = "repository: has no effect; write repository_url below sphinx and config, and take this out"
         raise Fault(f"_config.yml:{lines['repository',]}: {said}")
     own = (config.get("sphinx") or {}).get("config") or {}
-    for key, (schema, how) in OWN.items():
+    for key, (schema, how) in FORMS.items():
         if key in own and not get_validator().evolve(schema=schema).is_valid(own[key]):
             line = lines["sphinx", "config", key]
             raise Fault(f"_config.yml:{line}: {key}: {one_line(own[key])} is not what it takes; {how}")
@@ -154,6 +159,15 @@ def check_config(config: Any, path: Path) -> None:
         if key in EXECUTION and value != EXECUTION[key][0]:
             line, (_, fault, how) = lines["execute", key], EXECUTION[key]
             raise Fault(f"_config.yml:{line}: {key}: {value} would {fault}; {how}")
+    for kind, text in (own.get("numfig_format") or {}).items():
+        try:
+            text % "1.2"
+        except (TypeError, ValueError):
+            line = lines["sphinx", "config", "numfig_format", kind]
+            said = f"numfig_format: {kind}: {one_line(text)} has no place for a number"
+            raise Fault(
+                f"_config.yml:{line}: {said}; write %s where it goes, such as {str(kind).capitalize()} %s"
+            ) from None
     for name in config.get("bibtex_bibfiles", []):
         if not (path.parent / name).is_file():
             line = lines["bibtex_bibfiles",]
