@@ -150,7 +150,9 @@ class Lines(logging.Filter):
         self.app = app
 
     def filter(self, record: logging.LogRecord) -> bool:
-        location = str(getattr(record, "location", None) or "").rstrip(":")
+        # Where a directive names its file as its place, Sphinx takes it for the name of a page.
+        location = str(getattr(record, "location", None) or "").rstrip(":").replace(".md.rst", ".md")
+        record.location = location or None
         if not re.search(r":\d+$", location):
             root = Path(self.app.srcdir)
             message = record.getMessage()
