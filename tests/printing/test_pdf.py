@@ -484,6 +484,7 @@ Do that.
 ```
 """,
     "three": f"# Three{' and three' * 6}\n\n```{{exercise}}\n:label: ex-three\nDo it.\n```\n",
+    "plain": "# Plain\n\nText.\n",
     "references": "# References\n\n```{bibliography}\n```\n\nSuch as {cite:t}`writer2001one`.\n",
 }
 BIB = "@article{writer2001one, author = {Writer, Wanda}, title = {On One}, journal = {Journal of One}, year = {2001}}\n"
@@ -694,15 +695,15 @@ def test_make_handout_replaces_its_two_and_no_other(small: Path) -> None:
 
 @printed
 def test_a_section_without_exercises_has_a_handout_without_a_sheet_and_a_line_says_so(small: Path) -> None:
-    write_small_book(small, "one", "two", "three")
-    done = run_build("handout three", small)
-    text = text_of(small / "_build" / "pdf" / "three.pdf")
+    write_small_book(small, "one", "two", "plain")
+    done = run_build("handout plain", small)
+    text = text_of(small / "_build" / "pdf" / "plain.pdf")
     write_small_book(small, "one", "two")
-    (small / "_build" / "pdf" / "three.pdf").unlink()
-    (small / "_build" / "pdf" / "student" / "three.pdf").unlink()
+    (small / "_build" / "pdf" / "plain.pdf").unlink()
+    (small / "_build" / "pdf" / "student" / "plain.pdf").unlink()
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "  three has no exercises, so its hand-out has no exercise sheet\n" in done.stdout
-    assert "3 Three Text." in text
+    assert "  plain has no exercises, so its hand-out has no exercise sheet\n" in done.stdout
+    assert "3 Plain Text." in text
     assert "Exercise sheet" not in text
     assert "Answers" not in text
 
